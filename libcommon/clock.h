@@ -1,0 +1,11 @@
+/* clock: nanoseconds as uint64_t. */
+#pragma once
+#include <stdint.h>
+
+#define CLOCK_NS_PER_S UINT64_C(1000000000)
+uint64_t clock_boot_ns(void); /* CLOCK_BOOTTIME: the clock of recordings */
+uint64_t clock_mono_ns(void); /* CLOCK_MONOTONIC: for sleeping */
+int64_t clock_real_ns(void);  /* CLOCK_REALTIME */
+uint64_t clock_process_cpu_ns(void);
+/* Sleep until an absolute CLOCK_MONOTONIC time. 0, or ERR_AGAIN when a signal came first. */
+int clock_sleep_until(uint64_t mono_ns);

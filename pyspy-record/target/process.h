@@ -1,0 +1,40 @@
+/* process: what the kernel says of one process, read from /proc.
+ *
+ * Trust: /proc texts come from the target (names, command line): bytes, not text for a terminal.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct process_facts {
+	pid_t pid, ns_pid, parent_pid; /* ns_pid: inside its own pid namespace */
+	uint64_t start_ns;             /* CLOCK_BOOTTIME, in clock ticks' resolution */
+	uint64_t start_ticks;          /* field 22 of /proc/PID/stat: identity together with pid */
+	uint32_t uid;                  /* effective */
+	bool same_pid_namespace, same_mount_namespace;
+	char exe[4096]; /* target of /proc/PID/exe, may end in " (deleted)"; "" when unreadable */
+	char cwd[4096];
+	char **cmdline; /* n_cmdline words, allocated */
+	uint32_t n_cmdline;
+	char comm[64];
+};
+
+/* 0; ERR_GONE (no such process, or a zombie); ERR_PERMISSION; ERR_NO_MEMORY. On error *p needs no done. */
+int process_facts_read(pid_t pid, struct process_facts *p);
+void process_facts_done(struct process_facts *p);
+/* Start time ticks of a pid (or of a tid: path /proc/PID/task/TID); ERR_GONE. */
+int process_start_ticks(pid_t pid, pid_t tid, uint64_t *ticks);
+/* ns of CLOCK_BOOTTIME for clock ticks since boot. */
+uint64_t process_ticks_to_ns(uint64_t ticks);
+/* Does a process with this pid and start time still run (not a zombie)? */
+bool process_is_alive(pid_t pid, uint64_t start_ticks);
+/* A file of the target, as the target sees it: opens PATH through /proc/PID/root when its mount namespace or root
+ * differs, else directly; deleted files through /proc/PID/map_files/BEGIN-END (when begin != 0) or /proc/PID/exe.
+ * Returns an O_RDONLY|O_CLOEXEC fd or -1 (errno). */
+int process_open_file(pid_t pid, const char *path, uint64_t begin, uint64_t end);
+/* Why may we not read this process's memory? One English sentence for people: what (yama's ptrace_scope with its value
+ * and file, other user, missing CAP_SYS_PTRACE, non-dumpable, seccomp), and what to do (sudo, setcap, sysctl, docker
+ * --cap-add). */
+void process_permission_hint(pid_t pid, char *out, size_t size);

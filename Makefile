@@ -1,10 +1,12 @@
 # pyspy: `make help` lists the targets. Sources are found by room (wildcard): adding a file is adding a file.
 BUILD ?= release
 CC ?= cc
+AR ?= ar
 PREFIX ?= /usr/local
 DESTDIR ?=
 PKG_CONFIG ?= pkg-config
 V ?= 0
+VERSION := 0.1.0
 
 ifeq ($(BUILD),release)
   FLAVOUR := -O2 -g
@@ -17,7 +19,7 @@ else ifeq ($(BUILD),tsan)
 else ifeq ($(BUILD),coverage)
   FLAVOUR := -O0 -g --coverage
 else
-  $(error BUILD=$(BUILD): unknown flavour; one of release debug asan tsan coverage)
+  $(error BUILD=$(BUILD) is no flavour: one of release debug asan tsan coverage)
 endif
 
 # release builds live in build/, the others in build/FLAVOUR/, so that flavours never mix
@@ -30,23 +32,30 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointe
 ifeq ($(WERROR),1)
   WARN += -Werror
 endif
-CPPFLAGS += -I. -D_GNU_SOURCE
 CFLAGS ?=
+ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DPYSPY_VERSION='"$(VERSION)"' $(CPPFLAGS)
 ALL_CFLAGS = -std=gnu17 $(WARN) $(FLAVOUR) $(LIB_CFLAGS) $(CFLAGS)
 
-# one sentence for a library that is missing, naming its package
-needs = $(if $(filter clean help install-deps lint-style,$(MAKECMDGOALS)),,$(if $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes),,$(error $(1) is missing: install $(2) (Debian/Ubuntu; scripts/install-deps build does it and names other systems' packages))))
-$(call needs,libzstd,libzstd-dev)
-$(call needs,libelf,libelf-dev)
-$(call needs,jansson,libjansson-dev)
-LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libzstd libelf jansson 2>/dev/null)
-RECORD_LIBS := $(shell $(PKG_CONFIG) --libs libzstd libelf 2>/dev/null) -lm
-REPORT_LIBS := $(shell $(PKG_CONFIG) --libs libzstd jansson 2>/dev/null) -lm
+# --- what must be there, asked for only by goals that compile in this make (demo, check etc. install first, then
+# --- call make again); everything that is missing is named in one sentence
+NO_COMPILE := help clean uninstall install-deps demo check check-full bench coverage lint format
+COMPILING := $(if $(MAKECMDGOALS),$(filter-out $(NO_COMPILE),$(MAKECMDGOALS)),all)
+ifneq ($(COMPILING),)
+  lib = $(if $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes),,$(2))
+  tool = $(if $(shell command -v $(firstword $(1)) 2>/dev/null),,$(2))
+  MISSING := $(strip $(call tool,$(CC),gcc) $(or $(call tool,$(PKG_CONFIG),pkg-config),\
+    $(call lib,libzstd,libzstd-dev) $(call lib,libelf,libelf-dev) $(call lib,jansson,libjansson-dev)\
+    $(if $(filter check-unit unit,$(COMPILING)),$(call lib,cmocka,libcmocka-dev))))
+  $(if $(MISSING),$(error Missing: $(MISSING) (`scripts/install-deps build` installs it on Debian and Ubuntu, and names the packages of other systems)))
+  LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libzstd libelf jansson)
+  RECORD_LIBS := $(shell $(PKG_CONFIG) --libs libzstd libelf) -lm
+  REPORT_LIBS := $(shell $(PKG_CONFIG) --libs libzstd jansson) -lm
+endif
 
 COMMON_SRC := $(wildcard libcommon/*.c format/*.c)
 RECORD_SRC := $(wildcard pyspy-record/*.c pyspy-record/*/*.c)
 REPORT_SRC := $(wildcard pyspy-report/*.c pyspy-report/*/*.c)
-ASSETS := $(wildcard pyspy-report/assets/*.js pyspy-report/assets/*.css)
+ASSETS := $(wildcard pyspy-report/assets/*.js pyspy-report/assets/*.css pyspy-report/assets/*.html)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_SUPPORT := $(wildcard tests/unit/support_*.c)
 
@@ -61,35 +70,107 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
 .SECONDARY:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
-.PHONY: all
+.PHONY: all unit check-unit install $(NO_COMPILE)
 
-all: $(O)/pyspy-record $(O)/pyspy-report ## build both programs (default)
+all: $(O)/pyspy-record $(O)/pyspy-report ## build both programs (default) into build/; BUILD=debug|asan|tsan|coverage into build/FLAVOUR/
 
-$(O)/pyspy-record: $(call obj,$(RECORD_SRC)) $(COMMON_OBJ)
-	$(call MSG,LD,$@)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(RECORD_LIBS)
-$(O)/pyspy-report: $(call obj,$(REPORT_SRC)) $(ASSET_OBJ) $(COMMON_OBJ)
-	$(call MSG,LD,$@)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(REPORT_LIBS)
+$(O)/pyspy-record: $(call obj,$(RECORD_SRC)) $(COMMON_OBJ) $(OBJ)/sources
+	$(call MSG,LD,$@)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $(filter %.o,$^) $(RECORD_LIBS)
+$(O)/pyspy-report: $(call obj,$(REPORT_SRC)) $(ASSET_OBJ) $(COMMON_OBJ) $(OBJ)/sources
+	$(call MSG,LD,$@)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $(filter %.o,$^) $(REPORT_LIBS)
 
-# objects depend on the compiler and flags: a change of CFLAGS rebuilds
-FLAGS_NOW := $(CC) $(CPPFLAGS) $(ALL_CFLAGS)
+# Objects depend on the compiler and its flags, links on the list of sources. A stamp is rewritten only when what it
+# holds has changed; objects made with -Werror are as good as those made without, so check's build serves `make` too.
+FLAGS_NOW = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS)
+FLAGS_OLD := $(file <$(OBJ)/flags)
+quoted = '$(subst ','\'',$(1))'
+ifneq ($(filter-out -Werror,$(FLAGS_NOW)),$(filter-out -Werror,$(FLAGS_OLD)))
 $(OBJ)/flags: FORCE
-	@mkdir -p $(OBJ); echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' >$@
+else ifeq ($(filter -Werror,$(FLAGS_NOW))-$(filter -Werror,$(FLAGS_OLD)),-Werror-)
+$(OBJ)/flags: FORCE
+endif
+$(OBJ)/flags:
+	@mkdir -p $(@D); printf '%s\n' $(call quoted,$(FLAGS_NOW)) >$@
+SOURCES_NOW := $(COMMON_SRC) $(RECORD_SRC) $(REPORT_SRC) $(ASSETS) $(UNIT_SUPPORT)
+ifneq ($(SOURCES_NOW),$(file <$(OBJ)/sources))
+$(OBJ)/sources: FORCE
+endif
+$(OBJ)/sources:
+	@mkdir -p $(@D); printf '%s\n' '$(SOURCES_NOW)' >$@
 FORCE:
 .PHONY: FORCE
 
 $(OBJ)/%.o: %.c $(OBJ)/flags
 	@mkdir -p $(@D)
-	$(call MSG,CC,$<)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call MSG,CC,$<)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 # an asset becomes `const unsigned char asset_NAME[]` and `const unsigned int asset_NAME_len`
 $(OBJ)/pyspy-report/assets/%.o: pyspy-report/assets/% scripts/embed.sh $(OBJ)/flags
 	@mkdir -p $(@D)
 	$(call MSG,EMBED,$<)scripts/embed.sh $< >$(@:.o=.c) && $(CC) $(ALL_CFLAGS) -c -o $@ $(@:.o=.c)
 -include $(wildcard $(OBJ)/*/*.d $(OBJ)/*/*/*.d)
 
-$(O)/unit/%: $(OBJ)/tests/unit/%.o $(call obj,$(UNIT_SUPPORT)) $(COMMON_OBJ) $(OBJ)/record.a $(OBJ)/report.a
+# --- unit tests: one cmocka program per tests/unit/test_*.c. A program's objects are linked only where the test (or
+# --- its support) includes that program, so a room under repair does not break the tests of the others.
+unit: $(UNIT_BIN)
+linking = $(patsubst tests/unit/%.c,$(O)/unit/%,$(shell grep -ls '"$(1)/\|"tests/unit/support_\|"support_' $(UNIT_SRC) /dev/null))
+$(O)/unit/%: $(OBJ)/tests/unit/%.o $(OBJ)/support.a $(OBJ)/common.a
 	@mkdir -p $(@D)
-	$(call MSG,LD,$@)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(OBJ)/record.a $(OBJ)/report.a -lcmocka $(RECORD_LIBS) $(REPORT_LIBS)
+	$(call MSG,LD,$@)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcmocka $(RECORD_LIBS) $(REPORT_LIBS)
+ifneq ($(filter unit check-unit $(O)/unit/%,$(COMPILING)),)
+  $(call linking,pyspy-record): $(OBJ)/record.a
+  $(call linking,pyspy-report): $(OBJ)/report.a
+endif
+$(OBJ)/support.a: $(call obj,$(UNIT_SUPPORT))
+$(OBJ)/common.a: $(COMMON_OBJ)
 $(OBJ)/record.a: $(RECORD_LIB_OBJ)
-	$(Q)rm -f $@; ar rcs $@ $^
 $(OBJ)/report.a: $(REPORT_LIB_OBJ)
-	$(Q)rm -f $@; ar rcs $@ $^
+$(OBJ)/%.a: $(OBJ)/sources
+	$(Q)rm -f $@; $(AR) rcs $@ $(filter %.o,$^)
+
+check-unit: $(UNIT_BIN) ## build and run the unit tests only
+	@scripts/run-tests --build $(O) $(UNIT_BIN)
+
+# --- targets that install what is missing, then call make again
+SUB = +@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
+
+demo: ## record a real program and leave its flame graph in build/demo/ (installs what is missing)
+	@scripts/install-deps build demo
+	$(SUB) all
+	@scripts/demo $(O)
+check: ## build with warnings as errors, run every test in its quick form (installs what is missing)
+	@scripts/install-deps build check viewers
+	$(SUB) WERROR=1 all unit
+	@scripts/run-tests --build $(O)
+check-full: ## the same in full: sanitizers, long tests, lint, and both README commands in a bare Debian
+	@scripts/install-deps build check viewers lint full
+	@scripts/check-full $(O)
+bench: ## what a sample costs, beside py-spy and beside the least it can cost
+	@scripts/install-deps build check bench
+	$(SUB) all
+	@tests/bench/cost.sh $(O)
+coverage: ## run the quick tests on an instrumented build and print the lines covered, by room
+	@scripts/install-deps build check
+	$(SUB) BUILD=coverage O=$(O)/coverage all unit
+	@scripts/coverage $(O)/coverage
+lint: ## formatting, include direction, file names, cppcheck and clang-tidy
+	@scripts/lint
+format: ## let clang-format rewrite the C sources
+	@scripts/lint --format
+install-deps: ## install what build, demo, check and lint need (Debian, Ubuntu)
+	@scripts/install-deps build demo check lint
+
+DOCS := $(wildcard README.md LICENSE format/FORMAT.md)
+DOCDIR := $(DESTDIR)$(PREFIX)/share/doc/pyspy
+install: all ## install both programs and the documents (DESTDIR=, PREFIX=/usr/local)
+	@install -d $(DESTDIR)$(PREFIX)/bin $(DOCDIR)
+	$(call MSG,INSTALL,$(DESTDIR)$(PREFIX)/bin/pyspy-record)install -m 755 $(O)/pyspy-record $(DESTDIR)$(PREFIX)/bin/
+	$(call MSG,INSTALL,$(DESTDIR)$(PREFIX)/bin/pyspy-report)install -m 755 $(O)/pyspy-report $(DESTDIR)$(PREFIX)/bin/
+	$(call MSG,INSTALL,$(DOCDIR)/)install -m 644 $(DOCS) $(DOCDIR)/
+uninstall: ## remove what install put there
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/pyspy-record $(DESTDIR)$(PREFIX)/bin/pyspy-report
+	$(Q)rm -rf $(DOCDIR)
+clean: ## remove the build folder
+	$(Q)rm -rf $(O)
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
+	@echo "variables: BUILD=release|debug|asan|tsan|coverage V=1 WERROR=1 CC= CFLAGS= LDFLAGS= PKG_CONFIG= O=FOLDER DESTDIR= PREFIX="

@@ -10,5 +10,5 @@ const char *path_base(const char *path);
  * bytes, "" and names of nothing but bad characters become "python". */
 void path_default_name(char *out, size_t size, const char *program, int64_t realtime_ns);
 /* The newest regular file named *.pyspy in folder `dir`: 0 and its name (with dir unless dir is "."), ERR_GONE when
- * there is none, ERR_SYSTEM (errno kept). */
+ * there is none, ERR_SYSTEM (errno kept), ERR_FULL (out is too small). */
 int path_newest(const char *dir, char *out, size_t size);

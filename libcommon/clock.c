@@ -1,0 +1,48 @@
+#include "libcommon/clock.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "libcommon/err.h"
+
+static uint64_t now_ns(clockid_t id)
+{
+	struct timespec t;
+
+	if (clock_gettime(id, &t) != 0)
+		return 0;
+	return (uint64_t)t.tv_sec * CLOCK_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+uint64_t clock_boot_ns(void)
+{
+	return now_ns(CLOCK_BOOTTIME);
+}
+
+uint64_t clock_mono_ns(void)
+{
+	return now_ns(CLOCK_MONOTONIC);
+}
+
+int64_t clock_real_ns(void)
+{
+	return (int64_t)now_ns(CLOCK_REALTIME);
+}
+
+uint64_t clock_process_cpu_ns(void)
+{
+	return now_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+int clock_sleep_until(uint64_t mono_ns)
+{
+	struct timespec t = {
+	    .tv_sec = (time_t)(mono_ns / CLOCK_NS_PER_S),
+	    .tv_nsec = (long)(mono_ns % CLOCK_NS_PER_S),
+	};
+	int rc = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+
+	if (rc == EINTR)
+		return ERR_AGAIN;
+	return rc == 0 ? 0 : ERR_SYSTEM;
+}

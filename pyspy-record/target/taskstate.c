@@ -1,0 +1,85 @@
+#include "pyspy-record/target/taskstate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libcommon/err.h"
+
+static int open_file(const struct taskstate *t, const char *name)
+{
+	char path[80];
+	snprintf(path, sizeof path, "/proc/%d/task/%d/%s", (int)t->pid, (int)t->tid, name);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+void taskstate_open(struct taskstate *t, pid_t pid, pid_t tid)
+{
+	*t = (struct taskstate){.pid = pid, .tid = tid};
+	t->schedstat_fd = open_file(t, "schedstat");
+	t->syscall_fd = open_file(t, "syscall");
+}
+
+void taskstate_close(struct taskstate *t)
+{
+	if (t->schedstat_fd >= 0)
+		close(t->schedstat_fd);
+	if (t->syscall_fd >= 0)
+		close(t->syscall_fd);
+	t->schedstat_fd = t->syscall_fd = -1;
+}
+
+/* Text of one of the files, NUL-terminated. */
+static int read_text(const struct taskstate *t, int fd, const char *name, char *text, size_t size)
+{
+	ssize_t n;
+	if (fd >= 0) {
+		n = pread(fd, text, size - 1, 0);
+	} else {
+		int once = open_file(t, name);
+		if (once < 0)
+			return errno == EACCES || errno == EPERM ? ERR_PERMISSION : ERR_GONE;
+		n = pread(once, text, size - 1, 0);
+		int error = errno;
+		close(once);
+		errno = error;
+	}
+	if (n <= 0)
+		return n < 0 && (errno == EPERM || errno == EACCES) ? ERR_PERMISSION : ERR_GONE;
+	text[n] = 0;
+	return 0;
+}
+
+int taskstate_run(struct taskstate *t, struct taskstate_run *run)
+{
+	char text[96], *p = text;
+	TRY(read_text(t, t->schedstat_fd, "schedstat", text, sizeof text));
+	run->cpu_ns = strtoull(p, &p, 10);
+	run->wait_ns = strtoull(p, &p, 10);
+	run->count = strtoull(p, &p, 10);
+	return 0;
+}
+
+int taskstate_blocked(struct taskstate *t, struct taskstate_block *block)
+{
+	char text[256], *p = text;
+	TRY(read_text(t, t->syscall_fd, "syscall", text, sizeof text));
+	if (text[0] == 'r') /* "running" */
+		return 0;
+	block->number = strtol(p, &p, 10);
+	for (int i = 0; i < 6; i++)
+		block->args[i] = block->number >= 0 ? strtoull(p, &p, 16) : 0;
+	return 1;
+}
+
+char taskstate_letter(const struct taskstate *t)
+{
+	char text[512];
+	if (read_text(t, -1, "stat", text, sizeof text) < 0)
+		return 0;
+	const char *p = strrchr(text, ')');
+	return p && p[1] == ' ' ? p[2] : 0;
+}

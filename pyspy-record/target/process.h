@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 struct process_facts {
-	pid_t pid, ns_pid, parent_pid; /* ns_pid: inside its own pid namespace */
+	pid_t pid, ns_pid, parent_pid; /* pid: the process, also when asked by a tid; ns_pid: in its own namespace */
 	uint64_t start_ns;             /* CLOCK_BOOTTIME, in clock ticks' resolution */
 	uint64_t start_ticks;          /* field 22 of /proc/PID/stat: identity together with pid */
 	uint32_t uid;                  /* effective */
@@ -30,9 +30,12 @@ int process_start_ticks(pid_t pid, pid_t tid, uint64_t *ticks);
 uint64_t process_ticks_to_ns(uint64_t ticks);
 /* Does a process with this pid and start time still run (not a zombie)? */
 bool process_is_alive(pid_t pid, uint64_t start_ticks);
-/* A file of the target, as the target sees it: opens PATH through /proc/PID/root when its mount namespace or root
- * differs, else directly; deleted files through /proc/PID/map_files/BEGIN-END (when begin != 0) or /proc/PID/exe.
- * Returns an O_RDONLY|O_CLOEXEC fd or -1 (errno). */
+/* A thread of the kernel: it has no memory of its own. False when there is no such process. */
+bool process_is_kernel_thread(pid_t pid);
+/* A file of the target, as the target sees it: PATH below /proc/PID/root (symlinks resolved inside it). A deleted file
+ * (PATH ends in " (deleted)", or the mapping at `begin` says so when begin != 0) through /proc/PID/map_files/BEGIN-END
+ * or /proc/PID/exe, never another file that now has its name. Only regular files. Returns an O_RDONLY|O_CLOEXEC fd or
+ * -1 (errno). */
 int process_open_file(pid_t pid, const char *path, uint64_t begin, uint64_t end);
 /* Why may we not read this process's memory? One English sentence for people: what (yama's ptrace_scope with its value
  * and file, other user, missing CAP_SYS_PTRACE, non-dumpable, seccomp), and what to do (sudo, setcap, sysctl, docker

@@ -138,12 +138,15 @@ demo: ## record a real program and leave its flame graph in build/demo/ (install
 	$(SUB) all
 	@scripts/demo $(O)
 check: ## build with warnings as errors, run every test in its quick form (installs what is missing)
-	@scripts/install-deps build check viewers
+	@scripts/install-deps build check $(if $(CI),pythons)
+	@scripts/install-deps --optional viewers
 	$(SUB) WERROR=1 all unit
 	@scripts/run-tests --build $(O)
 check-full: ## the same in full: sanitizers, long tests, lint, and both README commands in a bare Debian
-	@scripts/install-deps build check viewers lint full
-	@scripts/check-full $(O)
+	@scripts/install-deps build check pythons viewers lint full
+	$(SUB) WERROR=1 all unit
+	$(SUB) WERROR=1 BUILD=asan O=$(O)/asan all unit
+	@scripts/run-tests --full --build $(O) --sanitized $(O)/asan
 bench: ## what a sample costs, beside py-spy and beside the least it can cost
 	@scripts/install-deps build check bench
 	$(SUB) all

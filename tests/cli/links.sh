@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Neither program needs more than it may: the recorder libunwind, libelf, zstd (libbpf) and the C library; the reporter
+# nothing of libunwind and libelf. Only what is named directly counts (libelf brings its own libz).
+set -eu
+build=${PYSPY_BUILD:-build}
+system='libc\.so|libm\.so|libpthread\.so|libdl\.so|librt\.so|libgcc_s\.so|ld-linux|libasan|libubsan|libtsan|libgcov'
+bad=0
+check() { # PROGRAM ALLOWED
+    needed=$(readelf -dW "$build/$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+    echo "$1: $(echo $needed)"
+    [ -n "$needed" ] || { echo "$1: no NEEDED list"; bad=1; }
+    for lib in $needed; do
+        echo "$lib" | grep -Eq "^($system|$2)" || { echo "$1 must not need $lib"; bad=1; }
+    done
+}
+check pyspy-record 'libunwind|libelf\.so|libzstd\.so|libbpf\.so'
+check pyspy-report 'libzstd\.so|libjansson\.so|libsqlite3\.so'
+exit $bad

@@ -1,0 +1,434 @@
+"""What the end-to-end tests share: the two programs, the interpreters, victims, recordings, and honest statistics.
+
+A test script is a list of functions run by `main(...)`; each one calls `check(...)` and goes on, so that one run tells
+everything that is wrong. Every wait has an end, everything that was started is ended by its pid.
+"""
+import atexit
+import ctypes
+import json
+import math
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+TARGETS = os.path.join(ROOT, "tests", "targets")
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+import pyspy_reader  # noqa: E402
+
+BUILD = os.path.join(ROOT, os.environ.get("PYSPY_BUILD", "build"))
+RECORD, REPORT = os.path.join(BUILD, "pyspy-record"), os.path.join(BUILD, "pyspy-report")
+FULL = os.environ.get("PYSPY_FULL", "") not in ("", "0")
+CPUS = sorted(os.sched_getaffinity(0))
+VICTIM_CPU, RECORD_CPU = CPUS[-1], CPUS[0]
+DEBUG_TARGETS = os.environ.get("PYSPY_KEEP")  # a folder: recordings are kept there
+
+
+class Failure(Exception):
+    pass
+
+
+# ---------------------------------------------------------------- interpreters
+
+class Python:
+    def __init__(self, version, path, kind):
+        self.version, self.path, self.kind = version, path, kind
+        self.minor = int(version.split(".")[1])
+        self.name = "%s/%s" % (version, kind)
+
+    def __repr__(self):
+        return self.name
+
+
+def pythons(kinds=None, one_per_minor=False):
+    """PYSPY_PYTHONS, else scripts/get-pythons, else what is here; 3.11 .. 3.13"""
+    text = os.environ.get("PYSPY_PYTHONS")
+    script = os.path.join(ROOT, "scripts", "get-pythons")
+    if text is None and os.access(script, os.X_OK):
+        text = subprocess.run([script], stdout=subprocess.PIPE, universal_newlines=True, timeout=900).stdout
+    if not text:
+        lines = []
+        root = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
+        for minor in (11, 12, 13):
+            folder = os.path.join(root, "versions")
+            for v in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+                p = os.path.join(folder, v, "bin", "python3")
+                if v.startswith("3.%d." % minor) and v[-1].isdigit() and os.access(p, os.X_OK):
+                    lines.append("%s %s pyenv" % (v, p))
+                    break
+        if os.access("/usr/bin/python3.11", os.X_OK):
+            lines.append("3.11 /usr/bin/python3.11 system")
+        text = "\n".join(lines)
+    out = []
+    for line in text.splitlines():
+        w = line.split()
+        if len(w) >= 3 and re.match(r"3\.1[123](\.|$)", w[0]):
+            out.append(Python(*w[:3]))
+    if kinds:
+        out = [p for p in out if p.kind in kinds]
+    if one_per_minor:
+        seen, few = set(), []
+        for p in out:
+            if p.minor not in seen:
+                seen.add(p.minor)
+                few.append(p)
+        out = few
+    if not out:
+        raise SystemExit("no CPython 3.11, 3.12 or 3.13 found: run scripts/get-pythons, or set PYSPY_PYTHONS")
+    only = os.environ.get("PYSPY_ONLY")  # for debugging: 3.12
+    return [p for p in out if not only or p.version.startswith(only)]
+
+
+def shim_of(py):
+    """pyenv's shell shim that ends in this interpreter, with the environment it needs; None without pyenv"""
+    m = re.match(r"(.*)/versions/([^/]+)/bin/", py.path)
+    if not m:
+        return None
+    shim = os.path.join(m.group(1), "shims", "python3")
+    if not os.access(shim, os.X_OK):
+        return None
+    return shim, {"PYENV_VERSION": m.group(2), "PYENV_ROOT": m.group(1)}
+
+
+# ---------------------------------------------------------------- processes
+
+_started = []
+_folders = []
+
+
+def _end_all():
+    for p in _started:
+        if p.poll() is None:
+            try:
+                p.send_signal(signal.SIGCONT)
+                p.kill()
+                p.wait(10)
+            except (OSError, subprocess.TimeoutExpired):
+                pass
+    for d in _folders:
+        shutil.rmtree(d, ignore_errors=True)
+
+
+atexit.register(_end_all)
+
+
+def folder():
+    d = tempfile.mkdtemp(prefix="pyspy-e2e-")
+    _folders.append(d)
+    return d
+
+
+def start(cmd, cpu=None, env=None, **kw):
+    """Popen that is ended at the exit of the test; cpu: pinned to that CPU from the start"""
+    e = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PYTHONIOENCODING="utf-8", LC_ALL="C.UTF-8")
+    for k in ("PYTHONPATH", "PYTHONHOME", "PYENV_VERSION"):
+        e.pop(k, None)
+    e.update(env or {})
+    if cpu is not None and len(CPUS) > 1:
+        cmd = ["taskset", "-c", str(cpu)] + list(cmd)
+    p = subprocess.Popen(cmd, env=e, **kw)
+    _started.append(p)
+    return p
+
+
+def stop(p, timeout=20):
+    if p.poll() is None:
+        p.kill()
+        p.wait(timeout)
+    for f in (p.stdout, p.stderr, p.stdin):
+        if f:
+            f.close()
+    if p in _started:
+        _started.remove(p)
+
+
+class Victim:
+    """a target script that prints `ready PID` (anything after it is kept) when it is where it should be"""
+
+    def __init__(self, py, script, args=(), cpu=None, env=None, cmd=None, timeout=60, **kw):
+        cmd = list(cmd or [py.path]) + [os.path.join(TARGETS, script)] + [str(a) for a in args]
+        self.p = start(cmd, cpu=cpu, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **kw)
+        line = self.line(timeout)
+        w = line.split()
+        if not w or w[0] != "ready":
+            stop(self.p)
+            raise Failure("%s with %s: said %r instead of `ready PID`" % (script, py, line))
+        self.pid, self.words = int(w[1]), w[2:]
+
+    def line(self, timeout=60):
+        """one line of the victim's stdout, '' at its end"""
+        out, end = b"", time.monotonic() + timeout
+        fd = self.p.stdout.fileno()
+        while not out.endswith(b"\n"):
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([fd], [], [], left)[0]:
+                raise Failure("no line from the victim (pid %d) within %d s, got %r" % (self.p.pid, timeout, out))
+            c = os.read(fd, 1)
+            if not c:
+                break
+            out += c
+        return out.decode("utf-8", "replace").rstrip("\n")
+
+    def say(self, text):
+        self.p.stdin.write((text + "\n").encode())
+        self.p.stdin.flush()
+
+    def alive(self):
+        return self.p.poll() is None
+
+    def stop(self):
+        stop(self.p)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *a):
+        self.stop()
+
+
+def process_state(pid, tid=None):
+    """the letter of /proc/PID/task/TID/stat, or None when it has gone"""
+    try:
+        with open("/proc/%d/task/%d/stat" % (pid, tid or pid), "rb") as f:
+            return f.read().rsplit(b")", 1)[1].split()[0].decode()
+    except (OSError, IndexError):
+        return None
+
+
+def status_field(pid, name):
+    try:
+        with open("/proc/%d/status" % pid) as f:
+            for line in f:
+                if line.startswith(name + ":"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return None
+
+
+def tids(pid):
+    try:
+        return sorted(int(t) for t in os.listdir("/proc/%d/task" % pid))
+    except OSError:
+        return []
+
+
+def wait_for(what, f, timeout=30, every=0.01):
+    end = time.monotonic() + timeout
+    while True:
+        v = f()
+        if v:
+            return v
+        if time.monotonic() > end:
+            raise Failure("not within %g s: %s" % (timeout, what))
+        time.sleep(every)
+
+
+# ---------------------------------------------------------------- recording
+
+class Result:
+    """what a finished recorder left: status, stderr, the file"""
+
+    def __init__(self, path, status, stderr):
+        self.path, self.status, self.stderr = path, status, stderr
+        self._rec = None
+
+    @property
+    def rec(self):
+        if self._rec is None:
+            self._rec = pyspy_reader.read(self.path)
+        return self._rec
+
+
+def start_record(args, out, cpu=None, **kw):
+    if not os.access(RECORD, os.X_OK):
+        raise SystemExit("%s is missing: run make first (or set PYSPY_BUILD)" % RECORD)
+    return start([RECORD, "-o", out] + [str(a) for a in args], cpu=cpu, stderr=kw.pop("stderr", subprocess.PIPE), **kw)
+
+
+def finish_record(p, out, timeout, want=0):
+    try:
+        err = p.communicate(timeout=timeout)[1]
+    except subprocess.TimeoutExpired:
+        stop(p)
+        raise Failure("the recorder did not end within %g s: %s" % (timeout, p.args))
+    if p in _started:
+        _started.remove(p)
+    err = (err or b"").decode("utf-8", "replace")
+    if want is not None and p.returncode != want:
+        raise Failure("the recorder ended with %s, not %s: %s\n%s" % (p.returncode, want, p.args, err))
+    if DEBUG_TARGETS and os.path.exists(out):
+        os.makedirs(DEBUG_TARGETS, exist_ok=True)
+        shutil.copy(out, os.path.join(DEBUG_TARGETS, "%d-%s" % (p.pid, os.path.basename(out))))
+    return Result(out, p.returncode, err)
+
+
+def record(pid, seconds, rate, args=(), cpu=None, want=0):
+    """attach for a while; the file is checked to be whole and as FORMAT.md says"""
+    out = os.path.join(folder(), "x.pyspy")
+    p = start_record(["-p", pid, "-d", seconds, "-r", rate] + list(args), out, cpu=cpu)
+    r = finish_record(p, out, seconds * 3 + 60, want)
+    if want == 0:
+        sound(r.rec)
+    return r
+
+
+def sound(rec):
+    """the file is what FORMAT.md says"""
+    check(not rec.problems, "the recording breaks FORMAT.md: %s" % "; ".join(rec.problems[:5]))
+    check(rec.closed and not rec.truncated, "the recording was not closed")
+    check(rec.counters.get("samples") in (None, rec.samples), "counter says %s samples, the ticks hold %d" % (
+        rec.counters.get("samples"), rec.samples))
+    check(rec.counters.get("ticks") in (None, rec.ticks), "counter says %s ticks, the file holds %d" % (
+        rec.counters.get("ticks"), rec.ticks))
+
+
+def report(*args, **kw):
+    p = subprocess.run([REPORT] + [str(a) for a in args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=kw.pop("timeout", 120))
+    if p.returncode != kw.pop("want", 0):
+        raise Failure("pyspy-report %s ended with %d: %s" % (" ".join(map(str, args)), p.returncode, p.stderr.decode("utf-8", "replace")))
+    return p.stdout
+
+
+def raw(path, *args):
+    """folded stacks of `pyspy-report raw`: {tuple of frames: count}, frames as text"""
+    out = Counter()
+    for line in report("raw", *args, path).decode("utf-8", "surrogateescape").split("\n"):
+        if line:
+            stack, n = line.rsplit(" ", 1)
+            out[tuple(stack.split(";"))] += int(n)
+    return out
+
+
+def info(path):
+    return json.loads(report("info", "--json", path).decode("utf-8", "replace"))
+
+
+def motion_share(rec):
+    n = rec.samples
+    return sum(r.ticks for r in rec.runs if r.stack[-1] is pyspy_reader.IN_MOTION) / n if n else 0.0
+
+
+def cost(rec):
+    """one line of numbers about a recording"""
+    c, n = rec.counters, max(rec.samples, 1)
+    span = (rec.blocks[-1]["end"] - rec.blocks[0]["begin"]) / 1e9 if rec.blocks else 0
+    return "%d samples in %.1f s, %.2f %% in motion, %d uncertified when taken, %d stops (%.3f %% of wall, longest %.0f us, %d in a call), %d late, %d failed, CPU %.1f us/sample, %.1f bytes/sample" % (
+        rec.samples, span, 100 * motion_share(rec), c.get("uncertified", 0), c.get("stops", 0),
+        100 * c.get("stopped_ns", 0) / 1e9 / max(span, 1e-9), c.get("longest_stop_ns", 0) / 1e3, c.get("stops_in_syscall", 0),
+        c.get("late", 0), c.get("reads_failed", 0), c.get("recorder_cpu_ns", 0) / 1e3 / n, rec.bytes / n)
+
+
+# ---------------------------------------------------------------- statistics
+
+def normal_quantile(p):
+    """x with P(N > x) = p, by bisection on erfc"""
+    lo, hi = 0.0, 40.0
+    for _ in range(100):
+        mid = (lo + hi) / 2
+        if 0.5 * math.erfc(mid / math.sqrt(2)) > p:
+            lo = mid
+        else:
+            hi = mid
+    return lo
+
+
+class Shares:
+    """Observed against true shares, judged all together: a false alarm in any of them has probability `alarm`.
+
+    Samples of one run depend on each other (a loop's turn lasts longer than a gap). So the variance is measured: the
+    recording is cut into `batches` pieces, and the spread of the pieces' shares gives the error of the whole; it is never
+    taken below the binomial one. `truth_error` (absolute) is what the target's own clock is not sure of.
+    """
+
+    def __init__(self, alarm=1e-5):
+        self.alarm, self.rows = alarm, []
+
+    def add(self, name, hits, true, truth_error=0.0):
+        """hits: 0/1 (or weights) of the samples in the order of time"""
+        n = len(hits)
+        if not n:
+            self.rows.append((name, float("nan"), true, 0.0, truth_error, 0))
+            return
+        got = sum(hits) / n
+        batches = max(8, min(40, n // 50))
+        size = n / batches
+        means = []
+        for b in range(batches):
+            part = hits[int(b * size):int((b + 1) * size)]
+            if part:
+                means.append(sum(part) / len(part))
+        m = sum(means) / len(means)
+        spread = sum((x - m) ** 2 for x in means) / (len(means) - 1) / len(means)
+        binomial = max(got * (1 - got), true * (1 - true), 1.0 / n) / n
+        self.rows.append((name, got, true, math.sqrt(max(spread, binomial)), truth_error, len(means)))
+
+    def judge(self):
+        k = max(len(self.rows), 1)
+        bad = []
+        for name, got, true, se, extra, batches in self.rows:
+            z = normal_quantile(self.alarm / 2 / k)
+            # Student's tail for the measured variance: a generous Cornish-Fisher step
+            nu = max(batches - 1, 3)
+            t = z + (z ** 3 + z) / (4 * nu) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * nu ** 2)
+            bound = t * se + extra
+            ok = got == got and abs(got - true) <= bound
+            print("    %-34s observed %6.2f %%  true %6.2f %%  allowed +- %5.2f%s" % (
+                name, 100 * got, 100 * true, 100 * bound, "" if ok else "   WRONG"))
+            if not ok:
+                bad.append("%s: observed %.2f %%, true %.2f %%, allowed +- %.2f" % (name, 100 * got, 100 * true, 100 * bound))
+        return bad
+
+
+# ---------------------------------------------------------------- the run
+
+_failed = []
+_where = [""]
+
+
+def check(ok, text):
+    if not ok:
+        _failed.append("%s: %s" % (_where[0], text))
+        print("  FAILED %s: %s" % (_where[0], text), flush=True)
+    return ok
+
+
+def note(text):
+    print("  %s: %s" % (_where[0], text), flush=True)
+
+
+def main(cases):
+    """cases: (name, function, arguments...). All are run; the exit status tells whether all held."""
+    begin = time.monotonic()
+    pattern = sys.argv[1] if len(sys.argv) > 1 else ""
+    ran = 0
+    for case in cases:
+        name, f, args = case[0], case[1], case[2:]
+        if pattern and not re.search(pattern, name):
+            continue
+        _where[0], t = name, time.monotonic()
+        ran += 1
+        try:
+            f(*args)
+        except Failure as e:
+            check(False, str(e))
+        except Exception as e:  # a mistake in the test, or a file that cannot be read: both are failures
+            import traceback
+            traceback.print_exc()
+            check(False, "%s: %s" % (type(e).__name__, e))
+        print("  %s: %.1f s" % (name, time.monotonic() - t), flush=True)
+    if not ran:
+        raise SystemExit("no case matches %r" % pattern)
+    print("%s: %d cases, %d failures, %.0f s" % (os.path.basename(sys.argv[0]), ran, len(_failed), time.monotonic() - begin))
+    for f in _failed[:30]:
+        print("FAILED " + f)
+    sys.exit(1 if _failed else 0)

@@ -1,0 +1,222 @@
+# (a) Threads parked in known nested calls: names, modules, files, lines, columns, thread names and process facts equal
+# what the interpreter says of itself, 0 differences, in our own reader's eyes and in `pyspy-report raw`.
+import json
+import os
+import time
+from collections import Counter
+
+import harness as h
+import pyspy_reader as pr
+
+
+def cut_ok(got, want):
+    """FORMAT.md 3.2: a string that was cut ends in U+2026"""
+    return got == want or (len(want) > 2000 and got.endswith("\u2026") and len(got) > 1000 and want.startswith(got[:-1]))
+
+
+def frame_difference(got, want):
+    name, module, file, first, line, line2, end, col, end_col = want
+    if line2 is not None and line != line2:
+        return "f_lineno %s but co_positions %s (test)" % (line, line2)
+    for what, g, w in (("kind", got.kind, "python"), ("first line", got.first, first), ("line", got.line, line)):
+        if g != w:
+            return "%s %r, truth %r" % (what, g, w)
+    for what, g, w in (("name", got.name, name), ("module", got.module, module), ("file", got.file, file)):
+        if not cut_ok(g, w):
+            return "%s %r, truth %r" % (what, g[:200], w[:200])
+    if col is None:
+        if got.col is not None:
+            return "columns %r, truth has none" % (got[6:],)
+    elif (got.end_line, got.col, got.end_col) != (end, col, end_col):
+        return "end line and columns %r, truth %r" % ((got.end_line, got.col, got.end_col), (end, col, end_col))
+    return None
+
+
+def stack_difference(got, want):
+    if len(got) != len(want):
+        def short(f):
+            return f.name if isinstance(f, pr.Frame) else f[0]
+        return "%d frames, truth %d: %s ... truth %s ..." % (len(got), len(want), [short(f)[:60] for f in got[:12]], [short(f)[:60] for f in want[:12]])
+    for i, (g, w) in enumerate(zip(got, want)):
+        d = frame_difference(g, w)
+        if d:
+            return "frame %d of %d, %s (%s:%s): %s" % (i, len(got), w[0][:60], w[2][-60:], w[4], d)
+    return None
+
+
+# libcommon/escape.h, written again
+def unsafe(c):
+    return (c < 0x20 or 0x7F <= c <= 0x9F or c in (0x61C, 0x200E, 0x200F, 0x2028, 0x2029, 0xFEFF) or 0x202A <= c <= 0x202E or
+            0x2066 <= c <= 0x2069 or 0xD800 <= c <= 0xDFFF or 0xFDD0 <= c <= 0xFDEF or c & 0xFFFE == 0xFFFE)
+
+
+def escaped(s):
+    out = []
+    for ch in s:
+        c = ord(ch)
+        if ch in "\n\t\r":
+            out.append({"\n": "\\n", "\t": "\\t", "\r": "\\r"}[ch])
+        elif ch == ";" or (c < 0x80 and unsafe(c)):
+            out.append("\\x%02x" % c)
+        elif unsafe(c):
+            out.append("\\u%04x" % c if c < 0x10000 else "\\U%08x" % c)
+        else:
+            out.append(ch)
+    return "".join(out)
+
+
+def text(f):
+    """a frame as `raw` shows it"""
+    if f.kind != "python":
+        return f.name
+    line = f.first if f.line is None else f.line
+    return escaped("%s (%s:%s)" % (f.name, f.file, line))
+
+
+def snap(v, path):
+    v.say("snap " + path)
+    if v.line(150) != "snapped":
+        raise h.Failure("the victim did not write its truth")
+    with open(path) as f:
+        return json.load(f)
+
+
+def compare(truth, r, v):
+    rec = r.rec
+    by_tid = rec.by_tid()
+    threads = {t["tid"]: t for t in rec.threads().values()}
+    differences = Counter()
+    frames = 0
+
+    def wrong(kind, text):
+        differences[kind] += 1
+        if differences[kind] <= 6:
+            h.check(False, "%s: %s" % (kind, text))
+
+    want_tids = {t["tid"] for t in truth["threads"]}
+    for tid in set(by_tid) - want_tids:
+        wrong("thread", "tid %d was recorded, the interpreter does not know it: %s" % (tid, [f.name for f in by_tid[tid][0].stack][-3:]))
+    for t in truth["threads"]:
+        if t["oracle"]:
+            continue
+        tid, case = t["tid"], t["case"]
+        if tid not in by_tid:
+            wrong("thread", "%s (tid %d) has no sample" % (case, tid))
+            continue
+        frames += len(t["frames"])
+        for run in by_tid[tid]:
+            d = stack_difference(run.stack, t["frames"])
+            if d:
+                wrong("stack", "%s, way %d: %s" % (case, run.way, d))
+                break
+        for run in by_tid[tid]:
+            if run.state != pr.SLEEPING or run.gil or run.way == pr.OUTSIDE or run.flags & (pr.CUT | pr.DOUBTED | pr.FAILED):
+                wrong("flags", "%s: flags %#x for a thread that sleeps" % (case, run.flags))
+                break
+        n = sum(run.ticks for run in by_tid[tid])
+        if n != rec.ticks:
+            wrong("samples", "%s: %d samples at %d ticks" % (case, n, rec.ticks))
+        g = threads[tid]
+        if t["name"] is not None:
+            # an empty name of Python's may be given as the kernel's
+            ok = (g["name"] == t["name"] and not g["flags"] & 2) or (t["name"] == "" and g["flags"] & 2 and g["name"] == t["comm"])
+        else:
+            ok = g["flags"] & 2 and g["name"] == t["comm"]
+        if not ok:
+            wrong("thread name", "%s: %r flags %d, truth %r (kernel: %r)" % (case, g["name"], g["flags"], t["name"], t["comm"]))
+        if bool(g["flags"] & 1) != t["main"]:
+            wrong("main thread", "%s: flags %d" % (case, g["flags"]))
+        if g["pthread"] not in (t["ident"], 0) or g["ns_tid"] != tid or g["interpreter"] != 0:
+            wrong("thread facts", "%s: pthread %#x (truth %#x), tid in namespace %d (tid %d), interpreter %d" % (
+                case, g["pthread"], t["ident"], g["ns_tid"], tid, g["interpreter"]))
+        if g["kind"] or g["owner"]:
+            wrong("thread facts", "%s: kind %d owner %d" % (case, g["kind"], g["owner"]))
+
+    facts = truth["process"]
+    processes = [p for p in rec.processes().values() if p["pid"] == v.pid]
+    h.check(len(processes) == 1, "%d processes with pid %d" % (len(processes), v.pid))
+    if processes:
+        p = processes[0]
+        for key, want in (("ns_pid", facts["pid"]), ("parent", facts["parent"]), ("version_hex", facts["hexversion"]), ("cwd", facts["cwd"]),
+                          ("cmdline", facts["cmdline"]), ("exe", facts["exe"]), ("prefix", facts["prefix"]), ("base_prefix", facts["base_prefix"]),
+                          ("path", facts["path"]), ("uid", facts["uid"]), ("build", int(facts["debug"])), ("exec", 0), ("host", 0)):
+            if p[key] != want:
+                wrong("process", "%s %r, truth %r" % (key, p[key], want))
+        if not p["version"].startswith(facts["version"].split()[0]):
+            wrong("process", "version %r, truth %r" % (p["version"], facts["version"]))
+        ticks = float(open("/proc/%d/stat" % v.pid).read().rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
+        if abs(p["start"] / 1e9 - ticks) > 0.02:
+            wrong("process", "start %.3f, truth %.3f" % (p["start"] / 1e9, ticks))
+    stops = rec.counters.get("stops", 0)
+    if stops:
+        wrong("stops", "%d stops, and every thread slept" % stops)
+
+    # the reporter, by text; the oracle's own stack is not compared
+    oracle = {t["tid"] for t in truth["threads"] if t["oracle"]}
+    skip = {tuple(text(f) for f in run.stack) for tid in oracle for run in by_tid.get(tid, [])}
+    want, whole = Counter(), 0
+    for t in truth["threads"]:
+        if not t["oracle"]:
+            key = tuple(escaped("%s (%s:%s)" % (f[0], f[2], f[3] if f[4] is None else f[4])) for f in t["frames"])
+            want[key] += rec.ticks
+    got = h.raw(r.path, "-i", "--full-filenames")
+    for key in set(want) | set(got):
+        if key in skip:
+            continue
+        whole += 1
+        if got.get(key, 0) != want.get(key, 0) and not any(len(f) > 2000 for f in key):
+            wrong("raw", "%d samples, truth %d of %s" % (got.get(key, 0), want.get(key, 0), [f[:100] for f in key[-4:]]))
+    if sum(got.values()) != rec.samples:
+        wrong("raw", "%d samples in all, the file holds %d" % (sum(got.values()), rec.samples))
+    h.check(not differences, "differences: %s" % dict(differences))
+    h.note("%d threads, %d frames, %d raw stacks at %d ticks: %d differences" % (
+        len(truth["threads"]) - 1, frames, whole, rec.ticks, sum(differences.values())))
+
+
+def parked(py, cmd=None, env=None, seconds=1.0, rate=100):
+    where = os.path.join(h.folder(), "truth.json")
+    with h.Victim(py, "parked.py", cmd=cmd, env=env, timeout=150) as v:
+        before = snap(v, where)
+        r = h.record(v.pid, seconds, rate)
+        after = snap(v, where)
+        if before["threads"] != after["threads"]:
+            raise h.Failure("the threads moved between the two truths: the test proves nothing")
+        compare(after, r, v)
+        h.note(h.cost(r.rec))
+
+
+def shim(py):
+    cmd, env = h.shim_of(py)
+    parked(py, [cmd], env, 0.5)
+
+
+def renamed(py):
+    """a name that comes while we record arrives in the file"""
+    with h.Victim(py, "parked.py", args=["case_function|case_map"], timeout=60) as v:
+        out = os.path.join(h.folder(), "x.pyspy")
+        p = h.start_record(["-p", v.pid, "-d", 4, "-r", 50], out)
+        h.wait_for("the first block", lambda: os.path.exists(out) and os.path.getsize(out) > 64)
+        v.say("rename new name \u540d")
+        v.line()
+        rec = h.finish_record(p, out, 60).rec
+        h.sound(rec)
+        names = sorted(t["name"] for t in rec.threads().values())
+        h.check("new name \u540d" in names, "a thread renamed while it was recorded: names are %r" % names)
+
+
+cases = []
+for py in h.pythons():
+    cases.append(("parked %s" % py, parked, py))
+for py in h.pythons():
+    if h.shim_of(py):
+        cases.append(("parked %s through pyenv's shim" % py, shim, py))
+    if h.FULL or py.minor == 12:
+        cases.append(("parked %s without columns" % py, parked, py, [py.path, "-X", "no_debug_ranges"], None, 0.5))
+    if h.FULL or py.minor == 13:
+        cases.append(("renamed %s" % py, renamed, py))
+    if h.FULL:
+        cases.append(("parked %s, all cold" % py, parked, py, None, {"WARM": "0"}))
+        cases.append(("parked %s, very deep" % py, parked, py, None, {"DEEP": "15000"}))
+
+if __name__ == "__main__":
+    h.main(cases)

@@ -22,17 +22,21 @@ enum decode_problem {
 };
 struct decode_damage {
 	enum decode_problem problem;
-	uint64_t offset;          /* in the input */
-	uint64_t bytes;           /* how many were skipped */
-	uint64_t blocks, samples; /* DECODE_MISSING, DECODE_BAD_BLOCK: how many were lost; else 0 */
-	const char *what;         /* short English, static */
+	uint64_t offset; /* in the input */
+	uint64_t bytes;  /* how many were skipped; DECODE_BAD_RECORD: of the block's content */
+	/* DECODE_MISSING, DECODE_BAD_BLOCK, and DECODE_TRUNCATED inside a block: how many were lost; else 0. What a
+	 * DECODE_BAD_RECORD cost shows in n_samples of its block. */
+	uint64_t blocks, samples;
+	const char *what; /* short English, static */
 };
 
 /* Callbacks, any may be NULL. Return 0 to go on; any other value ends decoding and is passed out of stream_feed /
  * stream_finish. Pointers are valid until the callback returns. */
 struct decode_visitor {
 	void *ctx;
-	int (*file)(void *ctx, const struct rec_file *f); /* a file header: a (further) recording begins */
+	/* A file header: a (further) recording begins. When the header is missing (DECODE_BAD_HEADER was told), made up
+	 * from the first block: 8 bytes of the UUID, times of the block's begin. */
+	int (*file)(void *ctx, const struct rec_file *f);
 	int (*epoch)(void *ctx, uint32_t epoch,
 	             bool complete); /* a new epoch begins: forget all ids. complete = its first block is here */
 	int (*block)(void *ctx, const struct rec_block *b);     /* before the block's records; after `epoch` */

@@ -150,7 +150,7 @@ check-full: ## the same in full: sanitizers, long tests, lint, and both README c
 bench: ## what a sample costs, beside py-spy and beside the least it can cost
 	@scripts/install-deps build check bench
 	$(SUB) all
-	@tests/bench/cost.sh $(O)
+	@python3 tests/bench/cost.py $(O)
 coverage: ## run the quick tests on an instrumented build and print the lines covered, by room
 	@scripts/install-deps build check
 	$(SUB) BUILD=coverage O=$(O)/coverage all unit

@@ -1,0 +1,271 @@
+#include "pyspy-record/python/codes.h"
+
+#include <string.h>
+
+#include "libcommon/err.h"
+#include "pyspy-record/python/object.h"
+
+enum { IDENT_FROM = 16, UNIT = 2, CODE_BYTES_MAX = 256, CODE_SIZE_MAX = 64 << 20, CHECK_AT_ONCE = 64 };
+
+int codes_init(struct codes *c, struct reader *r, const struct layout *l)
+{
+	*c = (struct codes){.reader = r, .layout = l, .has_generation = l->interp.next_version != 0};
+	map_init(&c->by_address, 0);
+	buf_init(&c->tables, CODES_BYTES_MAX);
+	TRY(intern_init(&c->names, CODES_BYTES_MAX));
+	return vec_push(&c->v, (struct code){0}) ? 0 : ERR_NO_MEMORY;
+}
+
+void codes_done(struct codes *c)
+{
+	map_done(&c->by_address);
+	buf_done(&c->tables);
+	intern_done(&c->names);
+	vec_free(&c->v);
+	vec_free(&c->idents);
+}
+
+void codes_clear(struct codes *c)
+{
+	map_clear(&c->by_address);
+	buf_reset(&c->tables);
+	intern_clear(&c->names);
+	c->v.n = 1;
+	c->idents.n = 0;
+	c->epoch++;
+}
+
+bool codes_is_full(const struct codes *c)
+{
+	return c->v.n >= CODES_MAX || c->names.len > CODES_BYTES_MAX / 4 * 3 || c->tables.len > CODES_BYTES_MAX / 4 * 3;
+}
+
+code_id codes_known(const struct codes *c, raddr_t at)
+{
+	const uint32_t *id = map_get(&c->by_address, at, 0);
+	return id && !c->v.v[*id].is_stale ? *id : 0;
+}
+
+static bool by_version(const struct codes *c)
+{
+	return c->layout->code.version != 0;
+}
+
+static uint32_t u32_at(const unsigned char *p, size_t at)
+{
+	uint32_t v;
+	memcpy(&v, p + at, sizeof v);
+	return v;
+}
+
+static uint64_t u64_at(const unsigned char *p, size_t at)
+{
+	uint64_t v;
+	memcpy(&v, p + at, sizeof v);
+	return v;
+}
+
+/* 3.11: keep the words of `raw` (the code object from IDENT_FROM on) that never change. */
+static void ident_words(const struct layout *l, unsigned char *words)
+{
+	memset(words + (l->code.ident_skip - IDENT_FROM), 0, 4); /* warm-up counter */
+}
+
+/* Of a str object's head only its length and text stay the same (hash and interned state are filled in later). */
+static void ident_name(const struct layout *l, const unsigned char *head, unsigned char *kept)
+{
+	uint64_t length = u64_at(head, l->unicode.length);
+	uint32_t state = u32_at(head, l->unicode.state);
+	size_t width = state >> 2 & 7, at = state & 1 << 6 ? l->unicode.ascii_size : l->unicode.compact_size;
+	size_t n = CODES_NAME_HEAD - 8;
+	if (length < n && length * width < n)
+		n = length * width;
+	memset(kept, 0, CODES_NAME_HEAD);
+	memcpy(kept, &length, 8);
+	memcpy(kept + 8, head + at, n);
+}
+
+static size_t name_head_size(const struct layout *l)
+{
+	return l->unicode.compact_size + CODES_NAME_HEAD - 8;
+}
+
+/* A name's head; near the end of a mapping the text may be shorter than the head. */
+static int read_name_head(struct codes *c, raddr_t name, unsigned char *head)
+{
+	memset(head, 0, CODE_BYTES_MAX);
+	int rc = reader_read(c->reader, name, head, name_head_size(c->layout));
+	if (rc == ERR_MEMORY_READ)
+		rc = reader_read(c->reader, name, head, c->layout->unicode.ascii_size);
+	return rc;
+}
+
+static int read_ident(struct codes *c, const unsigned char *raw, struct code_ident *ident)
+{
+	const struct layout *l = c->layout;
+	unsigned char head[CODE_BYTES_MAX];
+	memset(ident, 0, sizeof *ident);
+	if (by_version(c)) {
+		ident->version = u32_at(raw, l->code.version);
+		return 0;
+	}
+	memcpy(ident->words, raw + IDENT_FROM, l->code.ident_end - IDENT_FROM);
+	ident_words(l, ident->words);
+	TRY(read_name_head(c, u64_at(raw, l->code.qualname), head));
+	ident_name(l, head, ident->names[0]);
+	TRY(read_name_head(c, u64_at(raw, l->code.filename), head));
+	ident_name(l, head, ident->names[1]);
+	return 0;
+}
+
+/* Append the text of a str to the name table. */
+static int read_name(struct codes *c, raddr_t str, uint32_t *id)
+{
+	struct buf text;
+	buf_init(&text, 0);
+	int rc = object_string(c->reader, c->layout, str, &text);
+	if (rc == 0)
+		rc = intern_get(&c->names, text.data, text.len, id, NULL);
+	buf_done(&text);
+	return rc;
+}
+
+static void read_module(struct codes *c, raddr_t globals, uint32_t *id)
+{
+	raddr_t name;
+	*id = 0;
+	if (object_dict_get(c->reader, c->layout, globals, "__name__", &name) == 0 &&
+	    object_type_is(c->reader, c->layout, name, "str") == 1)
+		read_name(c, name, id);
+}
+
+/* Is this the type of code objects? Learned once, by its name. */
+static int check_type(struct codes *c, raddr_t at, raddr_t type)
+{
+	if (c->code_type)
+		return type == c->code_type ? 0 : ERR_TORN;
+	int rc = object_type_is(c->reader, c->layout, at, "code");
+	if (rc == 1)
+		c->code_type = type;
+	return rc == 1 ? 0 : rc == 0 ? ERR_TORN : rc;
+}
+
+static int read_contents(struct codes *c, const unsigned char *raw, raddr_t globals, struct code *code)
+{
+	const struct layout *l = c->layout;
+	uint64_t units = u64_at(raw, l->code.ob_size);
+	int64_t traceable = (int32_t)u32_at(raw, l->code.first_traceable);
+	if (units > CODE_SIZE_MAX || traceable < 0 || (uint64_t)traceable > units)
+		return ERR_TORN;
+	code->start = code->at + l->code.code_adaptive;
+	code->size_bytes = (uint32_t)units * UNIT;
+	code->first_traceable = (uint32_t)traceable * UNIT;
+	code->first_line = (int32_t)u32_at(raw, l->code.first_line);
+	TRY(read_name(c, u64_at(raw, l->code.qualname), &code->qualname));
+	TRY(read_name(c, u64_at(raw, l->code.filename), &code->file));
+	read_module(c, globals, &code->module);
+	code->linetable = c->tables.len;
+	TRY(object_bytes(c->reader, l, u64_at(raw, l->code.linetable), CODES_LINETABLE_MAX, &c->tables));
+	code->linetable_len = c->tables.len - code->linetable;
+	return 0;
+}
+
+int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_generation generation, code_id *id, bool *proved)
+{
+	const struct layout *l = c->layout;
+	unsigned char raw[CODE_BYTES_MAX], again[CODE_BYTES_MAX];
+	struct code_ident ident, after;
+	struct code code = {.at = at};
+	size_t size = l->code.size < sizeof raw ? l->code.size : sizeof raw;
+	if (at < 4096 || at % 8 != 0 || at >> 47)
+		return ERR_TORN;
+	if (codes_is_full(c))
+		return ERR_FULL;
+	TRY(reader_read(c->reader, at, raw, size));
+	TRY(check_type(c, at, u64_at(raw, 8)));
+	TRY(read_ident(c, raw, &ident));
+	size_t tables = c->tables.len;
+	int rc = read_contents(c, raw, globals, &code);
+	if (rc == 0)
+		rc = reader_read(c->reader, at, again, size);
+	if (rc == 0)
+		rc = read_ident(c, again, &after);
+	if (rc == 0 && memcmp(&ident, &after, sizeof ident) != 0)
+		rc = ERR_TORN;
+	if (rc < 0) {
+		c->tables.len = tables;
+		return rc;
+	}
+	/* a version not yet given out when the sample began: the object is younger than the sample */
+	*proved = by_version(c) && c->has_generation && ident.version != 0 && ident.version < generation.before;
+	code.checked_generation = generation.after;
+	code.ident = (uint32_t)c->idents.n;
+	bool is_new;
+	uint32_t *slot = map_put(&c->by_address, at, 0, &is_new);
+	if (!slot || !vec_push(&c->idents, ident) || !vec_push(&c->v, code))
+		return ERR_NO_MEMORY;
+	*slot = *id = (code_id)(c->v.n - 1);
+	return 0;
+}
+
+/* One group of at most CHECK_AT_ONCE objects: one call. *done: how many of them, from the first on, were settled. */
+static int check_group(struct codes *c, const code_id *ids, size_t n, uint64_t generation, bool *bad, size_t *done)
+{
+	static struct reader_batch batch; /* large, and used by one thread only */
+	static unsigned char words[CHECK_AT_ONCE][CODES_IDENT], heads[CHECK_AT_ONCE][2][CODE_BYTES_MAX];
+	const struct layout *l = c->layout;
+	unsigned pieces = by_version(c) ? 1 : 3;
+	reader_batch_clear(&batch);
+	for (size_t i = 0; i < n; i++) {
+		const struct code *code = codes_at(c, ids[i]);
+		const struct code_ident *ident = &c->idents.v[code->ident];
+		if (by_version(c)) {
+			reader_batch_add(&batch, code->at + l->code.version, words[i], 4);
+			continue;
+		}
+		reader_batch_add(&batch, code->at + IDENT_FROM, words[i], l->code.ident_end - IDENT_FROM);
+		reader_batch_add(&batch, u64_at(ident->words, l->code.qualname - IDENT_FROM), heads[i][0], name_head_size(l));
+		reader_batch_add(&batch, u64_at(ident->words, l->code.filename - IDENT_FROM), heads[i][1], name_head_size(l));
+	}
+	int got = reader_batch_read(c->reader, &batch);
+	if (got < 0 && got != ERR_MEMORY_READ)
+		return got;
+	size_t whole = got < 0 ? 0 : (size_t)got / pieces;
+	*done = whole < n ? whole + 1 : n; /* the one that could not be read is settled too: it is gone */
+	for (size_t i = 0; i < *done; i++) {
+		struct code *code = codes_at(c, ids[i]);
+		const struct code_ident *ident = &c->idents.v[code->ident];
+		c->checks++;
+		bool same = i < whole;
+		if (same && by_version(c)) {
+			same = u32_at(words[i], 0) == ident->version;
+		} else if (same) {
+			unsigned char name[2][CODES_NAME_HEAD];
+			ident_words(l, words[i]);
+			ident_name(l, heads[i][0], name[0]);
+			ident_name(l, heads[i][1], name[1]);
+			same = memcmp(words[i], ident->words, l->code.ident_end - IDENT_FROM) == 0 &&
+			       memcmp(name, ident->names, sizeof name) == 0;
+		}
+		bad[i] = !same;
+		if (same)
+			code->checked_generation = generation;
+		else
+			code->is_stale = true;
+	}
+	return 0;
+}
+
+int codes_check(struct codes *c, const code_id *ids, size_t n, uint64_t generation, bool *bad)
+{
+	for (size_t done = 0, now; done < n; done += now) {
+		size_t group = n - done < CHECK_AT_ONCE ? n - done : CHECK_AT_ONCE;
+		TRY(check_group(c, ids + done, group, generation, bad + done, &now));
+	}
+	return 0;
+}
+
+bool codes_place(const struct codes *c, const struct code *code, uint32_t instr, struct linetable_place *place)
+{
+	return linetable_find(c->tables.data + code->linetable, code->linetable_len, code->first_line, instr, place);
+}

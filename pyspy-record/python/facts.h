@@ -1,0 +1,14 @@
+/* facts: what an interpreter says of itself: sys.prefix, sys.base_prefix, sys.path. */
+#pragma once
+#include "pyspy-record/memory/reader.h"
+#include "pyspy-record/python/layout.h"
+
+enum { FACTS_PATHS_MAX = 256 };
+struct facts {
+	char *prefix, *base_prefix; /* "" when not known (yet) */
+	char *path[FACTS_PATHS_MAX];
+	uint32_t n_path;
+};
+/* Always leaves *f valid; what cannot be read stays empty. */
+void facts_read(struct reader *r, const struct layout *l, raddr_t interp, struct facts *f);
+void facts_done(struct facts *f);

@@ -1,0 +1,288 @@
+/* One tick of one process: ways 2 (standing still) and 3 (from outside) of design.md. */
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "libcommon/err.h"
+#include "pyspy-record/sample/target.h"
+
+enum { READ_TRIES = 16 };
+
+static bool holds_gil(const struct target *t, const struct sample_thread *th)
+{
+	const struct layout *l = &t->interpreter.layout;
+	const struct sample_interp *in = &t->interps[th->interp];
+	if (l->gil_kind == LAYOUT_GIL_RUNTIME)
+		return t->words.gil_current == th->tstate;
+	if (in->words.gil.locked != 1 || in->words.gil.last_holder != th->tstate)
+		return false;
+	if (l->gil_kind == LAYOUT_GIL_STATUS)
+		return walk_u32(th->walk.image, l->tstate.status) & l->tstate.status_active;
+	return walk_u32(th->walk.image, l->tstate.state) == 1;
+}
+
+/* A thread blocked in a futex inside the GIL's own struct waits for the GIL. */
+static bool waits_for_gil(const struct target *t, const struct sample_thread *th)
+{
+	const struct layout *l = &t->interpreter.layout;
+	raddr_t gil = l->gil_kind == LAYOUT_GIL_RUNTIME ? t->interpreter.runtime + l->runtime.gil : t->interps[th->interp].gil;
+	return gil && th->block.number == SYS_futex && th->block.args[0] >= gil && th->block.args[0] < gil + l->gil.size;
+}
+
+static uint32_t sleep_flags(const struct target *t, const struct sample_thread *th)
+{
+	uint32_t flags;
+	switch (taskstate_letter(&th->task)) {
+	case 'D':
+		flags = WIRE_STATE_DISK;
+		break;
+	case 'T':
+	case 't':
+		flags = WIRE_STATE_STOPPED;
+		break;
+	default:
+		flags = WIRE_STATE_SLEEPING;
+	}
+	return flags | (waits_for_gil(t, th) ? WIRE_FLAG_GIL_WAIT : 0);
+}
+
+/* The words of the interpreters, before the stacks: who holds the GIL, who is there, what was made. */
+static void plan_words(struct target *t)
+{
+	const struct layout *l = &t->interpreter.layout;
+	struct reader_batch *b = &t->batch;
+	reader_batch_add(b, t->interpreter.runtime + l->runtime.interpreters_head, &t->words.interpreters_head, 8);
+	if (l->gil_kind == LAYOUT_GIL_RUNTIME)
+		reader_batch_add(b, t->interpreter.runtime + l->runtime.gil_current, &t->words.gil_current, 8);
+	for (size_t i = 0; i < t->n_interps; i++) {
+		struct sample_interp *in = &t->interps[i];
+		reader_batch_add(b, in->at + l->interp.threads_head, &in->words.threads_head, 8);
+		if (in->gil)
+			reader_batch_add(b, in->gil + l->gil.last_holder, &in->words.gil, 12);
+		reader_batch_add(b, in->at + l->interp.gc_collecting, &in->words.gc, 4);
+		if (l->interp.next_version)
+			reader_batch_add(b, in->at + l->interp.next_version, &in->words.generation_before, 4);
+	}
+}
+
+static void plan_words_after(struct target *t)
+{
+	const struct layout *l = &t->interpreter.layout;
+	for (size_t i = 0; l->interp.next_version && i < t->n_interps; i++)
+		reader_batch_add(&t->batch, t->interps[i].at + l->interp.next_version, &t->interps[i].words.generation_after, 4);
+}
+
+/* Read as many of the threads as fit into one batch; returns how many were dealt with, or an error. */
+static int read_group(struct target *t, struct sample_thread **threads, size_t n)
+{
+	size_t first[READER_BATCH_MAX];
+	for (int tries = 0; tries < READ_TRIES; tries++) {
+		reader_batch_clear(&t->batch);
+		plan_words(t);
+		size_t words = t->batch.n, taken = 0;
+		walk_begin_pass(&t->walk);
+		while (taken < n) {
+			if (threads[taken]->look == LOOK_GONE)
+				first[taken] = t->batch.n;
+			else if (!walk_plan(&t->walk, &threads[taken]->walk, &t->batch, &first[taken]))
+				break;
+			taken++;
+		}
+		if (taken == 0 && n > 0) { /* one thread with more pieces than a batch holds: forget them, they are read one by one */
+			walk_failed_piece(&t->walk, &threads[0]->walk, 0);
+			threads[0]->walk.n_extras = threads[0]->walk.n_older = 0;
+			continue;
+		}
+		plan_words_after(t);
+		int got = reader_batch_read(&t->reader, &t->batch);
+		if (got == (int)t->batch.n)
+			return (int)taken;
+		if (got < 0 && got != ERR_MEMORY_READ)
+			return got;
+		size_t piece = got < 0 ? 0 : (size_t)got;
+		if (piece < words) { /* an interpreter is gone */
+			t->census_due = true;
+			return ERR_MEMORY_READ;
+		}
+		size_t k = taken;
+		while (k > 0 && (first[k - 1] > piece || threads[k - 1]->look == LOOK_GONE))
+			k--;
+		if (k == 0)
+			return ERR_MEMORY_READ;
+		if (walk_failed_piece(&t->walk, &threads[k - 1]->walk, piece - first[k - 1]) == ERR_GONE) {
+			threads[k - 1]->look = LOOK_GONE;
+			t->census_due = true;
+		}
+	}
+	return ERR_MEMORY_READ;
+}
+
+/* Tell the writer of the thread's sample in this tick, if it is not what it was. */
+static void show(struct target *t, struct writer *w, struct sample_thread *th, node_id node, bool torn, uint32_t flags)
+{
+	t->counts.samples++;
+	bool certain = (flags & WIRE_FLAG_WAY) != 0;
+	bool certified = certain || (!torn && trie_is_certified(&t->trie, node));
+	th->wants_certificate = !certified;
+	t->counts.uncertified += !certified;
+	t->counts.unproved += (flags & WIRE_FLAG_UNPROVED) != 0;
+	if (th->is_shown && th->node == node && th->is_torn == torn && th->flags == flags && th->shown_epoch == writer_epoch(w))
+		return;
+	stack_id stack = 0;
+	if (torn) {
+		struct rec_function f = {.kind = WIRE_FUNCTION_SYNTHETIC, .qualname = writer_string(w, "torn", 4)};
+		struct rec_location l = {.function = writer_function(w, &f)};
+		struct rec_stack s = {.location = writer_location(w, &l)};
+		stack = writer_stack(w, &s);
+	} else {
+		stack = trie_stack(&t->trie, &t->codes, w, node);
+	}
+	if (!stack && node) { /* the dictionaries are full: the next block starts an epoch with empty ones */
+		flags = WIRE_FLAG_ABSENT | WIRE_FLAG_FAILED;
+		t->counts.limit++;
+		t->counts.samples--;
+	}
+	writer_entry(w, th->id, stack, flags, th->run.cpu_ns - th->cpu_told_ns);
+	th->cpu_told_ns = th->run.cpu_ns;
+	th->is_shown = !(flags & WIRE_FLAG_ABSENT);
+	th->node = node;
+	th->is_torn = torn;
+	th->flags = flags;
+	th->shown_epoch = writer_epoch(w);
+	if (!t->codes.has_generation && node)
+		vec_push(&t->used, node);
+}
+
+/* This thread has no sample in this tick. */
+static void show_failed(struct target *t, struct writer *w, struct sample_thread *th)
+{
+	t->counts.reads_failed++;
+	if (!th->is_shown)
+		return;
+	writer_entry(w, th->id, 0, WIRE_FLAG_ABSENT | WIRE_FLAG_FAILED, th->run.cpu_ns - th->cpu_told_ns);
+	th->cpu_told_ns = th->run.cpu_ns;
+	th->is_shown = false;
+}
+
+static uint32_t gil_flags(const struct target *t, const struct sample_thread *th)
+{
+	if (!holds_gil(t, th))
+		return 0;
+	return WIRE_FLAG_GIL | (t->interps[th->interp].words.gc ? WIRE_FLAG_GC : 0);
+}
+
+/* It stood still when it was looked at: did it until now? */
+static bool still_stands(struct sample_thread *th)
+{
+	struct taskstate_run now;
+	/* a kernel that keeps no counts says 0 for ever: no proof */
+	return th->blocked && th->run.count > 0 && taskstate_run(&th->task, &now) == 0 && now.count == th->run.count;
+}
+
+static void fall_asleep(struct target *t, struct sample_thread *th)
+{
+	th->asleep = true;
+	th->sleep_count = th->run.count;
+	th->sleep_flags = sleep_flags(t, th);
+}
+
+static void take(struct target *t, struct writer *w, struct sample_thread *th)
+{
+	node_id node = 0;
+	bool unproved = false;
+	int rc = walk_frames(&t->walk, &th->walk);
+	bool is_cut = t->walk.is_cut;
+	if (rc == 0)
+		rc = target_resolve(t, th, &node, &unproved);
+	if (rc == ERR_FULL) {
+		t->counts.limit++;
+		show_failed(t, w, th);
+		return;
+	}
+	if (rc < 0 && rc != ERR_TORN && rc != ERR_MEMORY_READ) {
+		show_failed(t, w, th);
+		return;
+	}
+	uint32_t flags = gil_flags(t, th) | (is_cut ? WIRE_FLAG_CUT : 0);
+	if (still_stands(th) && rc == 0) {
+		fall_asleep(t, th);
+		trie_certify(&t->trie, w, node);
+		show(t, w, th, node, false, flags | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT);
+		return;
+	}
+	if (rc < 0)
+		t->counts.torn++;
+	flags |= WIRE_STATE_ACTIVE | (unproved ? WIRE_FLAG_UNPROVED : 0);
+	show(t, w, th, rc < 0 ? 0 : node, rc < 0, flags);
+}
+
+static void look(struct target *t, struct sample_thread *th)
+{
+	if (taskstate_run(&th->task, &th->run) < 0) {
+		th->look = LOOK_GONE;
+		t->census_due = true;
+		return;
+	}
+	if (th->asleep && th->run.count == th->sleep_count) {
+		th->look = LOOK_SAME;
+		return;
+	}
+	th->asleep = false;
+	th->look = LOOK_READ;
+	th->blocked = taskstate_blocked(&th->task, &th->block) == 1;
+}
+
+int target_read(struct target *t, struct sample_thread **threads, size_t n)
+{
+	int got = read_group(t, threads, n);
+	return got < 0 ? got : 0;
+}
+
+int target_pass(struct target *t, struct writer *w)
+{
+	size_t n = t->threads.n;
+	t->active.n = 0;
+	for (size_t i = 0; i < n; i++) {
+		look(t, t->threads.v[i]);
+		if (t->threads.v[i]->look == LOOK_READ && !vec_push(&t->active, t->threads.v[i]))
+			return ERR_NO_MEMORY;
+	}
+	int rc = 0;
+	size_t done = 0;
+	do { /* once at least: for the words */
+		rc = read_group(t, t->active.v + done, t->active.n - done);
+		if (rc == 0 && t->active.n > done)
+			rc = ERR_MEMORY_READ;
+		for (int i = 0; i < rc; i++)
+			if (t->active.v[done + (size_t)i]->look == LOOK_READ)
+				take(t, w, t->active.v[done + (size_t)i]);
+		done += rc > 0 ? (size_t)rc : 0;
+	} while (rc > 0 && done < t->active.n);
+	for (; done < t->active.n; done++)
+		if (t->active.v[done]->look == LOOK_READ)
+			show_failed(t, w, t->active.v[done]);
+	for (size_t i = 0; i < n && rc >= 0; i++) {
+		struct sample_thread *th = t->threads.v[i];
+		if (th->look == LOOK_SAME)
+			show(t, w, th, th->node, th->is_torn, gil_flags(t, th) | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT | (th->flags & WIRE_FLAG_CUT));
+		else if (th->look == LOOK_GONE && th->is_shown)
+			show_failed(t, w, th);
+	}
+	if (t->words.interpreters_head != t->interpreters_head)
+		t->census_due = true;
+	for (size_t i = 0; i < t->n_interps; i++)
+		if (t->interps[i].words.threads_head != t->interps[i].threads_head)
+			t->census_due = true;
+	t->failures = rc < 0 ? t->failures + 1 : 0;
+	return rc < 0 ? rc : 0;
+}
+
+int target_take_still(struct target *t, struct writer *w, struct sample_thread *th, node_id *node)
+{
+	bool unproved;
+	look(t, th);
+	if (th->look != LOOK_READ || !th->blocked || target_read(t, &th, 1) < 0 || th->look != LOOK_READ ||
+	    walk_frames(&t->walk, &th->walk) < 0 || target_resolve(t, th, node, &unproved) < 0 || !still_stands(th))
+		return 0;
+	trie_certify(&t->trie, w, *node);
+	return 1;
+}

@@ -1,0 +1,100 @@
+/* From frames to a node of the trie: which code objects, still the same, which instructions. */
+#include "libcommon/err.h"
+#include "pyspy-record/sample/target.h"
+
+enum { CHECKS_MAX = 4096 };
+
+static bool add_check(struct target *t, code_id id)
+{
+	/* recursion: the same object again and again */
+	for (size_t i = t->to_check.n, near = 0; i > 0 && near < 8; i--, near++)
+		if (t->to_check.v[i - 1] == id)
+			return true;
+	return t->to_check.n < CHECKS_MAX && vec_push(&t->to_check, id);
+}
+
+/* How many steps of the path, from the outermost on, are the frames of this sample too. */
+static size_t shared_steps(const struct sample_thread *th, const struct walk_frame *frames, size_t n)
+{
+	size_t most = th->path.n < n ? th->path.n : n, i = 0;
+	while (i < most && th->path.v[i].code_at == frames[n - 1 - i].code && th->path.v[i].instr_at == frames[n - 1 - i].instr)
+		i++;
+	return i;
+}
+
+/* Look again at the objects that may have been replaced since they were looked at last. */
+static int check_codes(struct target *t, struct sample_thread *th, const struct walk_frame *frames, size_t n, size_t *shared,
+                       uint64_t generation)
+{
+	bool by_generation = t->codes.has_generation;
+	t->to_check.n = 0;
+	if (by_generation && th->path_generation != generation)
+		for (size_t i = 0; i < *shared; i++)
+			if (codes_at(&t->codes, th->path.v[i].code)->checked_generation != generation &&
+			    !add_check(t, th->path.v[i].code))
+				return ERR_FULL;
+	for (size_t i = *shared; i < n; i++) {
+		code_id id = codes_known(&t->codes, frames[n - 1 - i].code);
+		if (id && !(by_generation && codes_at(&t->codes, id)->checked_generation == generation) && !add_check(t, id))
+			return ERR_FULL;
+	}
+	if (t->to_check.n == 0)
+		return 0;
+	bool bad[CHECKS_MAX];
+	TRY(codes_check(&t->codes, t->to_check.v, t->to_check.n, generation, bad));
+	for (size_t i = 0; i < *shared; i++)
+		if (codes_at(&t->codes, th->path.v[i].code)->is_stale)
+			*shared = i;
+	return 0;
+}
+
+static struct codes_generation generation_of(const struct target *t, const struct sample_thread *th)
+{
+	const struct sample_interp *in = &t->interps[th->interp];
+	return (struct codes_generation){in->words.generation_before, in->words.generation_after};
+}
+
+int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bool *unproved)
+{
+	const struct walk_frame *frames = t->walk.frames.v;
+	size_t n = t->walk.frames.n;
+	struct codes_generation generation = generation_of(t, th);
+	*unproved = false;
+	*node = 0;
+	if (th->codes_epoch != t->codes.epoch || th->trie_epoch != t->trie.epoch) {
+		th->codes_epoch = t->codes.epoch;
+		th->trie_epoch = t->trie.epoch;
+		th->path.n = 0;
+	}
+	size_t shared = shared_steps(th, frames, n);
+	TRY(check_codes(t, th, frames, n, &shared, generation.after));
+	th->path.n = shared;
+	node_id at = shared ? th->path.v[shared - 1].node : 0;
+	for (size_t i = shared; i < n; i++) {
+		const struct walk_frame *f = &frames[n - 1 - i];
+		struct path_step step = {f->code, f->instr, codes_known(&t->codes, f->code), at};
+		bool proved = true;
+		if (!step.code)
+			TRY(codes_read(&t->codes, f->code, f->globals, generation, &step.code, &proved));
+		if (!proved)
+			*unproved = true;
+		const struct code *code = codes_at(&t->codes, step.code);
+		bool is_generator = f->owner == 1;
+		/* a frame that is being set up is none yet (CPython: _PyFrame_IsIncomplete) */
+		bool incomplete = !is_generator && f->instr < code->start + code->first_traceable;
+		if (!incomplete) {
+			uint64_t instr = f->instr >= code->start ? f->instr - code->start : 0;
+			if (instr >= code->size_bytes)
+				return ERR_TORN;
+			at = trie_child(&t->trie, at, step.code, (uint32_t)instr);
+			if (!at)
+				return ERR_FULL;
+			step.node = at;
+		}
+		if (!vec_push(&th->path, step))
+			return ERR_NO_MEMORY;
+	}
+	th->path_generation = generation.after;
+	*node = at;
+	return 0;
+}

@@ -1,0 +1,167 @@
+#include "pyspy-record/sample/target.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "libcommon/err.h"
+#include "libcommon/escape.h"
+#include "libcommon/path.h"
+#include "pyspy-record/python/facts.h"
+
+int target_open(struct target *t, pid_t pid)
+{
+	*t = (struct target){0};
+	reader_live(&t->reader, pid);
+	TRY(process_facts_read(pid, &t->facts));
+	int rc = interpreter_find(&t->reader, &t->interpreter);
+	if (rc < 0) {
+		process_facts_done(&t->facts);
+		return rc;
+	}
+	walk_init(&t->walk, &t->reader, &t->interpreter.layout);
+	rc = codes_init(&t->codes, &t->reader, &t->interpreter.layout);
+	if (rc == 0)
+		rc = trie_init(&t->trie);
+	if (rc < 0)
+		target_close(t);
+	t->census_due = t->names_due = true;
+	return rc;
+}
+
+void target_close(struct target *t)
+{
+	target_close_threads(t);
+	walk_done(&t->walk);
+	codes_done(&t->codes);
+	trie_done(&t->trie);
+	vec_free(&t->active);
+	vec_free(&t->to_check);
+	vec_free(&t->used);
+	process_facts_done(&t->facts);
+}
+
+void target_describe(const struct target *t, char *out, size_t size)
+{
+	struct buf text;
+	buf_init(&text, 0);
+	for (uint32_t i = 0; i < t->facts.n_cmdline && text.len < 80; i++) {
+		const char *word = i ? t->facts.cmdline[i] : path_base(t->facts.cmdline[i]);
+		size_t n = strlen(word);
+		if (i)
+			buf_str(&text, " ");
+		escape_text(&text, word, n < 60 ? n : 60);
+	}
+	snprintf(out, size, "%s (pid %d, CPython %s)", buf_cstr(&text), (int)t->facts.pid, t->interpreter.version);
+	buf_done(&text);
+}
+
+/* FNV-1a over a string. */
+static uint64_t hash_text(uint64_t h, const char *s)
+{
+	for (; s && *s; s++)
+		h = (h ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
+	return (h ^ 0xff) * UINT64_C(0x100000001b3);
+}
+
+int target_tell_process(struct target *t, struct writer *w, bool started, uint64_t now_ns)
+{
+	struct facts f;
+	raddr_t interp = t->n_interps ? t->interps[t->n_interps - 1].at : 0; /* the main one is the oldest, the last of the list */
+	if (!interp)
+		reader_word(&t->reader, t->interpreter.runtime + t->interpreter.layout.runtime.interpreters_head, &interp);
+	facts_read(&t->reader, &t->interpreter.layout, interp, &f);
+	uint64_t hash = hash_text(hash_text(UINT64_C(0xcbf29ce484222325), f.prefix), f.base_prefix);
+	for (uint32_t i = 0; i < f.n_path; i++)
+		hash = hash_text(hash, f.path[i]);
+	struct writer_process p = {
+	        .pid = (uint32_t)t->facts.pid,
+	        .ns_pid = (uint32_t)t->facts.ns_pid,
+	        .parent_pid = (uint32_t)t->facts.parent_pid,
+	        .exec_number = t->exec_number,
+	        .flags = started ? WIRE_PROCESS_STARTED : 0,
+	        .uid = t->facts.uid,
+	        .version_hex = t->interpreter.version_hex,
+	        .start_ns = t->facts.start_ns,
+	        .seen_ns = now_ns,
+	        .version = t->interpreter.version,
+	        .exe = t->facts.exe,
+	        .cwd = t->facts.cwd,
+	        .prefix = f.prefix ? f.prefix : "",
+	        .base_prefix = f.base_prefix ? f.base_prefix : "",
+	        .cmdline = t->facts.cmdline,
+	        .n_cmdline = t->facts.n_cmdline,
+	        .sys_path = f.path,
+	        .n_sys_path = f.n_path,
+	};
+	if (!t->id || hash != t->facts_hash)
+		t->id = writer_process(w, t->id, &p);
+	t->facts_hash = hash;
+	facts_done(&f);
+	return t->id ? 0 : ERR_NO_MEMORY;
+}
+
+/* Does the path of node n hold a code object whose address holds another one by now? */
+static bool is_doubtful(struct target *t, node_id n)
+{
+	for (; n; n = t->trie.nodes.v[n].parent)
+		if (codes_at(&t->codes, t->trie.groups.v[t->trie.nodes.v[n].group].code)->is_stale)
+			return true;
+	return false;
+}
+
+/* Without a generation word (3.11) frames that did not move since the last tick are not looked at again in each tick: they are looked at
+ * now, and what has changed in between puts the block's samples of these stacks in doubt. */
+static void prove_codes(struct target *t, struct writer *w)
+{
+	code_id ids[64];
+	bool bad[64];
+	size_t n = 0;
+	bool changed = false;
+	for (size_t i = 0; i < t->threads.n; i++) {
+		struct sample_thread *th = t->threads.v[i];
+		if (th->asleep || th->codes_epoch != t->codes.epoch)
+			continue; /* its frames hold their code objects */
+		for (size_t k = 0; k < th->path.n; k++) {
+			ids[n++] = th->path.v[k].code;
+			if (n < 64 && (k + 1 < th->path.n || i + 1 < t->threads.n))
+				continue;
+			if (codes_check(&t->codes, ids, n, 0, bad) == 0)
+				for (size_t b = 0; b < n; b++)
+					changed |= bad[b];
+			n = 0;
+		}
+	}
+	for (size_t i = 0; changed && i < t->used.n; i++)
+		if (is_doubtful(t, t->used.v[i]) && t->trie.nodes.v[t->used.v[i]].epoch == writer_epoch(w))
+			writer_doubt(w, t->trie.nodes.v[t->used.v[i]].stack);
+}
+
+void target_before_flush(struct target *t, struct writer *w)
+{
+	if (!t->codes.has_generation)
+		prove_codes(t, w);
+	t->used.n = 0;
+	for (size_t i = 0; i < t->threads.n; i++) {
+		struct sample_thread *th = t->threads.v[i];
+		if (th->run.cpu_ns > th->cpu_told_ns && th->is_shown) {
+			writer_closing(w, th->id, th->run.cpu_ns - th->cpu_told_ns);
+			th->cpu_told_ns = th->run.cpu_ns;
+		}
+		if (!t->codes.has_generation && th->is_shown && th->node)
+			vec_push(&t->used, th->node); /* it holds over into the next block */
+	}
+}
+
+void target_trim(struct target *t)
+{
+	if (!codes_is_full(&t->codes) && !trie_is_full(&t->trie))
+		return;
+	codes_clear(&t->codes);
+	trie_clear(&t->trie);
+	t->used.n = 0;
+	for (size_t i = 0; i < t->threads.n; i++) {
+		t->threads.v[i]->asleep = false;
+		t->threads.v[i]->shown_epoch = UINT32_MAX; /* its node means nothing any more: show it anew */
+		t->threads.v[i]->path.n = 0;
+	}
+}

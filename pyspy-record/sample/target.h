@@ -1,0 +1,157 @@
+/* target: one process that is sampled: its interpreters, its threads, and what is remembered of them from tick to tick.
+ *
+ * Flow:    python/, target/ -> [target: census, pass, stop] -> writer.
+ * Threads: all of it belongs to the session's one thread.
+ */
+#pragma once
+#include "pyspy-record/emit/writer.h"
+#include "pyspy-record/python/codes.h"
+#include "pyspy-record/python/interpreter.h"
+#include "pyspy-record/python/walk.h"
+#include "pyspy-record/sample/trie.h"
+#include "pyspy-record/target/process.h"
+#include "pyspy-record/target/taskstate.h"
+
+enum { TARGET_INTERPRETERS_MAX = 48, TARGET_THREADS_MAX = 32768 };
+
+/* A frame of the path that a thread was last seen on, outermost first. */
+struct path_step {
+	raddr_t code_at, instr_at;
+	code_id code;
+	node_id node; /* up to and with this frame; that of the caller when the frame was not complete */
+};
+
+/* How much of a thread must be looked at in this tick. */
+enum thread_look {
+	LOOK_SAME, /* it sleeps as it did at the last tick */
+	LOOK_READ,
+	LOOK_GONE,
+};
+
+struct sample_thread {
+	raddr_t tstate;
+	uint32_t interp; /* index in target.interps */
+	pid_t tid, ns_tid;
+	uint64_t pthread, start_ns;
+	thread_id id;
+	char name[256];
+	size_t name_len;
+	uint32_t thread_flags;
+	bool has_name;        /* the name is Python's */
+	unsigned name_looks;
+	uint64_t census;      /* of the last census that saw it */
+
+	struct taskstate task;
+	struct taskstate_run run; /* of this tick */
+	enum thread_look look;
+	bool blocked;         /* stood still when looked at in this tick */
+	struct taskstate_block block;
+	struct walk_thread walk;
+	VEC(struct path_step) path;
+	uint64_t path_generation;
+	uint32_t codes_epoch, trie_epoch;
+
+	bool asleep;          /* certain stack, valid while run.count == sleep_count */
+	uint64_t sleep_count;
+	uint32_t sleep_flags; /* state and waiting for the GIL */
+
+	bool is_shown;        /* the writer has an entry of it that holds */
+	node_id node;         /* as last shown */
+	bool is_torn;
+	uint32_t flags, shown_epoch;
+	uint64_t cpu_told_ns; /* CPU time told to the writer so far */
+	bool wants_certificate; /* its last sample was not certified */
+};
+
+struct sample_interp {
+	raddr_t at, gil;
+	uint64_t number;
+	bool own_gil;
+	/* read with each group of threads */
+	struct {
+		uint64_t threads_head;
+		struct {
+			uint64_t last_holder;
+			uint32_t locked;
+		} gil;
+		uint32_t gc, generation_before, generation_after;
+	} words;
+	uint64_t threads_head; /* as of the census */
+};
+
+struct target_counts {
+	uint64_t samples, uncertified, reads_failed, torn, limit, stops, stopped_ns, longest_stop_ns, stops_in_syscall, stops_given_up,
+	        unproved;
+};
+
+struct target {
+	struct process_facts facts;
+	struct reader reader;
+	struct interpreter interpreter;
+	struct walk walk;
+	struct codes codes;
+	struct trie trie;
+	struct sample_interp interps[TARGET_INTERPRETERS_MAX];
+	size_t n_interps;
+	struct {
+		uint64_t interpreters_head, gil_current;
+	} words;
+	uint64_t interpreters_head;
+	VEC(struct sample_thread *) threads;
+	VEC(struct sample_thread *) active; /* scratch of a pass */
+	struct reader_batch batch;
+	VEC(code_id) to_check;
+	VEC(node_id) used; /* 3.11: nodes whose stacks samples of the open block have */
+	process_id id;
+	uint32_t exec_number;
+	uint64_t census;      /* counts them */
+	bool census_due;
+	bool names_due;
+	bool has_ended;
+	pid_t pending_detach; /* a thread that would not stop: to be let go as soon as it does */
+	pid_t ended_tid;      /* waiting for a stop brought the end of this thread instead ... */
+	int ended_status;     /* ... with this wait status */
+	unsigned failures;    /* passes in a row that could not read anything */
+	uint64_t facts_hash;  /* of the facts last told to the writer */
+	struct target_counts counts;
+};
+
+/* Look for an interpreter in process `pid`. As interpreter_find; on 0 the target is ready for target_census. On error nothing is
+ * kept but t->interpreter.version (for ERR_UNSUPPORTED). */
+int target_open(struct target *t, pid_t pid);
+void target_close(struct target *t);
+/* "python3 app.py (pid 4711, CPython 3.13.1)", escaped for a terminal. */
+void target_describe(const struct target *t, char *out, size_t size);
+
+/* Tell the writer of the process (again when something changed: sys.path is made while the program starts). */
+int target_tell_process(struct target *t, struct writer *w, bool started, uint64_t now_ns);
+/* Interpreters and threads anew: new threads are opened and told, ended ones closed. 0; ERR_GONE: the process has ended; ERR_AGAIN: what
+ * was read does not fit (yet). */
+int target_census(struct target *t, struct writer *w, uint64_t now_ns);
+/* Names from `threading`, where they are still to be had. */
+void target_names(struct target *t, struct writer *w);
+
+/* One tick: a sample of every thread into the writer's open tick. 0; ERR_GONE; other errors: nothing could be read this time. */
+int target_pass(struct target *t, struct writer *w);
+/* Before a flush: CPU times, proof of code objects (3.11). */
+void target_before_flush(struct target *t, struct writer *w);
+/* Between blocks: let go of what has grown to its bound. */
+void target_trim(struct target *t);
+
+/* A thread whose last sample was not certified, one that runs; NULL = none. `draw` picks among them. */
+struct sample_thread *target_wants_stop(struct target *t, uint64_t draw);
+/* Stop this thread for a moment, certify its stack. Gives up when it sleeps (then its stack is certified as it stands). */
+void target_stop(struct target *t, struct writer *w, struct sample_thread *th);
+/* Let go of a thread that would not stop in time. */
+void target_settle(struct target *t);
+
+/* Between the parts of sample/: */
+void target_close_threads(struct target *t);
+/* Read these threads (and the words of the interpreters) in as few calls as possible. 0, ERR_GONE,
+ * or the error of reading. Threads that are gone get LOOK_GONE. */
+int target_read(struct target *t, struct sample_thread **threads, size_t n);
+/* The frames just walked of th -> its node. 0; ERR_TORN; ERR_FULL. *unproved: a code object was met that may have been another one when
+ * the sample was taken; to be ignored when the thread stood still until now. */
+int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bool *unproved);
+/* Take th's stack as certain if it stands still: read, resolve, prove. 1: it did; 0: it did not. *node. */
+int target_take_still(struct target *t, struct writer *w, struct sample_thread *th, node_id *node);

@@ -1,0 +1,233 @@
+"""shares.py SHAPE [UNIT]: known work in known functions and lines, and the target's own clock around it.
+
+Every turn's clock readings are kept as (CLOCK_BOOTTIME at its begin, {name: seconds so far}); on a line of input they are
+written to the file named there. So the truth of exactly the time that was recorded can be computed.
+"""
+import asyncio
+import json
+import os
+import random
+import selectors
+import sys
+import threading
+import time
+
+wall = time.perf_counter
+boot = time.clock_gettime
+total = {}
+log = []
+marks = []  # (list of logs, by thread)
+
+
+def listen():
+    for line in sys.stdin:
+        with open(line.strip(), "w") as f:
+            json.dump({k: list(v) for k, v in logs.items()}, f)
+        print("written", flush=True)
+
+
+logs = {"main": log}
+
+
+def mark(kind=time.CLOCK_BOOTTIME):
+    log.append((boot(kind), dict(total)))
+
+
+# ---------------------------------------------------------------- functions: 2 % .. 40 %
+def work_02(n):
+    x = 0
+    for i in range(n):
+        x += i
+    return x
+
+
+def work_05(n):
+    x = 0
+    for i in range(n):
+        x += i
+    return x
+
+
+def work_08(n):
+    return sum(range(n * 3))
+
+
+def work_15(n):
+    x = []
+    for i in range(n):
+        x.append(i)
+    return x
+
+
+def deeper(n, depth):
+    if depth:
+        return deeper(n, depth - 1)
+    x = 0
+    for i in range(n):
+        x ^= i
+    return x
+
+
+def work_30(n):
+    return deeper(n, 12)
+
+
+class Worker:
+    def work_40(self, n):
+        return self.inner(n)
+
+    def inner(self, n):
+        return [self.square(i) for i in range(n // 3)]
+
+    @staticmethod
+    def square(i):
+        y = i * i
+        return y
+
+
+FUNCTIONS = [(work_02, 2), (work_05, 5), (work_08, 8), (work_15, 15), (work_30, 30), (Worker().work_40, 40)]
+
+
+def functions():
+    unit = int(sys.argv[2]) if len(sys.argv) > 2 else 600
+    todo = [(f, unit * share) for f, share in FUNCTIONS]
+    while True:
+        random.shuffle(todo)
+        for f, n in todo:
+            t = wall()
+            f(n)
+            name = f.__name__
+            total[name] = total.get(name, 0) + wall() - t
+        mark()
+
+
+# ---------------------------------------------------------------- lines of one function
+def lines(n):
+    t0 = wall()
+    for i in range(n * 50): i * i
+    t1 = wall()
+    for i in range(n * 25): i * i
+    t2 = wall()
+    sum(range(n * 60))
+    t3 = wall()
+    for i in range(n * 5): i + i
+    t4 = wall()
+    return t0, t1, t2, t3, t4
+
+
+LINES = {"line_a": "n * 50", "line_b": "n * 25", "line_c": "n * 60", "line_d": "n * 5"}
+
+
+def one_function():
+    while True:
+        n = random.randrange(10, 60)
+        t = lines(n)
+        for k, name in enumerate(sorted(LINES)):
+            total[name] = total.get(name, 0) + t[k + 1] - t[k]
+        mark()
+
+
+# ---------------------------------------------------------------- a thread that sleeps 70 %
+def nap(seconds):
+    time.sleep(seconds)
+
+
+def spin(seconds):
+    end = wall() + seconds
+    x = 0
+    while wall() < end:
+        for i in range(100):
+            x += i
+
+
+def sleeper():
+    while True:
+        u = random.uniform(0.5, 1.5)
+        t0 = wall()
+        spin(0.003 * u)
+        t1 = wall()
+        nap(0.0068 * u)
+        t2 = wall()
+        total["spin"] = total.get("spin", 0) + t1 - t0
+        total["nap"] = total.get("nap", 0) + t2 - t1
+        mark()
+
+
+# ---------------------------------------------------------------- two threads and the GIL
+def burn(n):
+    x = 0
+    for i in range(n):
+        x += i
+    return x
+
+
+def thread_one():
+    while True:
+        burn(random.randrange(1000, 3000))
+        logs["one"].append((boot(time.CLOCK_BOOTTIME), {"one": time.thread_time()}))
+
+
+def thread_two():
+    while True:
+        burn(random.randrange(20000, 60000))
+        time.sleep(random.uniform(0.001, 0.004))
+        logs["two"].append((boot(time.CLOCK_BOOTTIME), {"two": time.thread_time()}))
+
+
+def two_threads():
+    sys.setswitchinterval(0.001)
+    logs.clear()
+    logs.update(one=[], two=[])
+    threads = [threading.Thread(target=thread_one, name="one", daemon=True), threading.Thread(target=thread_two, name="two", daemon=True)]
+    for t in threads:
+        t.start()
+    threading.Event().wait()
+
+
+# ---------------------------------------------------------------- an event loop that polls
+class Timed(selectors.EpollSelector):
+    def select(self, timeout=None):
+        t = wall()
+        r = super().select(timeout)
+        total["select"] = total.get("select", 0) + wall() - t
+        return r
+
+
+def step(n):
+    x = 0
+    for i in range(n):
+        x += i
+    return x
+
+
+async def hop(n):
+    for _ in range(3):
+        step(n)
+    await asyncio.sleep(0)
+
+
+async def task(n):
+    while True:
+        await hop(n)
+
+
+async def book():
+    while True:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        mark()
+
+
+async def everything():
+    await asyncio.gather(task(40), task(70), book())
+
+
+def poller():
+    loop = asyncio.SelectorEventLoop(Timed())
+    loop.run_until_complete(everything())
+
+
+SHAPES = {"functions": functions, "lines": one_function, "sleeper": sleeper, "threads": two_threads, "asyncio": poller}
+threading.Thread(target=listen, name="listener", daemon=True).start()
+print("ready", os.getpid(), threading.main_thread().native_id, flush=True)
+SHAPES[sys.argv[1]]()

@@ -1,0 +1,5 @@
+/* cmd: the verbs, one in each cmd_<verb>.c. main.c's table is the list that counts. */
+#pragma once
+#include "pyspy-report/report_options.h"
+
+extern const struct report_verb cmd_info_verb, cmd_top_verb, cmd_flamegraph_verb, cmd_raw_verb, cmd_script_verb;

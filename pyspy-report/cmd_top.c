@@ -1,0 +1,96 @@
+#include "pyspy-report/cmd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libcommon/err.h"
+#include "pyspy-report/report_job.h"
+#include "pyspy-report/view/top_table.h"
+
+enum { TOP_BY = REPORT_OWN, TOP_SORT, TOP_LIMIT };
+enum { TOP_TERMINAL_ROWS = 30 };
+
+static const struct arg_option rows[] = {
+    {TOP_BY, 0, "by", "function|line", "a row for each function (as -F; the default) or for each line"},
+    {TOP_SORT, 0, "sort", "self|total", "what the first row has most of; default self"},
+    {TOP_LIMIT, 'L', "limit", "N", "at most N rows, 0 = all; default 30 on a terminal, else all"},
+    {0},
+};
+
+static struct {
+	bool by_line, by_is_set, limit_is_set;
+	struct top_table_options table;
+} top;
+
+static int top_option(int id, const char *value, char *message, size_t size)
+{
+	char *end;
+	unsigned long n;
+
+	if (id == TOP_BY && (strcmp(value, "function") == 0 || strcmp(value, "line") == 0)) {
+		top.by_line = strcmp(value, "line") == 0;
+		top.by_is_set = true;
+		return 0;
+	}
+	if (id == TOP_SORT && (strcmp(value, "self") == 0 || strcmp(value, "total") == 0)) {
+		top.table.order = strcmp(value, "self") == 0 ? RANK_SELF : RANK_TOTAL;
+		return 0;
+	}
+	if (id == TOP_LIMIT) {
+		errno = 0;
+		n = strtoul(value, &end, 10);
+		if (*value >= '0' && *value <= '9' && !*end && !errno) {
+			top.table.limit = n;
+			top.limit_is_set = true;
+			return 0;
+		}
+	}
+	snprintf(message, size, "%s",
+	         id == TOP_BY     ? "--by wants function or line"
+	         : id == TOP_SORT ? "--sort wants self or total"
+				  : "--limit wants a number of rows, 0 for all");
+	return ERR_USAGE;
+}
+
+static int cmd_top(const struct report_verb *verb, int argc, char **argv)
+{
+	struct report_job j;
+	struct rank rank;
+	int rc, status = report_job_begin(&j, verb, argc, argv);
+
+	if (status != REPORT_GO_ON)
+		return status;
+	struct naming_options naming = report_options_naming(&j.options, &j.profile);
+	struct tree_options tree = report_job_rows(&j);
+	if (top.by_is_set)
+		naming.by_function = !top.by_line;
+	else if (j.options.function == REPORT_UNSET)
+		naming.by_function = true;
+	status = report_job_tree(&j, &naming, &tree);
+	if (status != REPORT_GO_ON)
+		return status;
+	if (!top.limit_is_set && j.output.is_stdout && isatty(STDOUT_FILENO))
+		top.table.limit = TOP_TERMINAL_ROWS;
+	rc = rank_build(&rank, &j.tree, &j.naming, top.table.order);
+	if (!rc)
+		rc = top_table_write(j.output.file, &rank, &j.naming, &j.summary, &j.filter, &top.table);
+	rank_done(&rank);
+	return report_job_end(&j, rc, true);
+}
+
+const struct report_verb cmd_top_verb = {
+    .name = "top",
+    .summary = "What took the time: a table of functions or lines.",
+    .examples = "  pyspy-report top app.pyspy\n"
+		"  pyspy-report top --by line --sort total -L 20 app.pyspy\n"
+		"  pyspy-report top -g app.pyspy          who holds the GIL\n",
+    .about = "self: samples in which it was the innermost frame; total: in which it was anywhere in the stack (recursion\n"
+	     "counts once). Percentages are of the samples shown; times are what these samples stand for, summed over\n"
+	     "threads. [in motion] is what could not be told apart below a caller; [no Python frame] a thread without one.",
+    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
+    .own = rows,
+    .own_option = top_option,
+    .run = cmd_top,
+};

@@ -1,0 +1,80 @@
+/* epoch: what the ids of one epoch mean, which of its stacks were certified, and its samples until that is known.
+ *
+ * Flow:    decoded records -> [epoch] -> profile. Ids go in as the file has them; global ones come out.
+ * Trust:   ids are below WIRE_IDS_MAX + 1 (the decoder checks), but may be undefined, redefined or out of order.
+ * FORMAT.md 3.5 decides only at the end of an epoch, so samples wait in a tally of the epoch's own.
+ */
+#pragma once
+#include "pyspy-report/profile/profile.h"
+
+/* Ids of one kind: index = id of the epoch, value = global id, 0 = undefined. */
+struct epoch_ids {
+	VEC(uint32_t) to;
+};
+
+/* A thread, as far as its runs go (profile/runs.c). */
+struct epoch_thread {
+	uint32_t global;       /* 0 = undefined */
+	uint32_t stamp;        /* block that last_* are of; open when it is the current one */
+	uint32_t stack, flags; /* of its latest entry */
+	uint32_t tick;         /* where that entry begins */
+	bool has_entry;
+};
+
+/* A PROCESS, THREAD or end of one, waiting for the end of its block: who a process is depends on the host, which
+ * RECORDING tells only then. */
+struct epoch_pending {
+	enum { EPOCH_PROCESS, EPOCH_THREAD, EPOCH_PROCESS_END, EPOCH_THREAD_END } kind;
+	struct rec_process process;
+	struct profile_process facts; /* of process: the strings, as global ids */
+	struct rec_thread thread;
+	uint32_t name; /* of thread: global string */
+	struct rec_process_end end;
+};
+
+struct epoch {
+	struct profile *profile;
+	uint32_t recording; /* index in profile->recordings */
+	uint32_t number;
+	bool is_open;
+	struct epoch_ids strings, functions, locations, stacks, processes, modules;
+	VEC(uint32_t) stack_parents; /* by id, of the epoch */
+	VEC(uint8_t) certified;      /* by id */
+	VEC(uint32_t) resolved;      /* by id: epoch_resolve's memory */
+	VEC(struct epoch_thread) threads;
+	VEC(uint32_t) threads_seen; /* ids with a stamp of the current block */
+	VEC(struct epoch_pending) pending;
+	struct tally tally; /* thread: global; stack: of the epoch */
+	bool is_settled;    /* certificates were spread to ancestors */
+};
+
+void epoch_init(struct epoch *e, struct profile *p);
+void epoch_done(struct epoch *e);
+/* Forget everything; a new one of recording `recording` begins. */
+void epoch_begin(struct epoch *e, uint32_t recording, uint32_t number);
+/* The epoch is over: nothing is defined or certified from here on. */
+void epoch_settle(struct epoch *e);
+/* The global stack of a sample with `stack` of the epoch, and what became of it added to *flags (tally_flag). Only after
+ * epoch_settle. 0, ERR_FULL, ERR_NO_MEMORY. */
+int epoch_resolve(struct epoch *e, uint32_t stack, uint32_t *flags, uint32_t *global);
+/* Hand the tally to the profile. */
+int epoch_merge(struct epoch *e);
+
+/* Global ids of ids of the epoch; 0 when undefined. */
+uint32_t epoch_id(const struct epoch_ids *ids, uint32_t id);
+/* The thread's entry, made when it is not there (NULL: no memory). Moves when another is made. */
+struct epoch_thread *epoch_thread(struct epoch *e, thread_id id);
+
+/* Definitions, as the records have them. 0, ERR_FULL, ERR_NO_MEMORY. */
+int epoch_define_string(struct epoch *e, str_id id, const char *s, size_t n);
+int epoch_define_function(struct epoch *e, function_id id, const struct rec_function *f);
+int epoch_define_location(struct epoch *e, location_id id, const struct rec_location *l);
+int epoch_define_stack(struct epoch *e, stack_id id, const struct rec_stack *s);
+int epoch_certify(struct epoch *e, stack_id id);
+int epoch_define_module(struct epoch *e, const struct rec_module *m);
+/* These take effect with epoch_apply, at the end of the block. */
+int epoch_define_process(struct epoch *e, const struct rec_process *r);
+int epoch_define_thread(struct epoch *e, const struct rec_thread *r);
+int epoch_process_end(struct epoch *e, const struct rec_process_end *r);
+int epoch_thread_end(struct epoch *e, thread_id id, uint64_t time_ns);
+int epoch_apply(struct epoch *e);

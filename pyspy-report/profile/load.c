@@ -1,0 +1,353 @@
+#include "pyspy-report/profile/load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "format/decode.h"
+#include "libcommon/err.h"
+
+enum { LOAD_CHUNK = 256 << 10 };
+
+struct load {
+	struct profile *profile;
+	struct load_options options;
+	uint32_t input; /* string */
+	struct stream *stream;
+	struct epoch epoch;
+	struct runs runs;
+	struct replay replay;
+	bool has_recording; /* profile->recordings' last is of this input */
+};
+
+static struct profile_recording *load_recording(struct load *l)
+{
+	return &l->profile->recordings.v[l->profile->recordings.n - 1];
+}
+
+static int load_new_recording(struct load *l)
+{
+	if (!vec_push(&l->profile->recordings, ((struct profile_recording){.input = l->input})))
+		return ERR_NO_MEMORY;
+	l->has_recording = true;
+	return 0;
+}
+
+/* The epoch that was being read is over. */
+static int load_end_epoch(struct load *l)
+{
+	if (!l->epoch.is_open)
+		return 0;
+	l->epoch.is_open = false;
+	epoch_settle(&l->epoch);
+	TRY(epoch_merge(&l->epoch));
+	return l->options.sample ? replay_show(&l->replay, &l->epoch, l->options.sample, l->options.ctx) : 0;
+}
+
+static int load_on_file(void *ctx, const struct rec_file *f)
+{
+	struct load *l = ctx;
+
+	TRY(load_end_epoch(l));
+	TRY(load_new_recording(l));
+	load_recording(l)->file = *f;
+	load_recording(l)->has_file_header = true;
+	load_recording(l)->started_ns = f->boottime_ns;
+	return 0;
+}
+
+static int load_on_epoch(void *ctx, uint32_t number, bool complete)
+{
+	struct load *l = ctx;
+
+	(void)complete; /* what is missing shows in the damage list and as [lost] */
+	int rc = load_end_epoch(l);
+	if (rc)
+		return rc;
+	if (!l->has_recording)
+		TRY(load_new_recording(l));
+	epoch_begin(&l->epoch, (uint32_t)l->profile->recordings.n - 1, number);
+	load_recording(l)->n_epochs++;
+	return 0;
+}
+
+static int load_on_block(void *ctx, const struct rec_block *b)
+{
+	struct load *l = ctx;
+
+	if (!l->epoch.is_open) /* cannot be: the stream says `epoch` first */
+		TRY(load_on_epoch(l, b->epoch, false));
+	runs_begin_block(&l->runs);
+	return 0;
+}
+
+static int load_on_block_end(void *ctx, const struct rec_block *b)
+{
+	struct load *l = ctx;
+	struct profile_recording *r = load_recording(l);
+
+	if (!r->n_blocks || b->begin_ns < r->begin_ns)
+		r->begin_ns = b->begin_ns;
+	if (b->end_ns > r->end_ns)
+		r->end_ns = b->end_ns;
+	r->anchor_ns = b->anchor_ns;
+	r->n_blocks++;
+	r->is_closed |= (b->flags & WIRE_BLOCK_LAST) != 0;
+	TRY(epoch_apply(&l->epoch));
+	l->runs.keep = l->options.sample != NULL;
+	TRY(runs_finish(&l->runs, &l->epoch, b));
+	return l->options.sample ? replay_keep(&l->replay, &l->runs, &l->epoch) : 0;
+}
+
+static int load_on_end_of_stream(void *ctx)
+{
+	return load_end_epoch(ctx);
+}
+
+static int load_on_damage(void *ctx, const struct decode_damage *d)
+{
+	struct load *l = ctx;
+	struct profile *p = l->profile;
+
+	p->n_damage++;
+	p->damaged_bytes += d->bytes;
+	p->missing_blocks += d->blocks;
+	p->missing_samples += d->samples;
+	if (p->damage.n >= PROFILE_MAX_DAMAGE)
+		return 0;
+	return vec_push(&p->damage,
+	                ((struct profile_damage){l->input, d->problem, d->what, d->offset, d->bytes, d->blocks,
+	                                         d->samples}))
+	           ? 0
+	           : ERR_NO_MEMORY;
+}
+
+static int load_on_string(void *ctx, str_id id, const char *s, size_t n)
+{
+	return epoch_define_string(&((struct load *)ctx)->epoch, id, s, n);
+}
+
+static int load_on_function(void *ctx, function_id id, const struct rec_function *f)
+{
+	return epoch_define_function(&((struct load *)ctx)->epoch, id, f);
+}
+
+static int load_on_location(void *ctx, location_id id, const struct rec_location *r)
+{
+	return epoch_define_location(&((struct load *)ctx)->epoch, id, r);
+}
+
+static int load_on_stack(void *ctx, stack_id id, const struct rec_stack *s)
+{
+	return epoch_define_stack(&((struct load *)ctx)->epoch, id, s);
+}
+
+static int load_on_certify(void *ctx, stack_id id)
+{
+	return epoch_certify(&((struct load *)ctx)->epoch, id);
+}
+
+static int load_on_doubt(void *ctx, stack_id id)
+{
+	return runs_doubt(&((struct load *)ctx)->runs, id);
+}
+
+static int load_on_module(void *ctx, const struct rec_module *m)
+{
+	return epoch_define_module(&((struct load *)ctx)->epoch, m);
+}
+
+static int load_on_process(void *ctx, const struct rec_process *r)
+{
+	return epoch_define_process(&((struct load *)ctx)->epoch, r);
+}
+
+static int load_on_process_end(void *ctx, const struct rec_process_end *r)
+{
+	return epoch_process_end(&((struct load *)ctx)->epoch, r);
+}
+
+static int load_on_thread(void *ctx, const struct rec_thread *t)
+{
+	return epoch_define_thread(&((struct load *)ctx)->epoch, t);
+}
+
+static int load_on_thread_end(void *ctx, thread_id id, uint64_t time_ns)
+{
+	return epoch_thread_end(&((struct load *)ctx)->epoch, id, time_ns);
+}
+
+static int load_on_recording(void *ctx, const struct rec_recording *r)
+{
+	struct load *l = ctx;
+	struct profile_recording *to = load_recording(l);
+	const struct epoch_ids *s = &l->epoch.strings;
+
+	to->has_facts = true;
+	to->host = epoch_id(s, r->host);
+	to->kernel = epoch_id(s, r->kernel);
+	to->machine = epoch_id(s, r->machine);
+	to->boot_id = epoch_id(s, r->boot_id);
+	to->recorder = epoch_id(s, r->recorder);
+	to->mean_gap_ns = r->mean_gap_ns;
+	to->started_ns = r->started_ns;
+	to->schedule = r->schedule;
+	to->engine = r->engine;
+	to->view_defaults = r->view_defaults;
+	to->kernel_hz = r->kernel_hz;
+	to->stop_ppm = r->stop_ppm;
+	to->options.n = to->notes.n = 0;
+	for (uint32_t i = 0; i < r->n_options; i++)
+		if (!vec_push(&to->options, epoch_id(s, r->options[i])))
+			return ERR_NO_MEMORY;
+	for (uint32_t i = 0; i < r->n_notes; i++)
+		if (!vec_push(&to->notes, ((struct profile_note){epoch_id(s, r->notes[i].key),
+		                                                 epoch_id(s, r->notes[i].value)})))
+			return ERR_NO_MEMORY;
+	return 0;
+}
+
+static int load_on_ticks(void *ctx, const struct rec_ticks *t)
+{
+	return runs_ticks(&((struct load *)ctx)->runs, t);
+}
+
+static int load_on_events(void *ctx, const struct rec_events *e)
+{
+	return runs_events(&((struct load *)ctx)->runs, e);
+}
+
+static int load_on_lost(void *ctx, const struct rec_lost *r)
+{
+	load_recording(ctx)->lost[r->cause <= WIRE_LOST_DROPPED ? r->cause : 0] += r->count;
+	return 0;
+}
+
+static int load_on_counter(void *ctx, const struct rec_counter *c)
+{
+	if (c->counter < WIRE_COUNTER_END_) {
+		load_recording(ctx)->counters[c->counter] = c->value;
+		load_recording(ctx)->has_counter |= 1u << c->counter;
+	}
+	return 0;
+}
+
+static int load_on_end(void *ctx, const struct rec_end *r)
+{
+	load_recording(ctx)->end = *r;
+	load_recording(ctx)->has_end = true;
+	return 0;
+}
+
+struct load *load_new(struct profile *p, const char *input, const struct load_options *o)
+{
+	struct load *l = calloc(1, sizeof *l);
+
+	if (!l)
+		return NULL;
+	l->profile = p;
+	if (o)
+		l->options = *o;
+	epoch_init(&l->epoch, p);
+	runs_init(&l->runs);
+	l->stream = stream_new(&(struct decode_visitor){
+	    .ctx = l,
+	    .file = load_on_file,
+	    .epoch = load_on_epoch,
+	    .block = load_on_block,
+	    .block_end = load_on_block_end,
+	    .end_of_stream = load_on_end_of_stream,
+	    .damage = load_on_damage,
+	    .string = load_on_string,
+	    .function = load_on_function,
+	    .location = load_on_location,
+	    .stack = load_on_stack,
+	    .certify = load_on_certify,
+	    .doubt = load_on_doubt,
+	    .recording = load_on_recording,
+	    .process = load_on_process,
+	    .process_end = load_on_process_end,
+	    .module = load_on_module,
+	    .thread = load_on_thread,
+	    .thread_end = load_on_thread_end,
+	    .ticks = load_on_ticks,
+	    .events = load_on_events,
+	    .lost = load_on_lost,
+	    .counter = load_on_counter,
+	    .end = load_on_end,
+	});
+	if (!l->stream || profile_string(p, input, strlen(input), &l->input) < 0) {
+		load_free(l);
+		return NULL;
+	}
+	return l;
+}
+
+void load_free(struct load *l)
+{
+	if (!l)
+		return;
+	if (l->stream)
+		stream_free(l->stream);
+	epoch_done(&l->epoch);
+	runs_done(&l->runs);
+	replay_done(&l->replay);
+	free(l);
+}
+
+int load_feed(struct load *l, const void *bytes, size_t n)
+{
+	l->profile->input_bytes += n;
+	return stream_feed(l->stream, bytes, n);
+}
+
+int load_finish(struct load *l)
+{
+	return stream_finish(l->stream);
+}
+
+static int load_chunks(struct load *l, int fd, unsigned char *chunk, struct load_result *r)
+{
+	r->is_empty = true;
+	for (;;) {
+		ssize_t n = read(fd, chunk, LOAD_CHUNK);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			r->error_number = errno;
+			return ERR_SYSTEM;
+		}
+		if (n == 0)
+			return load_finish(l);
+		r->is_empty = false;
+		int rc = load_feed(l, chunk, (size_t)n);
+		if (rc)
+			return rc;
+	}
+}
+
+int load_file(struct profile *p, const char *path, const struct load_options *o, struct load_result *r)
+{
+	bool is_stdin = strcmp(path, "-") == 0;
+	int rc = ERR_NO_MEMORY, fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	struct load *l = NULL;
+	unsigned char *chunk = NULL;
+
+	*r = (struct load_result){0};
+	if (fd < 0) {
+		r->error_number = errno;
+		return ERR_SYSTEM;
+	}
+	l = load_new(p, is_stdin ? "standard input" : path, o);
+	chunk = malloc(LOAD_CHUNK);
+	if (l && chunk)
+		rc = load_chunks(l, fd, chunk, r);
+	free(chunk);
+	load_free(l);
+	if (!is_stdin)
+		close(fd);
+	return rc;
+}

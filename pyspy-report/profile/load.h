@@ -1,0 +1,32 @@
+/* load: files -> profile.
+ *
+ * Flow:    FILE -> format/decode -> [load] -> profile; and samples in their order to whoever asks (load_options.sample).
+ * Memory:  one chunk and what decode, epoch and profile need; never the file.
+ * Several files are loaded one after the other into the same profile.
+ */
+#pragma once
+#include "pyspy-report/profile/replay.h"
+
+struct load_options {
+	replay_visit *sample; /* NULL: only the tally is wanted */
+	void *ctx;
+};
+
+/* Load `path` ("-" = standard input). 0, damaged or not (see profile->damage). Otherwise:
+ * ERR_SYSTEM   it could not be opened or read: *error_number
+ * ERR_FORMAT   not a recording; *is_empty tells whether there was nothing in it
+ * ERR_VERSION  written by a newer version
+ * ERR_FULL     more distinct things than PROFILE_MAX_*
+ * ERR_NO_MEMORY, or what `sample` returned. */
+struct load_result {
+	int error_number;
+	bool is_empty;
+};
+int load_file(struct profile *p, const char *path, const struct load_options *o, struct load_result *r);
+
+/* For tests and streams: the same from bytes. */
+struct load;
+struct load *load_new(struct profile *p, const char *input, const struct load_options *o); /* NULL: no memory */
+int load_feed(struct load *l, const void *bytes, size_t n);
+int load_finish(struct load *l);
+void load_free(struct load *l);

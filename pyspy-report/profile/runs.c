@@ -1,0 +1,220 @@
+#include "pyspy-report/profile/runs.h"
+
+#include <string.h>
+
+#include "libcommon/err.h"
+
+/* What runs_finish needs at every step. */
+struct runs_at {
+	struct runs *r;
+	struct epoch *e;
+	struct profile_recording *recording;
+	uint64_t sampled_ns; /* time that all ticks of the block stand for */
+};
+
+void runs_init(struct runs *r)
+{
+	memset(r, 0, sizeof *r);
+	map_init(&r->doubts, WIRE_IDS_MAX);
+}
+
+void runs_done(struct runs *r)
+{
+	vec_free(&r->ticks_ns);
+	vec_free(&r->entries);
+	vec_free(&r->closings);
+	vec_free(&r->events);
+	vec_free(&r->list);
+	map_done(&r->doubts);
+}
+
+void runs_begin_block(struct runs *r)
+{
+	r->ticks_ns.n = r->entries.n = r->closings.n = r->events.n = r->list.n = 0;
+	if (r->doubts.n)
+		map_clear(&r->doubts);
+	r->has_ticks = false;
+	r->stamp++;
+}
+
+int runs_ticks(struct runs *r, const struct rec_ticks *t)
+{
+	if (r->has_ticks) /* at most one per block: the first counts */
+		return 0;
+	r->has_ticks = true;
+	if (!vec_room(&r->ticks_ns, t->n_ticks) || !vec_room(&r->entries, t->n_entries) ||
+	    !vec_room(&r->closings, t->n_closings))
+		return ERR_NO_MEMORY;
+	if (t->n_ticks)
+		memcpy(r->ticks_ns.v, t->times_ns, t->n_ticks * sizeof *t->times_ns);
+	if (t->n_entries)
+		memcpy(r->entries.v, t->entries, t->n_entries * sizeof *t->entries);
+	if (t->n_closings)
+		memcpy(r->closings.v, t->closings, t->n_closings * sizeof *t->closings);
+	r->ticks_ns.n = t->n_ticks;
+	r->entries.n = t->n_entries;
+	r->closings.n = t->n_closings;
+	return 0;
+}
+
+int runs_events(struct runs *r, const struct rec_events *e)
+{
+	if (!vec_room(&r->events, e->n_events))
+		return ERR_NO_MEMORY;
+	if (e->n_events)
+		memcpy(r->events.v + r->events.n, e->events, e->n_events * sizeof *e->events);
+	r->events.n += e->n_events;
+	return 0;
+}
+
+int runs_doubt(struct runs *r, uint32_t stack)
+{
+	return map_put(&r->doubts, stack, 0, NULL) ? 0 : ERR_NO_MEMORY;
+}
+
+/* The part of a gap that is above 5 mean gaps. */
+static uint64_t runs_excess(uint64_t begin, uint64_t end, uint64_t limit)
+{
+	return end > begin && end - begin > limit ? end - begin - limit : 0;
+}
+
+static void runs_measure(struct runs_at *a, const struct rec_block *b)
+{
+	const struct runs *r = a->r;
+	uint64_t limit = a->recording->mean_gap_ns * WIRE_GAP_LIMIT, missed = 0, at = b->begin_ns;
+
+	if (b->end_ns <= b->begin_ns || !r->ticks_ns.n)
+		return;
+	if (a->recording->mean_gap_ns && a->recording->mean_gap_ns < UINT64_MAX / WIRE_GAP_LIMIT) {
+		for (size_t i = 0; i < r->ticks_ns.n; i++) {
+			missed += runs_excess(at, r->ticks_ns.v[i], limit);
+			at = r->ticks_ns.v[i] > at ? r->ticks_ns.v[i] : at;
+		}
+		missed += runs_excess(at, b->end_ns, limit);
+	}
+	/* ticks outside the block's own time make no sense, but must not make time either */
+	if (missed > b->end_ns - b->begin_ns)
+		missed = b->end_ns - b->begin_ns;
+	a->sampled_ns = b->end_ns - b->begin_ns - missed;
+	a->recording->sampled_ns += a->sampled_ns;
+	a->recording->not_sampled_ns += missed;
+}
+
+/* Time that the ticks before `tick` stand for: differences of it add up to the whole without rounding errors. */
+static uint64_t runs_time(const struct runs_at *a, uint32_t tick)
+{
+	uint64_t product;
+
+	if (!__builtin_mul_overflow(a->sampled_ns, (uint64_t)tick, &product))
+		return product / a->r->ticks_ns.n;
+	return (uint64_t)((unsigned __int128)a->sampled_ns * tick / a->r->ticks_ns.n);
+}
+
+static int runs_count(struct runs_at *a, const struct epoch_thread *t, uint32_t end, uint64_t cpu_ns)
+{
+	uint32_t n = end - t->tick, flags = t->flags & (WIRE_FLAG_ABSENT - 1);
+
+	if (t->flags & WIRE_FLAG_ABSENT) {
+		*(t->flags & WIRE_FLAG_FAILED ? &a->recording->failed_ticks : &a->recording->absent_ticks) += n;
+		a->e->profile->threads.v[t->global].cpu_unsampled_ns += cpu_ns;
+		return 0;
+	}
+	if (a->r->doubts.n && map_get(&a->r->doubts, t->stack, 0))
+		flags |= WIRE_FLAG_UNPROVED;
+	a->recording->n_samples += n;
+	if (a->r->keep && n)
+		if (!vec_push(&a->r->list, ((struct run){t->global, t->stack, flags, t->tick, end})))
+			return ERR_NO_MEMORY;
+	if (!n && !cpu_ns)
+		return 0;
+	return tally_add(&a->e->tally, &(struct tally_row){.thread = t->global,
+	                                                   .stack = t->stack,
+	                                                   .flags = flags,
+	                                                   .n = n,
+	                                                   .wall_ns = runs_time(a, end) - runs_time(a, t->tick),
+	                                                   .cpu_ns = cpu_ns});
+}
+
+static int runs_entry(struct runs_at *a, const struct rec_entry *entry)
+{
+	struct epoch_thread *t = epoch_thread(a->e, entry->thread);
+
+	if (!t)
+		return ERR_NO_MEMORY;
+	if (t->stamp == a->r->stamp) {
+		TRY(runs_count(a, t, entry->tick, entry->cpu_ns));
+	} else {
+		if (t->has_entry && entry->cpu_ns) { /* used during the last run of an earlier block */
+			t->tick = 0;
+			TRY(runs_count(a, t, 0, entry->cpu_ns));
+		} else if (entry->cpu_ns) {
+			a->e->profile->threads.v[t->global].cpu_unsampled_ns += entry->cpu_ns;
+		}
+		if (!vec_push(&a->e->threads_seen, entry->thread))
+			return ERR_NO_MEMORY;
+	}
+	t->stamp = a->r->stamp;
+	t->has_entry = true;
+	t->stack = entry->stack;
+	t->flags = entry->flags;
+	t->tick = entry->tick;
+	return 0;
+}
+
+static int runs_count_ticks(struct runs_at *a)
+{
+	const struct runs *r = a->r;
+	struct epoch *e = a->e;
+
+	e->threads_seen.n = 0;
+	for (size_t i = 0; i < r->entries.n; i++)
+		TRY(runs_entry(a, &r->entries.v[i]));
+	for (size_t i = 0; i < r->closings.n; i++) {
+		struct epoch_thread *t = epoch_thread(e, r->closings.v[i].thread);
+
+		if (!t)
+			return ERR_NO_MEMORY;
+		if (t->stamp != r->stamp) /* closing without an entry: nothing to credit it to */
+			continue;
+		struct epoch_thread none = *t; /* its CPU time alone: the run itself ends with the record */
+		none.tick = (uint32_t)r->ticks_ns.n;
+		TRY(runs_count(a, &none, none.tick, r->closings.v[i].cpu_ns));
+	}
+	for (size_t i = 0; i < e->threads_seen.n; i++)
+		TRY(runs_count(a, &e->threads.v[e->threads_seen.v[i]], (uint32_t)r->ticks_ns.n, 0));
+	return 0;
+}
+
+static int runs_count_events(struct runs_at *a)
+{
+	const struct runs *r = a->r;
+
+	for (size_t i = 0; i < r->events.n; i++) {
+		const struct rec_event *v = &r->events.v[i];
+		struct tally_row row = {
+		    .thread = v->thread < a->e->threads.n ? a->e->threads.v[v->thread].global : 0,
+		    .stack = v->stack,
+		    .flags = (v->flags & (WIRE_FLAG_ABSENT - 1)) | TALLY_EVENT,
+		    .n = 1,
+		    .wall_ns = v->weight_ns,
+		    .cpu_ns = v->weight_ns,
+		};
+
+		if (r->doubts.n && map_get(&r->doubts, v->stack, 0))
+			row.flags |= WIRE_FLAG_UNPROVED;
+		TRY(tally_add(&a->e->tally, &row));
+	}
+	a->recording->n_events += r->events.n;
+	a->recording->n_samples += r->events.n;
+	return 0;
+}
+
+int runs_finish(struct runs *r, struct epoch *e, const struct rec_block *b)
+{
+	struct runs_at a = {.r = r, .e = e, .recording = &e->profile->recordings.v[e->recording]};
+
+	runs_measure(&a, b);
+	a.recording->n_ticks += r->ticks_ns.n;
+	TRY(runs_count_ticks(&a));
+	return runs_count_events(&a);
+}

@@ -1,0 +1,38 @@
+/* runs: the TICKS and EVENTS of a block -> who was seen where, how often, for how long (FORMAT.md 4.3, 4.4).
+ *
+ * Flow:    decoded records -> [runs] -> epoch tally, and a list of runs for those who need their order (replay).
+ * Records are kept until the block ends, because DOUBT and RECORDING may stand behind them.
+ */
+#pragma once
+#include "pyspy-report/profile/epoch.h"
+
+/* A thread's unchanged stack over ticks begin .. end-1 of its block. */
+struct run {
+	uint32_t thread; /* global */
+	uint32_t stack;  /* of the epoch */
+	uint32_t flags;
+	uint32_t begin, end;
+};
+
+struct runs {
+	/* of the current block */
+	VEC(uint64_t) ticks_ns;
+	VEC(struct rec_entry) entries;
+	VEC(struct rec_closing) closings;
+	VEC(struct rec_event) events;
+	struct map doubts; /* stack ids */
+	bool has_ticks;
+	uint32_t stamp; /* number of blocks seen: tells a thread's entries of this block from older ones */
+
+	bool keep;             /* wanted: the list below, filled by runs_finish */
+	VEC(struct run) list;  /* of the current block, in order of their end */
+};
+
+void runs_init(struct runs *r);
+void runs_done(struct runs *r);
+void runs_begin_block(struct runs *r);
+int runs_ticks(struct runs *r, const struct rec_ticks *t); /* 0 or ERR_NO_MEMORY, as all that follow */
+int runs_events(struct runs *r, const struct rec_events *e);
+int runs_doubt(struct runs *r, uint32_t stack);
+/* The block is over: count it in the epoch's tally and the recording's totals. */
+int runs_finish(struct runs *r, struct epoch *e, const struct rec_block *b);

@@ -1,0 +1,19 @@
+/* rank: a call tree -> how much each frame has itself and in total.
+ *
+ * A frame that is several times in one stack (recursion) counts once for it.
+ */
+#pragma once
+#include "pyspy-report/query/tree.h"
+
+struct rank_row {
+	uint32_t frame;
+	uint64_t self_n, total_n, self_ns, total_ns;
+};
+struct rank {
+	VEC(struct rank_row) rows;
+};
+enum rank_order { RANK_SELF, RANK_TOTAL };
+
+/* 0 or ERR_NO_MEMORY; rank_done in any case. */
+int rank_build(struct rank *r, const struct tree *t, const struct naming *n, enum rank_order order);
+void rank_done(struct rank *r);

@@ -1,0 +1,80 @@
+#include "pyspy-report/query/summary.h"
+
+#include <string.h>
+
+#include "libcommon/err.h"
+
+static void summary_add(struct summary_count *c, const struct tally_row *r)
+{
+	uint64_t n = r->n;
+
+	c->n += n;
+	c->idle += filter_is_idle(r->flags) ? n : 0;
+	c->gil += r->flags & WIRE_FLAG_GIL ? n : 0;
+	c->gil_wait += r->flags & WIRE_FLAG_GIL_WAIT ? n : 0;
+	c->gc += r->flags & WIRE_FLAG_GC ? n : 0;
+	c->in_motion += r->flags & TALLY_IN_MOTION ? n : 0;
+	c->lost += r->flags & TALLY_LOST ? n : 0;
+	c->unproved += r->flags & WIRE_FLAG_UNPROVED ? n : 0;
+	c->cut += r->flags & WIRE_FLAG_CUT ? n : 0;
+	c->events += r->flags & TALLY_EVENT ? n : 0;
+	c->state[r->flags & WIRE_FLAG_STATE] += n;
+	c->way[(r->flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT] += n;
+	c->wall_ns += r->wall_ns;
+	c->cpu_ns += r->cpu_ns;
+}
+
+int summary_build(struct summary *s, const struct profile *p, const struct filter *f)
+{
+	bool *seen = calloc(p->processes.n, sizeof *seen);
+
+	memset(s, 0, sizeof *s);
+	if (!seen || !vec_room(&s->threads, p->threads.n)) {
+		free(seen);
+		return ERR_NO_MEMORY;
+	}
+	s->threads.n = p->threads.n;
+	memset(s->threads.v, 0, s->threads.n * sizeof *s->threads.v);
+	for (size_t i = 0; i < p->tally.rows.n; i++) {
+		const struct tally_row *r = &p->tally.rows.v[i];
+
+		summary_add(&s->all, r);
+		summary_add(&s->threads.v[r->thread], r);
+		if (filter_keeps(f, r->flags))
+			summary_add(&s->kept, r);
+	}
+	for (size_t i = 0; i < s->threads.n; i++) {
+		uint32_t process = p->threads.v[i].process;
+
+		if (!s->threads.v[i].n)
+			continue;
+		s->n_threads++;
+		s->n_processes += !seen[process];
+		seen[process] = true;
+	}
+	free(seen);
+	return 0;
+}
+
+void summary_done(struct summary *s)
+{
+	vec_free(&s->threads);
+}
+
+uint64_t summary_lost(const struct profile *p, enum wire_lost cause)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < p->recordings.n; i++)
+		n += p->recordings.v[i].lost[cause];
+	return n;
+}
+
+uint64_t summary_counter(const struct profile *p, enum wire_counter counter)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < p->recordings.n; i++)
+		n += p->recordings.v[i].counters[counter];
+	return n;
+}

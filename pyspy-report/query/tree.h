@@ -1,0 +1,39 @@
+/* tree: the samples that pass a filter, as a call tree of frames, with counts and times.
+ *
+ * Flow:    profile (tally, stacks) + filter + naming -> [tree] -> query/rank, view/.
+ * Parents stand before their children; node 0 is the root ("all"). The tree is the same for the same input: children
+ * are in order of their text (naming_compare).
+ */
+#pragma once
+#include "pyspy-report/query/filter.h"
+#include "pyspy-report/query/naming.h"
+
+#define TREE_NONE UINT32_MAX
+
+struct tree_node {
+	uint32_t parent, frame;  /* of the root: TREE_NONE both */
+	uint32_t child, sibling; /* first child, next sibling; 0 = none */
+	uint32_t depth;          /* the root: 0 */
+	uint64_t self_n, total_n;
+	uint64_t self_ns, total_ns; /* of time; see tally_row.wall_ns */
+};
+
+struct tree {
+	VEC(struct tree_node) nodes;
+	uint32_t max_depth;
+};
+
+struct tree_options {
+	bool threads;   /* the thread is the first frame */
+	bool processes; /* the process is, before the thread */
+};
+
+/* More than one process has samples. */
+bool tree_wants_processes(const struct profile *p);
+/* 0, ERR_FULL, ERR_NO_MEMORY. t need not be initialised; tree_done in any case. */
+int tree_build(struct tree *t, struct naming *n, const struct filter *f, const struct tree_options *o);
+void tree_done(struct tree *t);
+/* The node after `node` in a walk: parents first, children in order. 0 = the end. */
+uint32_t tree_next(const struct tree *t, uint32_t node);
+/* The same, without the node's children. */
+uint32_t tree_skip(const struct tree *t, uint32_t node);

@@ -1,0 +1,31 @@
+/* report_job: what every verb that shows a call tree does before and after its view. */
+#pragma once
+#include "pyspy-report/query/naming.h"
+#include "pyspy-report/query/summary.h"
+#include "pyspy-report/query/tree.h"
+#include "pyspy-report/report_input.h"
+#include "pyspy-report/report_options.h"
+#include "pyspy-report/report_output.h"
+
+struct report_job {
+	struct report_options options;
+	struct report_output output;
+	struct profile profile;
+	struct filter filter;
+	struct summary summary;
+	struct naming naming;
+	struct tree tree;
+	bool has_output, has_profile, has_summary, has_naming, has_tree;
+};
+
+enum { REPORT_GO_ON = -1 };
+
+/* Command line -> options, output, profile, filter, summary. REPORT_GO_ON, or the exit status (all is said and freed).
+ */
+int report_job_begin(struct report_job *j, const struct report_verb *v, int argc, char **argv);
+/* Naming and tree, as the options say; `naming` and `tree` may be changed by the verb. The same returns. */
+int report_job_tree(struct report_job *j, const struct naming_options *naming, const struct tree_options *tree);
+struct tree_options report_job_rows(const struct report_job *j); /* rows as the options and the recording want them */
+/* The view is written (`rc` < 0: it failed): finish the output, say on stderr what was shown and what was lost (unless
+ * the view says so itself: `quiet`), free everything. Returns the exit status. */
+int report_job_end(struct report_job *j, int rc, bool quiet);

@@ -1,0 +1,150 @@
+#include "pyspy-report/report_output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "libcommon/buf.h"
+#include "libcommon/escape.h"
+#include "libcommon/log.h"
+#include "pyspy-report/report_input.h"
+
+/* For the signal handler: the unfinished file. */
+static char unfinished[PATH_MAX + 16];
+static volatile sig_atomic_t has_unfinished;
+
+static void on_signal(int number)
+{
+	if (has_unfinished)
+		unlink(unfinished);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static void guard(const char *path)
+{
+	snprintf(unfinished, sizeof unfinished, "%s", path);
+	has_unfinished = 1;
+	for (const int *s = (const int[]){SIGINT, SIGTERM, SIGHUP, 0}; *s; s++)
+		if (signal(*s, on_signal) == SIG_IGN)
+			signal(*s, SIG_IGN);
+}
+
+static int failed(const char *path, int error_number)
+{
+	const char *what = "check the folder and its permissions";
+	struct buf b;
+
+	if (error_number == ENOSPC || error_number == EDQUOT)
+		what = "free some space, or choose another place with -o";
+	else if (error_number == EISDIR)
+		what = "name a file in it";
+	buf_init(&b, 0);
+	escape_text(&b, path, strlen(path));
+	log_error("cannot write %s: %s; %s", buf_cstr(&b), strerror(error_number), what);
+	buf_done(&b);
+	return REPORT_ERROR;
+}
+
+static bool is_input(const struct report_options *o, const struct stat *out)
+{
+	for (size_t i = 0; i < o->files.n; i++) {
+		struct stat in;
+		if (stat(o->files.v[i], &in) == 0 && in.st_dev == out->st_dev && in.st_ino == out->st_ino)
+			return true;
+	}
+	return false;
+}
+
+static int open_temporary(struct report_output *out)
+{
+	mode_t mask = umask(0);
+	int fd;
+
+	umask(mask);
+	snprintf(out->temporary, sizeof out->temporary, "%s.XXXXXX.tmp", out->path);
+	fd = mkostemps(out->temporary, 4, O_CLOEXEC);
+	if (fd < 0) {
+		int error_number = errno;
+		out->temporary[0] = 0;
+		return failed(out->path, error_number);
+	}
+	guard(out->temporary);
+	fchmod(fd, 0666 & ~mask);
+	out->file = fdopen(fd, "w");
+	return out->file ? 0 : failed(out->path, errno);
+}
+
+int report_output_open(struct report_output *out, const struct report_options *o)
+{
+	struct stat st;
+
+	memset(out, 0, sizeof *out);
+	if (!o->output || strcmp(o->output, "-") == 0) {
+		out->file = stdout;
+		out->is_stdout = true;
+		return 0;
+	}
+	if (strlen(o->output) >= sizeof out->path)
+		return failed(o->output, ENAMETOOLONG);
+	strcpy(out->path, o->output);
+	if (stat(out->path, &st) < 0)
+		return errno == ENOENT ? open_temporary(out) : failed(out->path, errno);
+	if (S_ISDIR(st.st_mode))
+		return failed(out->path, EISDIR);
+	if (is_input(o, &st)) {
+		log_error("cannot write the result over the recording it is made from; choose another name with -o");
+		return REPORT_ERROR;
+	}
+	if (S_ISREG(st.st_mode)) {
+		char real[PATH_MAX];
+		if (access(out->path, W_OK) < 0) /* a rename would not ask */
+			return failed(out->path, errno);
+		if (realpath(out->path, real)) /* a link stays a link */
+			strcpy(out->path, real);
+		return open_temporary(out);
+	}
+	out->file = fopen(out->path, "we");
+	return out->file ? 0 : failed(out->path, errno);
+}
+
+int report_output_close(struct report_output *out)
+{
+	const char *name = out->is_stdout ? "to standard output" : out->path;
+	int error_number = 0;
+
+	if (fflush(out->file) || ferror(out->file))
+		error_number = errno ? errno : EIO;
+	if (!out->is_stdout && fclose(out->file) && !error_number)
+		error_number = errno;
+	out->file = NULL;
+	if (error_number == EPIPE)
+		error_number = 0;
+	else if (error_number) {
+		report_output_drop(out);
+		return failed(name, error_number);
+	}
+	if (out->temporary[0] && rename(out->temporary, out->path) < 0) {
+		error_number = errno;
+		report_output_drop(out);
+		return failed(name, error_number);
+	}
+	has_unfinished = 0;
+	out->temporary[0] = 0;
+	return 0;
+}
+
+void report_output_drop(struct report_output *out)
+{
+	if (out->file && !out->is_stdout)
+		fclose(out->file);
+	out->file = NULL;
+	if (out->temporary[0])
+		unlink(out->temporary);
+	has_unfinished = 0;
+	out->temporary[0] = 0;
+}

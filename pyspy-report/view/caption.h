@@ -1,0 +1,21 @@
+/* caption: the words that stand over a view: of what it is, what was left out, what was lost.
+ *
+ * Texts are appended raw: whoever shows them escapes them (escape_text, escape_xml).
+ */
+#pragma once
+#include "libcommon/buf.h"
+#include "pyspy-report/query/filter.h"
+#include "pyspy-report/query/summary.h"
+
+/* "python3 app.py (pid 12, CPython 3.11.2)", "and 2 more processes" */
+void caption_command(struct buf *out, const struct profile *p, const struct summary *s);
+/* "1,204 of 5,000 samples in 10.1 s, 100 a second; idle left out (-i shows them)" */
+void caption_samples(struct buf *out, const struct profile *p, const struct summary *s, const struct filter *f);
+/* "in motion 1.2 %, 3 ticks late": nothing when nothing was lost. */
+void caption_losses(struct buf *out, const struct profile *p, const struct summary *s);
+/* Samples and losses on stderr. */
+void caption_log(const struct profile *p, const struct summary *s, const struct filter *f);
+/* Time covered by the recordings, one after the other. */
+uint64_t caption_duration_ns(const struct profile *p);
+/* "python3 app.py" */
+void caption_cmdline(struct buf *out, const struct profile *p, const struct profile_process *q);

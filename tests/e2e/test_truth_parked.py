@@ -65,12 +65,10 @@ def escaped(s):
     return "".join(out)
 
 
-def text(f):
+def text(name, file, line):
     """a frame as `raw` shows it"""
-    if f.kind != "python":
-        return f.name
-    line = f.first if f.line is None else f.line
-    return escaped("%s (%s:%s)" % (f.name, f.file, line))
+    where = " (%s%s)" % (file, "" if line is None else ":%d" % line) if file else ""
+    return escaped((name or "<unknown>") + where)
 
 
 def snap(v, path):
@@ -153,11 +151,11 @@ def compare(truth, r, v):
 
     # the reporter, by text; the oracle's own stack is not compared
     oracle = {t["tid"] for t in truth["threads"] if t["oracle"]}
-    skip = {tuple(text(f) for f in run.stack) for tid in oracle for run in by_tid.get(tid, [])}
+    skip = {tuple(text(f.name, f.file, f.line) for f in run.stack) for tid in oracle for run in by_tid.get(tid, [])}
     want, whole = Counter(), 0
     for t in truth["threads"]:
         if not t["oracle"]:
-            key = tuple(escaped("%s (%s:%s)" % (f[0], f[2], f[3] if f[4] is None else f[4])) for f in t["frames"])
+            key = tuple(text(f[0], f[2], f[4]) for f in t["frames"])
             want[key] += rec.ticks
     got = h.raw(r.path, "-i", "--full-filenames")
     for key in set(want) | set(got):

@@ -663,7 +663,6 @@ def case_exec_string():
 
 def case_exec_names():
     """module names that are hard to find: no __name__, one that is no str, a dict with keys that are no str, a big one"""
-    code = compile("def f(): return halt()\nf()", "<string>", "exec")
     spaces = [{}, {"__name__": 5}, {1: 2, None: 3, "__name__": "general keys"},
               dict({"x%d" % i: i for i in range(3000)}, __name__="big"), {"__name__": "módulo.\u6a21"}, {"__name__": ""}]
     shrunk = {"y%d" % i: i for i in range(500)}
@@ -673,15 +672,21 @@ def case_exec_names():
     del shrunk["__name__"]
     shrunk["__name__"] = "second"
     spaces.append(shrunk)
-    run_nested(code, spaces)
+    run_nested(spaces, None)
 
 
-def run_nested(code, spaces):
+def case_exec_shared_code():
+    """the same code object with the globals of two modules"""
+    code = compile("def f(): return halt()\nf()", "<string>", "exec")
+    run_nested([{"__name__": "one"}, {"__name__": "two"}], code)
+
+
+def run_nested(spaces, code):
     if not spaces:
         return halt()
     g = spaces[0]
-    g["halt"] = lambda: run_nested(code, spaces[1:])
-    exec(code, g)
+    g["halt"] = lambda: run_nested(spaces[1:], code)
+    exec(code or compile("def f(): return halt()\nf()", "<string>", "exec"), g)
 
 
 FILES = ["<string>", "<stdin>", "", "bad\udcff\ud800.py", "a;b c\n\x1b[31m\t\\.py", "/\u30d5\u30a1\u30a4\u30eb/\U0001f40d.py",

@@ -111,10 +111,19 @@ static bool is_doubtful(struct target *t, node_id n)
 
 /* Without a generation word (3.11) frames that did not move since the last tick are not looked at again in each tick: they are looked at
  * now, and what has changed in between puts the block's samples of these stacks in doubt. */
+static bool check_some(struct target *t, const code_id *ids, size_t n)
+{
+	bool bad[64], changed = false;
+	if (n == 0 || codes_check(&t->codes, ids, n, 0, bad) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		changed |= bad[i];
+	return changed;
+}
+
 static void prove_codes(struct target *t, struct writer *w)
 {
 	code_id ids[64];
-	bool bad[64];
 	size_t n = 0;
 	bool changed = false;
 	for (size_t i = 0; i < t->threads.n; i++) {
@@ -123,17 +132,20 @@ static void prove_codes(struct target *t, struct writer *w)
 			continue; /* its frames hold their code objects */
 		for (size_t k = 0; k < th->path.n; k++) {
 			ids[n++] = th->path.v[k].code;
-			if (n < 64 && (k + 1 < th->path.n || i + 1 < t->threads.n))
-				continue;
-			if (codes_check(&t->codes, ids, n, 0, bad) == 0)
-				for (size_t b = 0; b < n; b++)
-					changed |= bad[b];
-			n = 0;
+			if (n == 64) {
+				changed |= check_some(t, ids, n);
+				n = 0;
+			}
 		}
 	}
-	for (size_t i = 0; changed && i < t->used.n; i++)
+	changed |= check_some(t, ids, n);
+	if (!changed)
+		return;
+	for (size_t i = 0; i < t->used.n; i++)
 		if (is_doubtful(t, t->used.v[i]) && t->trie.nodes.v[t->used.v[i]].epoch == writer_epoch(w))
 			writer_doubt(w, t->trie.nodes.v[t->used.v[i]].stack);
+	for (size_t i = 0; i < t->threads.n; i++)
+		t->threads.v[i]->path.n = 0;
 }
 
 void target_before_flush(struct target *t, struct writer *w)

@@ -1,10 +1,10 @@
 /* taskstate: does a thread stand still? What the kernel says of one thread, through files of /proc that are kept open.
  *
- * Facts (Linux): /proc/PID/task/TID/schedstat's third number counts how often the thread was put on a CPU (kernel/sched/stats.h,
- * sched_info_arrive). /proc/PID/task/TID/syscall answers with numbers only when the thread was off its CPU and not runnable for
- * the whole of the read (lib/syscall.c: wait_task_inactive twice), and "running" otherwise. So: numbers from `syscall`, and an
- * equal count before and after, prove that the thread stood still in between; and it stands still for as long as the count does
- * not move.
+ * Facts (Linux): /proc/PID/task/TID/schedstat's third number counts how often the thread was put on a CPU
+ * (kernel/sched/stats.h, sched_info_arrive). /proc/PID/task/TID/syscall answers with numbers only when the thread was
+ * off its CPU and not runnable for the whole of the read (lib/syscall.c: wait_task_inactive twice), and "running"
+ * otherwise. So: numbers from `syscall`, and an equal count before and after, prove that the thread stood still in
+ * between; and it stands still for as long as the count does not move.
  */
 #pragma once
 #include <stdbool.h>
@@ -21,7 +21,7 @@ struct taskstate_run {
 	uint64_t count;   /* times put on a CPU */
 };
 struct taskstate_block {
-	long number;      /* system call it is in, -1 = none (a page fault, say) */
+	long number; /* system call it is in, -1 = none (a page fault, say) */
 	uint64_t args[6];
 };
 
@@ -29,7 +29,8 @@ void taskstate_open(struct taskstate *t, pid_t pid, pid_t tid);
 void taskstate_close(struct taskstate *t);
 /* 0; ERR_GONE: the thread has ended. */
 int taskstate_run(struct taskstate *t, struct taskstate_run *run);
-/* 1: it stood still during this call, *block tells in what; 0: it runs or is runnable; ERR_GONE; ERR_PERMISSION (no proof to be had). */
+/* 1: it stood still during this call, *block tells in what; 0: it runs or is runnable; ERR_GONE; ERR_PERMISSION (no
+ * proof to be had). */
 int taskstate_blocked(struct taskstate *t, struct taskstate_block *block);
 /* State letter of /proc/PID/task/TID/stat (R S D T t Z ...), 0 when gone. Costs four times as much as the others. */
 char taskstate_letter(const struct taskstate *t);

@@ -1,0 +1,73 @@
+#include "pyspy-record/schedule.h"
+
+#include <math.h>
+
+#include "libcommon/clock.h"
+
+enum { STOP_MEAN_GAP_NS = 2 * 1000 * 1000, LATE_MAX = 1 << 20 };
+
+/* xorshift128+: no secrets, only no pattern */
+uint64_t schedule_random(struct schedule *s)
+{
+	uint64_t a = s->random[0], b = s->random[1];
+	s->random[0] = b;
+	a ^= a << 23;
+	s->random[1] = a ^ b ^ a >> 17 ^ b >> 26;
+	return s->random[1] + b;
+}
+
+uint64_t schedule_gap(struct schedule *s, uint64_t mean_ns)
+{
+	double u = (double)((schedule_random(s) >> 11) + 1) * 0x1p-53; /* (0, 1] */
+	return (uint64_t)(-log(u) * (double)mean_ns) + 1;
+}
+
+void schedule_init(struct schedule *s, uint64_t mean_gap_ns, uint32_t stop_ppm, uint64_t now_ns, uint64_t seed)
+{
+	*s = (struct schedule){.mean_gap_ns = mean_gap_ns, .stop_ppm = stop_ppm, .stop_credited_ns = now_ns};
+	s->random[0] = seed ^ UINT64_C(0x9e3779b97f4a7c15);
+	s->random[1] = seed * UINT64_C(0xbf58476d1ce4e5b9) + 1;
+	for (int i = 0; i < 16; i++)
+		schedule_random(s);
+	s->stop_credit_ns = (int64_t)(stop_ppm * (uint64_t)SCHEDULE_CREDIT_S * 1000);
+	s->next_ns = now_ns + schedule_gap(s, mean_gap_ns);
+}
+
+void schedule_next(struct schedule *s, uint64_t now_ns)
+{
+	s->next_ns += schedule_gap(s, s->mean_gap_ns);
+	for (unsigned skipped = 0; s->next_ns <= now_ns; skipped++) {
+		s->late++;
+		if (skipped == LATE_MAX) { /* suspended for long: what is far behind is not drawn one by one */
+			uint64_t behind = (now_ns - s->next_ns) / s->mean_gap_ns;
+			s->late += behind;
+			schedule_again(s, now_ns);
+			return;
+		}
+		s->next_ns += schedule_gap(s, s->mean_gap_ns);
+	}
+}
+
+void schedule_again(struct schedule *s, uint64_t now_ns)
+{
+	s->next_ns = now_ns + schedule_gap(s, s->mean_gap_ns);
+}
+
+void schedule_want_stop(struct schedule *s, uint64_t now_ns)
+{
+	int64_t most = (int64_t)(s->stop_ppm * (uint64_t)SCHEDULE_CREDIT_S * 1000);
+	if (!s->stop_ppm || s->stop_next_ns)
+		return;
+	s->stop_credit_ns += (int64_t)((double)(now_ns - s->stop_credited_ns) * (double)s->stop_ppm * 1e-6);
+	s->stop_credited_ns = now_ns;
+	if (s->stop_credit_ns > most)
+		s->stop_credit_ns = most;
+	if (s->stop_credit_ns >= SCHEDULE_STOP_NS)
+		s->stop_next_ns = now_ns + schedule_gap(s, STOP_MEAN_GAP_NS);
+}
+
+void schedule_pay_stop(struct schedule *s, uint64_t took_ns)
+{
+	s->stop_next_ns = 0;
+	s->stop_credit_ns -= (int64_t)took_ns;
+}

@@ -23,6 +23,8 @@ struct record_options {
 	unsigned n_notes;
 	uint64_t flush_ns; /* --flush, default 1 s; 100 ms .. 60 s */
 };
-/* 0; ERR_USAGE (message printed on stderr); 1 = help or version was printed, exit 0. */
+/* argv[0] is skipped. 0; ERR_USAGE (message printed on stderr); 1 = help or version was printed, exit 0. Texts point
+ * into argv, but for the notes, which record_options_done frees. */
 int record_options_parse(struct record_options *o, int argc, char **argv);
+void record_options_done(struct record_options *o);
 void record_options_help(FILE *out);

@@ -1,20 +1,30 @@
-/* status: what a person sees of a recording, on stderr: a line when it begins, a progress line on a terminal, a summary. */
+/* status: what people read on stderr about a run: one line when it begins, a line that moves, two lines at the end.
+ *
+ * Flow:    session, cmd_record -> [status] -> log. Nothing with -q; the moving line only on a terminal, and only when
+ *          attached: a started program has the terminal to itself.
+ */
 #pragma once
-#include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "pyspy-record/emit/sink.h"
 
-struct session_result;
-
-/* "sampling python3 app.py (pid 4711, CPython 3.13.1) at 100 Hz -> app.pyspy". target: safe for a terminal. */
-void status_started(const char *target, double rate_hz, const char *output);
-
-struct status_now {
-	uint64_t elapsed_ns, ticks, samples, late, uncertified, bytes;
-	size_t threads;
+struct status_numbers {
+	uint64_t elapsed_ns; /* of recording */
+	uint64_t ticks, samples;
+	uint64_t late;        /* ticks skipped */
+	uint64_t uncertified; /* samples */
+	uint64_t stops, stopped_ns;
+	uint64_t reads_failed;
+	uint64_t threads; /* now, or seen, at the end */
+	uint64_t bytes;   /* of the file */
 };
-/* The progress line (log_progress). */
-void status_progress(const struct status_now *n);
-/* Why it ended, what there is, what to type next. */
-void status_summary(const struct session_result *r, const struct sink *sink);
+
+/* is_live: show the moving line. Called once, before the others. */
+void status_init(bool is_live);
+/* The first interpreter was found. `target` is safe for a terminal; output as given to -o. */
+void status_started(const char *target, double rate_hz, const char *output);
+/* Now and then; about twice a second is right. */
+void status_progress(const struct status_numbers *n);
+/* After sink_close. `why`: what ended the recording, "the program ended". */
+void status_summary(const struct status_numbers *n, const char *why, const struct sink *sink);

@@ -1,0 +1,298 @@
+#include "pyspy-record/record_options.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libcommon/args.h"
+#include "libcommon/clock.h"
+#include "libcommon/err.h"
+#include "libcommon/escape.h"
+#include "libcommon/human.h"
+#include "libcommon/log.h"
+
+enum {
+	OPT_PID = 1,
+	OPT_OUTPUT,
+	OPT_RATE,
+	OPT_DURATION,
+	OPT_WAIT,
+	OPT_FLUSH,
+	OPT_MAX_STOP,
+	OPT_NONBLOCKING,
+	OPT_NOTE,
+	OPT_QUIET,
+	OPT_GIL,
+	OPT_IDLE,
+	OPT_THREADS,
+	OPT_FUNCTION,
+	OPT_NOLINENO,
+	OPT_FULL_FILENAMES,
+	OPT_HELP,
+	OPT_VERSION,
+	OPT_SUBPROCESSES,
+	OPT_NATIVE,
+	OPT_FORMAT,
+};
+
+static const struct arg_option table[] = {
+    {OPT_PID, 'p', "pid", "PID", "look at this process (decimal or 0x hex); may be repeated"},
+    {OPT_OUTPUT, 'o', "output", "FILE", "where to write; - is standard output. Default: PROGRAM-TIME.pyspy"},
+    {OPT_RATE, 'r', "rate", "HZ", "samples a second, 0.01 to 100000 (100; 1k is 1000)"},
+    {OPT_DURATION, 'd', "duration", "TIME", "record this long: 10, 1.5, 500ms, 10s, 2m, 1h (until the program ends)"},
+    {OPT_NONBLOCKING, 0, "nonblocking", NULL, "never stop a thread, not even for a moment"},
+    {OPT_MAX_STOP, 0, "max-stop", "PERCENT", "threads may stand still this part of the time (0.2)"},
+    {OPT_WAIT, 0, "wait", "TIME", "how long a started program may take until Python appears (10s)"},
+    {OPT_FLUSH, 0, "flush", "TIME", "write at least this often, 100ms to 60s (1s)"},
+    {OPT_NOTE, 0, "note", "KEY=VALUE", "keep this in the recording; may be repeated"},
+    {OPT_QUIET, 'q', "quiet", NULL, "say nothing but errors"},
+    {OPT_GIL, 'g', "gil", NULL, "views show only threads that hold the GIL"},
+    {OPT_IDLE, 'i', "idle", NULL, "views show idle threads too"},
+    {OPT_THREADS, 't', "threads", NULL, "views show threads apart"},
+    {OPT_FUNCTION, 'F', "function", NULL, "views add up by function, not by line"},
+    {OPT_NOLINENO, 0, "nolineno", NULL, "views leave line numbers out"},
+    {OPT_FULL_FILENAMES, 0, "full-filenames", NULL, "views show whole file names"},
+    {OPT_HELP, 'h', "help", NULL, "this help"},
+    {OPT_VERSION, 'V', "version", NULL, "print the version"},
+    /* known from py-spy, not there yet */
+    {OPT_SUBPROCESSES, 's', "subprocesses", NULL, NULL},
+    {OPT_NATIVE, 'n', "native", NULL, NULL},
+    {OPT_FORMAT, 'f', "format", "FORMAT", NULL},
+    {0},
+};
+
+void record_options_help(FILE *out)
+{
+	fputs("Examples:\n"
+	      "  pyspy-record -- python3 app.py           start a program and record it\n"
+	      "  pyspy-record -p 4711 -d 10               look at a running one for ten seconds\n"
+	      "  pyspy-record -p 4711 -o - | ssh host 'cat >app.pyspy'\n\n"
+	      "Usage: pyspy-record [record] [options] -p PID\n"
+	      "       pyspy-record [record] [options] [--] PROGRAM [ARG ...]\n\n"
+	      "Records what a Python program does into a file, without stopping it; pyspy-report shows the file.\n\n"
+	      "Options:\n",
+	      out);
+	args_help(out, table);
+	fputs("\nWith -o -, a started program's standard output goes to standard error.\n"
+	      "-g -i -t -F --nolineno --full-filenames never drop data: they are kept in the recording as the\n"
+	      "defaults of its views.\n\n"
+	      "Ctrl-C goes to a started program as usual; a second one ends the recording. SIGTERM and SIGHUP finish\n"
+	      "the file and are passed on. Exit status: that of the started program; 125 when the recorder failed,\n"
+	      "126 and 127 when the program could not be run or found. With -p: 0 fine, 1 error. Always: 2 usage.\n",
+	      out);
+}
+
+/* One line "WORD: what is wrong with it". The word comes from the command line and may hold anything. */
+static int wrong(const char *option, const char *word, const char *what)
+{
+	struct buf b;
+	buf_init(&b, 0);
+	escape_text(&b, word, strlen(word));
+	log_error("%s %s: %s", option, buf_cstr(&b), what);
+	buf_done(&b);
+	return ERR_USAGE;
+}
+
+static int add_pid(struct record_options *o, const char *word)
+{
+	int pid;
+	if (human_parse_pid(word, &pid) < 0)
+		return wrong("-p", word, "not a process id; a number such as 4711 or 0x1267 (see ps)");
+	if (pid == (int)getpid())
+		return wrong("-p", word, "that is pyspy-record itself; name another process");
+	for (unsigned i = 0; i < o->n_pids; i++)
+		if (o->pids[i] == pid)
+			return 0;
+	if (o->n_pids == RECORD_OPTIONS_PIDS)
+		return wrong("-p", word, "too many processes (at most 64); start several recorders");
+	o->pids[o->n_pids++] = pid;
+	return 0;
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+	return n >= m && !strcasecmp(s + n - m, end);
+}
+
+static int set_output(struct record_options *o, const char *word)
+{
+	static const struct {
+		const char *suffix, *verb;
+	} views[] = {
+	    {".svg", "flamegraph"},  {".html", "flamegraph"}, {".speedscope.json", "speedscope"},
+	    {".json", "speedscope"}, {".folded", "raw"},      {".txt", "raw"},
+	    {".pb.gz", "pprof"},     {".pprof", "pprof"},     {".csv", "top"},
+	};
+	if (!*word)
+		return wrong("-o", word, "an empty file name; name a file, or - for standard output");
+	for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
+		if (!ends_with(word, views[i].suffix))
+			continue;
+		char what[160];
+		snprintf(what, sizeof what,
+		         "only recordings are written so far; record with -o FILE.pyspy, then run pyspy-report %s",
+		         views[i].verb);
+		return wrong("-o", word, what);
+	}
+	o->output = word;
+	return 0;
+}
+
+static int set_rate(struct record_options *o, const char *word)
+{
+	if (human_parse_rate(word, &o->rate_hz) < 0)
+		return wrong("-r", word, "not a rate; samples a second, such as 100 or 1k");
+	if (o->rate_hz < 0.01 || o->rate_hz > 100000)
+		return wrong("-r", word, "out of range; 0.01 to 100000 samples a second");
+	return 0;
+}
+
+static int set_time(const char *option, const char *word, uint64_t least_ns, uint64_t most_ns, const char *range,
+                    uint64_t *ns)
+{
+	if (human_parse_duration(word, ns) < 0)
+		return wrong(option, word, "not a time; seconds, or such as 500ms, 10s, 2m, 1h");
+	if (*ns < least_ns || *ns > most_ns)
+		return wrong(option, word, range);
+	return 0;
+}
+
+static int set_duration(struct record_options *o, const char *word)
+{
+	if (!strcmp(word, "unlimited")) { /* as in py-spy */
+		o->duration_ns = 0;
+		return 0;
+	}
+	return set_time("-d", word, 1000000, UINT64_MAX, "too short; at least 1ms", &o->duration_ns);
+}
+
+static int set_max_stop(struct record_options *o, const char *word)
+{
+	char *end;
+	double percent = strtod(word, &end);
+	if (*end == '%')
+		end++;
+	if (end == word || *end || !(percent >= 0 && percent <= 100))
+		return wrong("--max-stop", word, "not a part of the time; a percentage from 0 to 100, such as 0.2");
+	o->stop_ppm = (uint32_t)(percent * 10000 + 0.5);
+	return 0;
+}
+
+static int add_note(struct record_options *o, const char *word)
+{
+	const char *equals = strchr(word, '=');
+	if (!equals || equals == word)
+		return wrong("--note", word, "not KEY=VALUE");
+	if (o->n_notes == RECORD_OPTIONS_NOTES)
+		return wrong("--note", word, "too many notes; at most 64");
+	char *key = strndup(word, (size_t)(equals - word));
+	if (!key)
+		return wrong("--note", word, "out of memory");
+	o->notes[o->n_notes++] = (struct writer_note){.key = key, .value = equals + 1};
+	return 0;
+}
+
+static int take(struct record_options *o, int id, const char *value)
+{
+	switch (id) {
+	case OPT_PID:
+		return add_pid(o, value);
+	case OPT_OUTPUT:
+		return set_output(o, value);
+	case OPT_RATE:
+		return set_rate(o, value);
+	case OPT_DURATION:
+		return set_duration(o, value);
+	case OPT_WAIT:
+		return set_time("--wait", value, 0, 3600 * CLOCK_NS_PER_S, "too long; at most 1h", &o->wait_ns);
+	case OPT_FLUSH:
+		return set_time("--flush", value, CLOCK_NS_PER_S / 10, 60 * CLOCK_NS_PER_S,
+		                "out of range; 100ms to 60s", &o->flush_ns);
+	case OPT_MAX_STOP:
+		return set_max_stop(o, value);
+	case OPT_NOTE:
+		return add_note(o, value);
+	case OPT_NONBLOCKING:
+		o->nonblocking = true;
+		return 0;
+	case OPT_QUIET:
+		o->quiet = true;
+		return 0;
+	case OPT_GIL:
+		o->view_defaults |= WIRE_VIEW_GIL;
+		return 0;
+	case OPT_IDLE:
+		o->view_defaults |= WIRE_VIEW_IDLE;
+		return 0;
+	case OPT_THREADS:
+		o->view_defaults |= WIRE_VIEW_THREADS;
+		return 0;
+	case OPT_FUNCTION:
+		o->view_defaults |= WIRE_VIEW_FUNCTION;
+		return 0;
+	case OPT_NOLINENO:
+		o->view_defaults |= WIRE_VIEW_NOLINENO;
+		return 0;
+	case OPT_FULL_FILENAMES:
+		o->view_defaults |= WIRE_VIEW_FULL_FILENAMES;
+		return 0;
+	case OPT_HELP:
+		record_options_help(stdout);
+		return 1;
+	case OPT_VERSION:
+		puts("pyspy-record " PYSPY_VERSION);
+		return 1;
+	case OPT_SUBPROCESSES:
+		log_error("-s/--subprocesses is not there yet; record each process with its own -p");
+		return ERR_USAGE;
+	case OPT_NATIVE:
+		log_error("-n/--native is not there yet; leave it out to record Python frames");
+		return ERR_USAGE;
+	default:
+		return wrong("-f", value, "only recordings are written so far; leave -f out, then run pyspy-report");
+	}
+}
+
+int record_options_parse(struct record_options *o, int argc, char **argv)
+{
+	struct args a;
+	const char *value;
+	int id;
+
+	memset(o, 0, sizeof *o);
+	o->rate_hz = 100;
+	o->wait_ns = 10 * CLOCK_NS_PER_S;
+	o->flush_ns = CLOCK_NS_PER_S;
+	o->stop_ppm = 2000;
+	args_init(&a, table, argc, argv, true);
+	while ((id = args_next(&a, &value)) > 0) {
+		int rc = take(o, id, value);
+		if (rc)
+			return rc;
+	}
+	if (id < 0) {
+		log_error("%s; see pyspy-record --help", a.message);
+		return ERR_USAGE;
+	}
+	if (a.index < argc)
+		o->program = argv + a.index;
+	if (o->program && o->n_pids)
+		return wrong("-p", "and a program",
+		             "one or the other; for a program's own -p put -- in front of its name");
+	if (!o->program && !o->n_pids) {
+		log_error("nothing to record; name a process (-p PID) or a program to start (-- PROGRAM ...), see "
+		          "pyspy-record --help");
+		return ERR_USAGE;
+	}
+	if (o->program && !**o->program)
+		return wrong("PROGRAM", "''", "an empty name; name a program to start");
+	return 0;
+}
+
+void record_options_done(struct record_options *o)
+{
+	for (unsigned i = 0; i < o->n_notes; i++)
+		free((char *)o->notes[i].key);
+	o->n_notes = 0;
+}

@@ -43,6 +43,7 @@ void support_recording_open(struct support_recording *r, uint8_t uuid)
 	    .anchor_ns = SUPPORT_REAL_NS - (int64_t)SUPPORT_BOOT_NS,
 	};
 	memset(r->block.uuid8, uuid, sizeof r->block.uuid8);
+	r->mean_gap_ns = 10 * SUPPORT_MS;
 	r->starts[0] = r->out.len;
 }
 
@@ -162,7 +163,7 @@ void support_recording_head(struct support_recording *r, uint32_t engine)
 	    .recorder = support_recording_string(r, "pyspy-record 1.0"),
 	    .options = options,
 	    .n_options = sizeof options / sizeof options[0],
-	    .mean_gap_ns = 10 * SUPPORT_MS,
+	    .mean_gap_ns = r->mean_gap_ns,
 	    .engine = engine,
 	    .kernel_hz = 250,
 	    .stop_ppm = 2000,
@@ -217,10 +218,39 @@ void support_recording_process(struct support_recording *r, process_id id, uint3
 	encode_thread(&r->content, &main_thread);
 }
 
-void support_recording_times(const struct support_recording *r, uint64_t *times, uint32_t n)
+/* Ticks from entry i until the thread's next one. */
+static uint32_t run_of(const struct rec_entry *e, uint32_t n_entries, uint32_t i, uint32_t n)
 {
+	for (uint32_t k = i + 1; k < n_entries; k++) {
+		if (e[k].thread == e[i].thread)
+			return e[k].tick - e[i].tick;
+	}
+	return n - e[i].tick;
+}
+
+uint64_t support_recording_ticks(struct support_recording *r, uint32_t n, const struct rec_entry *entries,
+                                 uint32_t n_entries, const struct rec_closing *closings, uint32_t n_closings)
+{
+	uint64_t *times = calloc(n ? n : 1, sizeof *times), n_samples = 0;
+	struct rec_ticks t = {
+	    .unit_ns = 1000,
+	    .cpu_unit_ns = 1000,
+	    .times_ns = times,
+	    .n_ticks = n,
+	    .entries = entries,
+	    .n_entries = n_entries,
+	    .closings = closings,
+	    .n_closings = n_closings,
+	};
+
+	must(times != NULL);
 	for (uint32_t i = 0; i < n; i++)
-		times[i] = r->block.begin_ns + 5 * SUPPORT_MS + i * 10 * SUPPORT_MS;
+		times[i] = r->block.begin_ns + r->mean_gap_ns / 2 + i * r->mean_gap_ns;
+	for (uint32_t i = 0; i < n_entries; i++)
+		n_samples += entries[i].flags & WIRE_FLAG_ABSENT ? 0 : run_of(entries, n_entries, i, n);
+	encode_ticks(&r->content, &t);
+	free(times);
+	return n_samples;
 }
 
 enum {
@@ -269,7 +299,6 @@ static void small_epoch_head(struct support_recording *r)
 /* Thread 1 works and parses in turn, thread 2 sleeps: 200 samples. */
 static void small_block(struct support_recording *r, const struct small_stacks *s, bool is_last)
 {
-	uint64_t times[SMALL_TICKS];
 	struct rec_entry entries[] = {
 	    {.tick = 0, .thread = 1, .stack = s->work, .has_stack = true, .flags = RUNNING},
 	    {.tick = 0, .thread = 2, .stack = s->wait, .has_stack = true, .flags = ASLEEP},
@@ -287,24 +316,13 @@ static void small_block(struct support_recording *r, const struct small_stacks *
 	     .cpu_ns = 500 * SUPPORT_MS},
 	};
 	struct rec_closing closings[] = {{.thread = 1, .cpu_ns = 100 * SUPPORT_MS}, {.thread = 2}};
-	struct rec_ticks t = {
-	    .unit_ns = 1000,
-	    .cpu_unit_ns = 1000,
-	    .times_ns = times,
-	    .n_ticks = SMALL_TICKS,
-	    .entries = entries,
-	    .n_entries = 4,
-	    .closings = closings,
-	    .n_closings = 2,
-	};
 	struct rec_counter counters[] = {
 	    {WIRE_COUNTER_TICKS, (r->block.sequence + 1) * SMALL_TICKS},
 	    {WIRE_COUNTER_SAMPLES, r->block.samples_before + 2 * SMALL_TICKS},
 	};
 	struct rec_end end = {.time_ns = r->block.end_ns, .reason = WIRE_END_DURATION};
 
-	support_recording_times(r, times, SMALL_TICKS);
-	encode_ticks(&r->content, &t);
+	support_recording_ticks(r, SMALL_TICKS, entries, 4, closings, 2);
 	encode_counters(&r->content, counters, 2);
 	if (is_last)
 		encode_end(&r->content, &end);

@@ -23,6 +23,7 @@ struct support_recording {
 	struct intern names;                         /* strings of the epoch */
 	uint32_t n_functions, n_locations, n_stacks; /* last ids of the epoch */
 	uint32_t first_lines[256];                   /* by function */
+	uint64_t mean_gap_ns;                        /* 10 ms; set before support_recording_head */
 	struct rec_file file;
 	struct rec_block block; /* header of the open block; ends are made to follow each other */
 	struct block_sealer *sealer;
@@ -45,13 +46,15 @@ function_id support_recording_function(struct support_recording *r, const char *
 location_id support_recording_line(struct support_recording *r, function_id f, int32_t line);
 location_id support_recording_location(struct support_recording *r, const struct rec_location *l);
 stack_id support_recording_stack(struct support_recording *r, stack_id parent, location_id l, bool is_certified);
-/* The RECORDING record: host, a 10 ms schedule, `engine`. */
+/* The RECORDING record: host, schedule, `engine`. */
 void support_recording_head(struct support_recording *r, uint32_t engine);
 /* A Python 3.13 process `pid`, its name that of the script, and its main thread (same id). */
 void support_recording_process(struct support_recording *r, process_id id, uint32_t pid, const char *script);
 
-/* n tick times from r->block.begin_ns + 5 ms on, 10 ms apart. */
-void support_recording_times(const struct support_recording *r, uint64_t *times, uint32_t n);
+/* A TICKS record with n ticks, mean_gap_ns apart, the first half of that behind the block's begin. Returns the number
+ * of samples in it. */
+uint64_t support_recording_ticks(struct support_recording *r, uint32_t n, const struct rec_entry *entries,
+                                 uint32_t n_entries, const struct rec_closing *closings, uint32_t n_closings);
 
 /* Two epochs, four blocks, one process with two threads, ticks and counters; closed. `starts` (may be NULL, room for
  * 5): where the blocks begin, and the end. */

@@ -45,11 +45,12 @@ static void put_word(struct buf *b, const char *word, size_t n)
 		return;
 	}
 	buf_str(b, *word == '-' ? "'./" : "'");
-	for (size_t i = 0; i < n; i++) {
-		if (word[i] == '\'')
+	for (const char *end = word + n; word < end;) {
+		const char *quote = memchr(word, '\'', (size_t)(end - word));
+		escape_text(b, word, (size_t)((quote ? quote : end) - word));
+		word = quote ? quote + 1 : end;
+		if (quote)
 			buf_str(b, "'\\''");
-		else
-			escape_text(b, word + i, 1);
 	}
 	buf_str(b, "'");
 }
@@ -63,7 +64,7 @@ void status_started(const char *target, double rate_hz, const char *output)
 	buf_done(&b);
 }
 
-void status_progress(const struct status_numbers *n)
+void status_progress(const struct status_now *n)
 {
 	char text[HUMAN_SIZE];
 	struct buf b;
@@ -111,7 +112,7 @@ static void put_file(struct buf *b, const struct sink *sink)
 	buf_done(&svg);
 }
 
-void status_summary(const struct status_numbers *n, const char *why, const struct sink *sink)
+void status_summary(const struct status_now *n, const char *why, const struct sink *sink)
 {
 	char text[HUMAN_SIZE];
 	struct buf b;
@@ -119,8 +120,10 @@ void status_summary(const struct status_numbers *n, const char *why, const struc
 	log_progress("");
 	buf_init(&b, 0);
 	put_count(&b, n->samples, "sample", "samples");
-	buf_str(&b, " of ");
-	put_count(&b, n->threads, "thread", "threads");
+	if (n->threads) {
+		buf_str(&b, " of ");
+		put_count(&b, n->threads, "thread", "threads");
+	}
 	buf_printf(&b, " in %s (%s)", human_duration(text, n->elapsed_ns), why);
 	const char *between = "; ";
 	if (n->late) {

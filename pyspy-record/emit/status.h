@@ -9,7 +9,7 @@
 
 #include "pyspy-record/emit/sink.h"
 
-struct status_numbers {
+struct status_now {
 	uint64_t elapsed_ns; /* of recording */
 	uint64_t ticks, samples;
 	uint64_t late;        /* ticks skipped */
@@ -25,6 +25,6 @@ void status_init(bool is_live);
 /* The first interpreter was found. `target` is safe for a terminal; output as given to -o. */
 void status_started(const char *target, double rate_hz, const char *output);
 /* Now and then; about twice a second is right. */
-void status_progress(const struct status_numbers *n);
+void status_progress(const struct status_now *n);
 /* After sink_close. `why`: what ended the recording, "the program ended". */
-void status_summary(const struct status_numbers *n, const char *why, const struct sink *sink);
+void status_summary(const struct status_now *n, const char *why, const struct sink *sink);

@@ -1,0 +1,295 @@
+#include "pyspy-record/cmd_record.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libcommon/clock.h"
+#include "libcommon/err.h"
+#include "libcommon/escape.h"
+#include "libcommon/log.h"
+#include "libcommon/path.h"
+#include "pyspy-record/emit/sink.h"
+#include "pyspy-record/emit/status.h"
+#include "pyspy-record/record_options.h"
+#include "pyspy-record/session.h"
+#include "pyspy-record/target/process.h"
+#include "pyspy-record/target/spawn.h"
+
+enum {
+	EXIT_FINE = 0,
+	EXIT_ERROR = 1,
+	EXIT_USAGE = 2,
+	EXIT_RECORDER = 125, /* of these three, as env(1) and timeout(1) */
+	EXIT_CANNOT_RUN = 126,
+	EXIT_NOT_FOUND = 127,
+	NAMES_TRIED = 100,
+};
+
+/* What the signal handlers see. */
+static struct {
+	struct session_signals session;
+	struct spawn spawn;
+	bool has_program;                   /* one is to be started */
+	volatile sig_atomic_t is_forwarded; /* the program got stop_signal */
+	volatile sig_atomic_t interrupts;
+} run;
+
+static void stop_by(int signal)
+{
+	run.session.stop_signal = signal;
+}
+
+/* Attached: the first signal finishes the file, the second one ends us at once (the kernel lets the target go). */
+static void on_signal_attached(int signal)
+{
+	static const struct sigaction usual = {.sa_handler = SIG_DFL};
+	stop_by(signal);
+	sigaction(SIGINT, &usual, NULL);
+	sigaction(SIGTERM, &usual, NULL);
+	sigaction(SIGHUP, &usual, NULL);
+}
+
+/* With a program: Ctrl-C is the program's own (the terminal sends it to both), only a second one is ours. */
+static void on_signal_spawned(int signal)
+{
+	int error_number = errno;
+	bool is_started = run.spawn.pid > 0;
+	if (signal != SIGINT) {
+		stop_by(signal);
+		spawn_signal(&run.spawn, signal);
+		run.is_forwarded = is_started;
+	} else if (!is_started || ++run.interrupts > 1) {
+		stop_by(signal);
+	}
+	errno = error_number;
+}
+
+/* No SA_RESTART: sleeps and blocking calls end. SIGHUP stays ignored when it was (nohup). */
+static void install_handlers(void)
+{
+	struct sigaction handler = {.sa_handler = run.has_program ? on_signal_spawned : on_signal_attached};
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+
+	sigfillset(&handler.sa_mask);
+	sigaction(SIGINT, &handler, NULL);
+	sigaction(SIGTERM, &handler, NULL);
+	if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &handler, NULL);
+	sigaction(SIGPIPE, &ignore, NULL); /* writing says EPIPE, and beyond a file size limit EFBIG */
+	sigaction(SIGXFSZ, &ignore, NULL);
+}
+
+/* Die of a signal that came before there was anything to finish. */
+static int leave_by_signal(void)
+{
+	int signal = run.session.stop_signal;
+	struct sigaction usual = {.sa_handler = SIG_DFL};
+	sigaction(signal, &usual, NULL);
+	raise(signal);
+	return 128 + signal;
+}
+
+static const char *shown(struct buf *b, const char *path)
+{
+	buf_reset(b);
+	if (!strcmp(path, "-"))
+		buf_str(b, "standard output");
+	else
+		escape_text(b, path, strlen(path));
+	return buf_cstr(b);
+}
+
+static int open_default(struct sink *sink, const struct record_options *o)
+{
+	char name[128], tried[160], comm[80];
+	const char *program = o->program ? o->program[0] : comm;
+
+	if (!o->program) {
+		struct process_facts facts;
+		snprintf(comm, sizeof comm, "pid-%d", o->pids[0]);
+		if (process_facts_read(o->pids[0], &facts) == 0) {
+			snprintf(comm, sizeof comm, "%s-%d", facts.comm, o->pids[0]);
+			process_facts_done(&facts);
+		}
+	}
+	path_default_name(name, sizeof name, program, clock_real_ns());
+	snprintf(tried, sizeof tried, "%s", name);
+	for (int i = 1;; i++) {
+		int rc = sink_open(sink, tried, true);
+		if (rc == 0 || sink->error_number != EEXIST || i == NAMES_TRIED)
+			return rc;
+		snprintf(tried, sizeof tried, "%.*s-%d.pyspy", (int)(strlen(name) - strlen(".pyspy")), name, i);
+	}
+}
+
+/* 0, or the exit status. */
+static int open_output(struct sink *sink, const struct record_options *o, int failed)
+{
+	if (o->output && !strcmp(o->output, "-") && isatty(STDOUT_FILENO)) {
+		log_error(
+		    "-o -: standard output is a terminal, which cannot show a recording; redirect it, or name a file");
+		return EXIT_USAGE;
+	}
+	int rc = o->output ? sink_open(sink, o->output, false) : open_default(sink, o);
+	if (rc == 0)
+		return 0;
+	if (sink->error_number == EINTR && run.session.stop_signal)
+		return leave_by_signal();
+	struct buf b;
+	buf_init(&b, 0);
+	log_error("cannot write %s: %s; choose another place with -o", shown(&b, sink->path),
+	          strerror(sink->error_number));
+	buf_done(&b);
+	return failed;
+}
+
+/* 0, or the exit status. */
+static int start_program(char **program)
+{
+	int error_number;
+	if (spawn_start(&run.spawn, program, &error_number) == 0) {
+		if (run.session.stop_signal && !run.is_forwarded) /* it came between our look and the start */
+			spawn_signal(&run.spawn, run.session.stop_signal);
+		return 0;
+	}
+	struct buf b;
+	buf_init(&b, 0);
+	const char *hint = error_number == ENOENT   ? "check the name, and PATH"
+	                   : error_number == EACCES ? "make it executable, or start it with: python3 FILE"
+	                                            : "check that it runs without pyspy-record";
+	log_error("cannot start %s: %s; %s", shown(&b, program[0]), strerror(error_number), hint);
+	buf_done(&b);
+	if (error_number == EAGAIN || error_number == ENOMEM)
+		return EXIT_RECORDER;
+	return error_number == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+}
+
+static const char *why_ended(const struct session_result *r)
+{
+	switch (r->reason) {
+	case WIRE_END_DURATION:
+		return "the time is over";
+	case WIRE_END_TARGET:
+		return "the program ended";
+	case WIRE_END_SIGINT:
+		return "Ctrl-C";
+	case WIRE_END_SIGTERM:
+		return "SIGTERM";
+	case WIRE_END_SIGHUP:
+		return "SIGHUP";
+	case WIRE_END_OUTPUT:
+		return "the output failed";
+	default:
+		return "an error ended it";
+	}
+}
+
+/* The reader of our output has gone: that is its right, if it has got something. */
+static bool is_reader_gone(const struct session_result *r, const struct sink *sink)
+{
+	return r->error == ERR_IO && sink->error_number == EPIPE && sink->bytes > 0;
+}
+
+static void explain_failure(const struct session_result *r, const struct sink *sink)
+{
+	struct buf b;
+	buf_init(&b, 0);
+	if (r->error == ERR_IO)
+		log_error("cannot write %s: %s; %s", shown(&b, sink->path), strerror(sink->error_number),
+		          sink->error_number == EPIPE ? "nobody reads it"
+		          : sink->bytes               ? "what was written before is whole and can be read"
+		                                      : "nothing was recorded");
+	else if (*r->message)
+		log_error("%s", r->message);
+	else if (run.session.stop_signal)
+		log_error("nothing was recorded: stopped before the first sample");
+	else
+		log_error("recording failed: %s", err_words(r->error));
+	if (run.has_program && !spawn_poll(&run.spawn))
+		log_info("the program goes on");
+	buf_done(&b);
+}
+
+static void summarise(const struct session_result *r, const struct sink *sink)
+{
+	struct status_now n = {
+	    .elapsed_ns = r->elapsed_ns,
+	    .ticks = r->ticks,
+	    .samples = r->samples,
+	    .late = r->late,
+	    .uncertified = r->uncertified,
+	    .stops = r->stops,
+	    .stopped_ns = r->stopped_ns,
+	    .reads_failed = r->reads_failed,
+	    .threads = r->threads_seen,
+	    .bytes = sink->bytes,
+	};
+	status_summary(&n, why_ended(r), sink);
+}
+
+/* Record; returns true when the recorder did what it should. */
+static bool record(const struct record_options *o, struct sink *sink, char *const *words)
+{
+	struct session_result r;
+
+	session_run(o, run.has_program ? &run.spawn : NULL, sink, &run.session, words, &r);
+	log_progress("");
+	if (sink_close(sink) < 0 && r.error == 0)
+		r.error = ERR_IO;
+	bool is_fine = r.error == 0 || is_reader_gone(&r, sink);
+	if (!is_fine)
+		explain_failure(&r, sink);
+	if (sink->bytes)
+		summarise(&r, sink);
+	/* a program that was over before it could be looked at: its status says more than ours */
+	return is_fine || (run.has_program && r.error == ERR_GONE);
+}
+
+static int run_record(const struct record_options *o, char *const *words)
+{
+	struct sink sink;
+
+	run.has_program = o->program != NULL;
+	int failed = run.has_program ? EXIT_RECORDER : EXIT_ERROR;
+	spawn_init(&run.spawn);
+	run.spawn.stdout_to_stderr = o->output && !strcmp(o->output, "-");
+	install_handlers();
+	status_init(!run.has_program);
+	int status = open_output(&sink, o, failed);
+	if (status)
+		return status;
+	if (run.session.stop_signal)
+		status = -1;
+	else if (run.has_program)
+		status = start_program(o->program);
+	if (status) {
+		sink_close(&sink);
+		return status < 0 ? leave_by_signal() : status;
+	}
+	bool is_fine = record(o, &sink, words);
+	if (!run.has_program)
+		return is_fine ? EXIT_FINE : EXIT_ERROR;
+	spawn_wait(&run.spawn);
+	if (!is_fine)
+		return EXIT_RECORDER;
+	spawn_exit_like(&run.spawn);
+}
+
+int cmd_record(int argc, char **argv, char *const *words)
+{
+	struct record_options o;
+
+	int rc = record_options_parse(&o, argc, argv);
+	if (rc == 0) {
+		log_init("pyspy-record", o.quiet);
+		rc = run_record(&o, words);
+	} else {
+		rc = rc < 0 ? EXIT_USAGE : EXIT_FINE;
+	}
+	record_options_done(&o);
+	return rc;
+}

@@ -50,7 +50,7 @@ struct session {
 	struct target_counts past; /* of targets that were closed */
 	uint64_t begin_ns, end_ns, flush_next_ns, progress_next_ns; /* CLOCK_MONOTONIC; end 0 = none */
 	uint64_t cpu_begin_ns;
-	uint64_t ticks, reads_past, repairs_past;
+	uint64_t ticks, reads_past, repairs_past, codes_past, nodes_past; /* past: of targets that were closed */
 	struct rec_end end;
 };
 
@@ -98,6 +98,8 @@ static void leave_seat(struct session *s, struct seat *seat, uint32_t how, uint3
 	add_counts(&s->past, &t->counts);
 	s->reads_past += t->reader.calls;
 	s->repairs_past += t->walk.repairs;
+	s->codes_past += t->codes.v.n - 1;
+	s->nodes_past += t->trie.nodes.n - 1;
 	target_close(t);
 	seat->open = false;
 }
@@ -210,7 +212,6 @@ static void take_tick(struct session *s, uint64_t now)
 
 static void take_stop(struct session *s)
 {
-	uint64_t begin = clock_mono_ns();
 	uint64_t draw = schedule_random(&s->schedule), before = all_counts(s).stopped_ns;
 	struct sample_thread *th = NULL;
 	for (size_t i = 0; i < s->n_seats && !th; i++) {
@@ -222,7 +223,6 @@ static void take_stop(struct session *s)
 	}
 	schedule_pay_stop(&s->schedule, all_counts(s).stopped_ns - before);
 	schedule_again(&s->schedule, clock_mono_ns());
-	(void)begin;
 }
 
 static bool wants_stop(const struct session *s)
@@ -237,7 +237,7 @@ static void tell_counters(struct session *s)
 {
 	struct target_counts c = all_counts(s);
 	struct rusage usage;
-	uint64_t codes = 0, nodes = 0, reads = s->reads_past, repairs = s->repairs_past;
+	uint64_t codes = s->codes_past, nodes = s->nodes_past, reads = s->reads_past, repairs = s->repairs_past;
 	for (size_t i = 0; i < s->n_seats; i++) {
 		struct target *t = &s->seats[i].target;
 		if (!s->seats[i].open)

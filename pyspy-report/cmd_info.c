@@ -1,6 +1,47 @@
 #include "pyspy-report/cmd.h"
+
+#include "pyspy-report/report_job.h"
+#include "pyspy-report/view/info_json.h"
+#include "pyspy-report/view/info_text.h"
+
+enum { INFO_JSON = REPORT_OWN };
+
+static const struct arg_option rows[] = {
+    {INFO_JSON, 'j', "json", NULL, "for programs: one JSON document with a schema_version"},
+    {0},
+};
+
+static bool wants_json;
+
+static int info_option(int id, const char *value, char *message, size_t size)
+{
+	wants_json = id == INFO_JSON;
+	return 0;
+}
+
 static int cmd_info(const struct report_verb *verb, int argc, char **argv)
 {
-	return 1;
+	struct report_job j;
+	int rc = 0, status = report_job_begin(&j, verb, argc, argv);
+
+	if (status != REPORT_GO_ON)
+		return status;
+	if (wants_json)
+		rc = info_json_write(j.output.file, &j.profile, &j.summary);
+	else
+		info_text_write(j.output.file, &j.profile, &j.summary);
+	return report_job_end(&j, rc, true);
 }
-const struct report_verb cmd_info_verb = {.name="info", .summary="An SVG", .examples="", .about="", .run=cmd_info};
+
+const struct report_verb cmd_info_verb = {
+    .name = "info",
+    .summary = "What a recording is, how good it is, and what is missing in it.",
+    .examples = "  pyspy-report info app.pyspy\n"
+		"  pyspy-report info --json app.pyspy | jq .samples\n",
+    .about = "Host, recorder, times; samples by state, by the way they were taken, by how certain they are; stops of the\n"
+	     "program and what recording cost; what was lost and what is damaged; processes and threads with their share\n"
+	     "of CPU and GIL. Nothing is filtered.",
+    .own = rows,
+    .own_option = info_option,
+    .run = cmd_info,
+};

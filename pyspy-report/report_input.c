@@ -12,6 +12,7 @@
 #include "libcommon/human.h"
 #include "libcommon/log.h"
 #include "libcommon/path.h"
+#include "pyspy-report/view/words.h"
 
 static const char *advice(int error_number)
 {
@@ -123,28 +124,6 @@ int report_input_load(struct profile *p, const struct report_options *o, const s
 	return 0;
 }
 
-static const char *problem_words(int problem)
-{
-	switch (problem) {
-	case DECODE_TRUNCATED:
-		return "it ends in the middle";
-	case DECODE_GARBAGE:
-		return "bytes that are no part of a recording";
-	case DECODE_BAD_HEADER:
-		return "bad file header";
-	case DECODE_BAD_BLOCK:
-		return "damaged block";
-	case DECODE_BAD_RECORD:
-		return "damaged record";
-	case DECODE_MISSING:
-		return "blocks are missing";
-	case DECODE_NOT_CLOSED:
-		return "it was not finished (recorder killed, or still running): at most the last flush is missing";
-	default:
-		return "damaged";
-	}
-}
-
 int report_input_damage(const struct profile *p, const struct report_options *o)
 {
 	char n[HUMAN_SIZE], m[HUMAN_SIZE];
@@ -161,9 +140,9 @@ int report_input_damage(const struct profile *p, const struct report_options *o)
 		buf_reset(&b);
 		escape_text(&b, input, len);
 		if (d->problem == DECODE_NOT_CLOSED)
-			log_error("warning: %s: %s", buf_cstr(&b), problem_words(d->problem));
+			log_error("warning: %s: %s", buf_cstr(&b), words_problem_long(d->problem));
 		else
-			log_error("warning: %s: %s at byte %llu: %s", buf_cstr(&b), problem_words(d->problem),
+			log_error("warning: %s: %s at byte %llu: %s", buf_cstr(&b), words_problem_long(d->problem),
 			          (unsigned long long)d->offset, d->what ? d->what : "");
 	}
 	buf_done(&b);

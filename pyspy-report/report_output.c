@@ -60,6 +60,29 @@ static bool is_input(const struct report_options *o, const struct stat *out)
 	return false;
 }
 
+static ssize_t put(void *cookie, const char *bytes, size_t n)
+{
+	struct report_output *out = cookie;
+	size_t done = 0;
+
+	while (done < n && !out->error_number) {
+		ssize_t k = write(out->fd, bytes + done, n - done);
+		if (k < 0 && errno != EINTR)
+			out->error_number = errno;
+		done += k > 0 ? (size_t)k : 0;
+	}
+	return out->error_number ? 0 : (ssize_t)n;
+}
+
+static int open_stream(struct report_output *out)
+{
+	out->file = fopencookie(out, "w", (cookie_io_functions_t){.write = put});
+	if (!out->file)
+		return failed(out->is_stdout ? "standard output" : out->path, ENOMEM);
+	setvbuf(out->file, NULL, _IOFBF, 1 << 16);
+	return 0;
+}
+
 static int open_temporary(struct report_output *out)
 {
 	mode_t mask = umask(0);
@@ -67,7 +90,7 @@ static int open_temporary(struct report_output *out)
 
 	umask(mask);
 	snprintf(out->temporary, sizeof out->temporary, "%s.XXXXXX.tmp", out->path);
-	fd = mkostemps(out->temporary, 4, O_CLOEXEC);
+	out->fd = fd = mkostemps(out->temporary, 4, O_CLOEXEC);
 	if (fd < 0) {
 		int error_number = errno;
 		out->temporary[0] = 0;
@@ -75,8 +98,7 @@ static int open_temporary(struct report_output *out)
 	}
 	guard(out->temporary);
 	fchmod(fd, 0666 & ~mask);
-	out->file = fdopen(fd, "w");
-	return out->file ? 0 : failed(out->path, errno);
+	return open_stream(out);
 }
 
 int report_output_open(struct report_output *out, const struct report_options *o)
@@ -84,10 +106,11 @@ int report_output_open(struct report_output *out, const struct report_options *o
 	struct stat st;
 
 	memset(out, 0, sizeof *out);
+	out->fd = -1;
 	if (!o->output || strcmp(o->output, "-") == 0) {
-		out->file = stdout;
+		out->fd = STDOUT_FILENO;
 		out->is_stdout = true;
-		return 0;
+		return open_stream(out);
 	}
 	if (strlen(o->output) >= sizeof out->path)
 		return failed(o->output, ENAMETOOLONG);
@@ -108,28 +131,26 @@ int report_output_open(struct report_output *out, const struct report_options *o
 			strcpy(out->path, real);
 		return open_temporary(out);
 	}
-	out->file = fopen(out->path, "we");
-	return out->file ? 0 : failed(out->path, errno);
+	out->fd = open(out->path, O_WRONLY | O_CLOEXEC);
+	return out->fd < 0 ? failed(out->path, errno) : open_stream(out);
 }
 
 int report_output_close(struct report_output *out)
 {
 	const char *name = out->is_stdout ? "to standard output" : out->path;
-	int error_number = 0;
+	int error_number;
 
-	if (fflush(out->file) || ferror(out->file))
-		error_number = errno ? errno : EIO;
-	if (!out->is_stdout && fclose(out->file) && !error_number)
-		error_number = errno;
+	fclose(out->file);
 	out->file = NULL;
-	if (error_number == EPIPE)
-		error_number = 0;
-	else if (error_number) {
-		report_output_drop(out);
-		return failed(name, error_number);
-	}
-	if (out->temporary[0] && rename(out->temporary, out->path) < 0) {
+	error_number = out->error_number;
+	if (!out->is_stdout && close(out->fd) < 0 && !error_number)
 		error_number = errno;
+	out->fd = -1;
+	if (error_number == EPIPE) /* whoever read has seen enough */
+		error_number = 0;
+	else if (!error_number && out->temporary[0] && rename(out->temporary, out->path) < 0)
+		error_number = errno;
+	if (error_number) {
 		report_output_drop(out);
 		return failed(name, error_number);
 	}
@@ -140,9 +161,13 @@ int report_output_close(struct report_output *out)
 
 void report_output_drop(struct report_output *out)
 {
-	if (out->file && !out->is_stdout)
+	out->error_number = EPIPE; /* what is still buffered goes nowhere */
+	if (out->file)
 		fclose(out->file);
+	if (out->fd >= 0 && !out->is_stdout)
+		close(out->fd);
 	out->file = NULL;
+	out->fd = -1;
 	if (out->temporary[0])
 		unlink(out->temporary);
 	has_unfinished = 0;

@@ -69,7 +69,9 @@ int runs_events(struct runs *r, const struct rec_events *e)
 
 int runs_doubt(struct runs *r, uint32_t stack)
 {
-	return map_put(&r->doubts, stack, 0, NULL) ? 0 : ERR_NO_MEMORY;
+	bool is_new;
+
+	return map_put(&r->doubts, stack, 0, &is_new) ? 0 : ERR_NO_MEMORY;
 }
 
 /* The part of a gap that is above 5 mean gaps. */

@@ -6,9 +6,8 @@
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "libcommon/escape.h"
+#include "pyspy-report/view/words.h"
 
-static const char *const states[8] = {"unknown", "on-cpu", "runnable", "active", "sleeping", "disk", "stopped", "7"};
-static const char *const ways[4] = {"outside", "still", "kernel", "stopped"};
 static const struct {
 	uint32_t flag;
 	const char *word;
@@ -109,9 +108,9 @@ int sample_lines_write(struct sample_lines *l, const struct profile *p, const st
 		escape_text(b, name, n);
 	else
 		buf_u8(b, '-');
-	buf_printf(b, "\t%s\t", states[s->flags & WIRE_FLAG_STATE]);
+	buf_printf(b, "\t%s\t", words_state(s->flags & WIRE_FLAG_STATE));
 	put_marks(b, s);
-	buf_printf(b, "\t%s\t", ways[(s->flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT]);
+	buf_printf(b, "\t%s\t", words_way((s->flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT));
 	TRY(put_stack(l, p, s));
 	buf_u8(b, '\n');
 	TRY(b->err);

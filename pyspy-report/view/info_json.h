@@ -1,0 +1,13 @@
+/* info_json: everything a recording says about itself, for programs.
+ *
+ * The document begins with "schema_version"; fields are only ever added to a version. Texts of the profiled program
+ * that are no UTF-8 have U+FFFD in place of the bad bytes; everything but ASCII is written as \uNNNN.
+ */
+#pragma once
+#include <stdio.h>
+
+#include "pyspy-report/query/summary.h"
+
+enum { INFO_JSON_SCHEMA = 1 };
+/* 0 or ERR_NO_MEMORY; write errors stay in `out`. */
+int info_json_write(FILE *out, const struct profile *p, const struct summary *s);

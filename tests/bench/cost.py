@@ -77,6 +77,15 @@ class Ours:
         return cpu, os.path.getsize(out), facts(info)
 
 
+def facts(info):
+    """what the recording says of itself"""
+    counters = [r["counters"] for r in info["recordings"]]
+    total = lambda name: sum(c.get(name, 0) for c in counters)
+    n = info["samples"]["samples"]
+    return {"samples": n, "stops": total("stops"), "stopped_s": total("stopped_ns") / 1e9,
+            "motion": info["samples"]["in_motion"] / max(n, 1)}
+
+
 class PySpy:
     name = "py-spy"
 
@@ -105,7 +114,7 @@ def main():
     p.add_argument("build", nargs="?", default="build")
     p.add_argument("--python")
     p.add_argument("--rates", default="100,1000")
-    p.add_argument("--seconds", type=float, default=10)
+    p.add_argument("--seconds", type=int, default=10)
     p.add_argument("--depth", type=int, default=10)
     p.add_argument("--threads", type=int, default=1)
     a = p.parse_args()
@@ -126,14 +135,14 @@ def main():
         target = Target(python, folder, a.depth, a.threads)
         try:
             version = subprocess.run([python, "-V"], stdout=subprocess.PIPE).stdout.decode().strip()
-            print("%s (%s), %d frames deep, %d thread(s); %g s each, %d CPUs, Linux %s" % (
+            print("%s (%s), %d frames deep, %d thread(s); %d s each, %d CPUs, Linux %s" % (
                 version, python, a.depth, a.threads, a.seconds, len(CPUS), os.uname().release))
             print("%-28s %7s %9s %7s %9s %7s %7s %8s %9s %7s" % ("", "rate", "CPU us/", "x floor", "samples/s", "bytes/", "stops/s", "stopped", "in motion", "target"))
             print("%-28s %7s %9s %7s %9s %7s %7s %8s %9s %7s" % ("", "Hz", "sample", "", "", "sample", "", "", "", "speed"))
-            for rate in (float(r) for r in a.rates.split(",")):
+            for rate in (int(r) for r in a.rates.split(",")):
                 base, _ = target.speed(lambda: time.sleep(2))
                 least, passes = floor(target.p.pid, rate, a.seconds, program)
-                print("%-28s %7g %9.1f %7.1f %9.0f" % ("floor (sleep, one 4 KB read)", rate, least, 1, passes / a.seconds), flush=True)
+                print("%-28s %7d %9.1f %7.1f %9.0f" % ("floor (sleep, one 4 KB read)", rate, least, 1, passes / a.seconds), flush=True)
                 for tool in tools:
                     out = os.path.join(folder, "out")
                     short = tool.record(target.p.pid, rate, 1, out)
@@ -144,7 +153,7 @@ def main():
                     f = long[2]
                     n = max(f["samples"] - short[2]["samples"], 1)
                     us = (long[0] - short[0]) * 1e6 / n
-                    print("%-28s %7g %9.1f %7.1f %9.0f %7.1f %7.1f %8s %9s %7.3f" % (
+                    print("%-28s %7d %9.1f %7.1f %9.0f %7.1f %7.1f %8s %9s %7.3f" % (
                         tool.name, rate, us, us / least, n / a.seconds, (long[1] - short[1]) / n, f["stops"] / (1 + a.seconds),
                         "%.3f %%" % (100 * f["stopped_s"] / (1 + a.seconds)) if "stopped_s" in f else "-",
                         "%.2f %%" % (100 * f["motion"]) if "motion" in f else "-", speed * 2 / (base + after)), flush=True)

@@ -116,14 +116,14 @@ void tickbook_entry(struct tickbook *t, thread_id id, stack_id stack, uint32_t f
 		return;
 	struct tickbook_thread *thread = &t->threads.v[id];
 	bool is_present = !(flags & WIRE_FLAG_ABSENT), was_present = thread->is_present;
+	if (thread->in_epoch)
+		thread->cpu_ns += cpu_ns;
 	if (!is_present && !was_present && !(flags & WIRE_FLAG_FAILED))
 		return;
 	t->n_present += (uint64_t)is_present - (uint64_t)was_present;
 	thread->is_present = is_present;
 	thread->stack = is_present ? stack : 0;
 	thread->flags = flags;
-	if (thread->in_epoch)
-		thread->cpu_ns += cpu_ns;
 	if (!t->in_tick || t->is_dropping)
 		return;
 	if (is_in_block(t, id) && t->entries.v[thread->last].tick == t->times.n - 1) {

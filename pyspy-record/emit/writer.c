@@ -38,6 +38,7 @@ struct writer {
 	uint64_t event_unit_ns, event_weight_unit_ns;
 	VEC(struct rec_lost) lost;
 	uint64_t counters[WIRE_COUNTER_END_], counters_sent[WIRE_COUNTER_END_];
+	struct buf recording; /* the RECORDING record of the epoch */
 	struct buf head, tail, out;
 	struct rec_file file;
 
@@ -71,6 +72,73 @@ static void make_file_header(struct rec_file *f)
 	f->uuid[8] = (uint8_t)((f->uuid[8] & 0x3F) | 0x80);
 }
 
+static str_id text_id(struct writer *w, const char *s)
+{
+	return dictionary_string(&w->dictionary, s, strlen(s));
+}
+
+static str_id boot_id(struct writer *w)
+{
+	char text[64];
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof text) : -1;
+	if (fd >= 0)
+		close(fd);
+	while (n > 0 && text[n - 1] == '\n')
+		n--;
+	return n > 0 ? dictionary_string(&w->dictionary, text, (size_t)n) : 0;
+}
+
+/* The coarse clocks move with the kernel's tick. */
+static uint32_t kernel_hz(void)
+{
+	struct timespec t;
+	if (clock_getres(CLOCK_REALTIME_COARSE, &t) < 0 || t.tv_sec || t.tv_nsec <= 0)
+		return 0;
+	return (uint32_t)(((long)CLOCK_NS_PER_S + t.tv_nsec / 2) / t.tv_nsec);
+}
+
+/* About the recorder and its host. The strings are defined behind it in the same block. */
+static void make_recording(struct writer *w)
+{
+	const struct writer_options *o = &w->options;
+	uint32_t n = 0;
+	struct utsname u;
+
+	while (o->argv && o->argv[n])
+		n++;
+	str_id *options = calloc(n + 1, sizeof *options);
+	struct rec_note *notes = calloc(o->n_notes + 1, sizeof *notes);
+	memset(&u, 0, sizeof u);
+	uname(&u);
+	for (uint32_t i = 0; options && i < n; i++)
+		options[i] = text_id(w, o->argv[i]);
+	for (uint32_t i = 0; notes && i < o->n_notes; i++)
+		notes[i] =
+		    (struct rec_note){.key = text_id(w, o->notes[i].key), .value = text_id(w, o->notes[i].value)};
+	buf_reset(&w->recording);
+	encode_recording(&w->recording, &(struct rec_recording){
+	                                    .host = text_id(w, u.nodename),
+	                                    .kernel = text_id(w, u.release),
+	                                    .machine = text_id(w, u.machine),
+	                                    .boot_id = boot_id(w),
+	                                    .recorder = text_id(w, "pyspy-record " PYSPY_VERSION),
+	                                    .options = options,
+	                                    .n_options = options ? n : 0,
+	                                    .mean_gap_ns = o->mean_gap_ns,
+	                                    .schedule = o->schedule,
+	                                    .engine = o->engine,
+	                                    .view_defaults = o->view_defaults,
+	                                    .kernel_hz = kernel_hz(),
+	                                    .stop_ppm = o->stop_ppm,
+	                                    .notes = notes,
+	                                    .n_notes = notes ? o->n_notes : 0,
+	                                    .started_ns = w->file.boottime_ns,
+	                                });
+	free(options);
+	free(notes);
+}
+
 int writer_new(struct writer **out, struct sink *sink, const struct writer_options *o)
 {
 	struct writer *w = calloc(1, sizeof *w);
@@ -88,6 +156,7 @@ int writer_new(struct writer **out, struct sink *sink, const struct writer_optio
 		w->options.unit_ns = 1000;
 	roster_init(&w->roster);
 	tickbook_init(&w->ticks, w->options.unit_ns);
+	buf_init(&w->recording, 0);
 	buf_init(&w->head, 0);
 	buf_init(&w->tail, 0);
 	buf_init(&w->out, 0);
@@ -100,6 +169,7 @@ int writer_new(struct writer **out, struct sink *sink, const struct writer_optio
 		writer_free(w);
 		return ERR_NO_MEMORY;
 	}
+	make_recording(w);
 	*out = w;
 	return 0;
 }
@@ -114,6 +184,7 @@ void writer_free(struct writer *w)
 	tickbook_done(&w->ticks);
 	vec_free(&w->events);
 	vec_free(&w->lost);
+	buf_done(&w->recording);
 	buf_done(&w->head);
 	buf_done(&w->tail);
 	buf_done(&w->out);
@@ -273,72 +344,6 @@ bool writer_is_full(const struct writer *w)
 	return w->dictionary.pending_bytes + tickbook_bytes(&w->ticks) + w->events.n * WRITER_EVENT_WIRE > WRITER_FULL;
 }
 
-/* RECORDING: about the recorder and its host. Its strings are defined behind it in the same block. */
-static str_id text_id(struct writer *w, const char *s)
-{
-	return dictionary_string(&w->dictionary, s, strlen(s));
-}
-
-static str_id boot_id(struct writer *w)
-{
-	char text[64];
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, text, sizeof text) : -1;
-	if (fd >= 0)
-		close(fd);
-	while (n > 0 && text[n - 1] == '\n')
-		n--;
-	return n > 0 ? dictionary_string(&w->dictionary, text, (size_t)n) : 0;
-}
-
-/* The coarse clocks move with the kernel's tick. */
-static uint32_t kernel_hz(void)
-{
-	struct timespec t;
-	if (clock_getres(CLOCK_REALTIME_COARSE, &t) < 0 || t.tv_sec || t.tv_nsec <= 0)
-		return 0;
-	return (uint32_t)(((long)CLOCK_NS_PER_S + t.tv_nsec / 2) / t.tv_nsec);
-}
-
-static void put_recording(struct writer *w)
-{
-	const struct writer_options *o = &w->options;
-	uint32_t n = 0;
-	struct utsname u;
-
-	while (o->argv && o->argv[n])
-		n++;
-	str_id *options = calloc(n + 1, sizeof *options);
-	struct rec_note *notes = calloc(o->n_notes + 1, sizeof *notes);
-	memset(&u, 0, sizeof u);
-	uname(&u);
-	for (uint32_t i = 0; options && i < n; i++)
-		options[i] = text_id(w, o->argv[i]);
-	for (uint32_t i = 0; notes && i < o->n_notes; i++)
-		notes[i] =
-		    (struct rec_note){.key = text_id(w, o->notes[i].key), .value = text_id(w, o->notes[i].value)};
-	encode_recording(&w->head, &(struct rec_recording){
-	                               .host = text_id(w, u.nodename),
-	                               .kernel = text_id(w, u.release),
-	                               .machine = text_id(w, u.machine),
-	                               .boot_id = boot_id(w),
-	                               .recorder = text_id(w, "pyspy-record " PYSPY_VERSION),
-	                               .options = options,
-	                               .n_options = options ? n : 0,
-	                               .mean_gap_ns = o->mean_gap_ns,
-	                               .schedule = o->schedule,
-	                               .engine = o->engine,
-	                               .view_defaults = o->view_defaults,
-	                               .kernel_hz = kernel_hz(),
-	                               .stop_ppm = o->stop_ppm,
-	                               .notes = notes,
-	                               .n_notes = notes ? o->n_notes : 0,
-	                               .started_ns = w->file.boottime_ns,
-	                           });
-	free(options);
-	free(notes);
-}
-
 static void put_counters(struct writer *w)
 {
 	struct rec_counter changed[WIRE_COUNTER_END_];
@@ -401,6 +406,7 @@ static void begin_epoch(struct writer *w, uint64_t now_ns)
 	w->epoch_begins = true;
 	w->epoch_ns = now_ns;
 	w->definition_bytes = w->sample_bytes = 0;
+	make_recording(w); /* first, while there is room for its strings */
 }
 
 static bool is_epoch_over(const struct writer *w, uint64_t now_ns)
@@ -418,7 +424,7 @@ static int put_content(struct writer *w, uint64_t now_ns, const struct rec_end *
 	buf_reset(&w->head);
 	buf_reset(&w->tail);
 	if (w->epoch_begins)
-		put_recording(w);
+		buf_put(&w->head, w->recording.data, w->recording.len);
 	roster_encode(&w->roster, &w->dictionary, &w->tail);
 	size_t roster_bytes = w->tail.len;
 	count_losses(w, now_ns);
@@ -432,7 +438,7 @@ static int put_content(struct writer *w, uint64_t now_ns, const struct rec_end *
 	dictionary_encode(&w->dictionary, &w->head);
 	w->definition_bytes += w->head.len + roster_bytes;
 	buf_put(&w->head, w->tail.data, w->tail.len);
-	return w->head.err || w->tail.err ? ERR_NO_MEMORY : 0;
+	return w->recording.err || w->head.err || w->tail.err ? ERR_NO_MEMORY : 0;
 }
 
 static bool has_news(const struct writer *w)

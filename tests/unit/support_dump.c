@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "libcommon/escape.h"
+#include "tests/unit/support_recording.h"
 
 static struct buf *text(void *ctx)
 {
@@ -317,6 +318,17 @@ void support_dump_bytes(struct support_dump *d, const void *p, size_t n, size_t 
 	if (d->rc == 0)
 		d->rc = stream_finish(s);
 	stream_free(s);
+}
+
+void support_dump_content(struct support_dump *d, const void *content, size_t n)
+{
+	struct support_recording r;
+
+	support_recording_open(&r, 0x5A);
+	buf_put(&r.content, content, n);
+	support_recording_seal(&r, 0, 0, true);
+	support_dump_bytes(d, r.out.data, r.out.len, 0);
+	support_recording_close(&r);
 }
 
 void support_dump_done(struct support_dump *d)

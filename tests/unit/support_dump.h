@@ -17,4 +17,6 @@ struct support_dump {
 struct decode_visitor support_dump_visitor(struct support_dump *d);
 /* Decode n bytes, fed in pieces of `piece` bytes (0 = all at once). support_dump_done frees. */
 void support_dump_bytes(struct support_dump *d, const void *p, size_t n, size_t piece);
+/* Decode a recording of one closed block with this content. */
+void support_dump_content(struct support_dump *d, const void *content, size_t n);
 void support_dump_done(struct support_dump *d);

@@ -1,16 +1,8 @@
 /* The recordings of tests/golden: the encoder still says what they say, and the decoder still reads them.
  * PYSPY_GOLDEN_WRITE=FOLDER writes them anew instead (a change of meaning needs a new version of the format). */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "tests/unit/support_dump.h"
 #include "tests/unit/support_golden.h"
+#include "tests/unit/support_test.h"
 
 static void file_name(char *out, size_t size, const char *folder, const char *name)
 {

@@ -37,10 +37,11 @@ const struct report_verb cmd_info_verb = {
     .name = "info",
     .summary = "What a recording is, how good it is, and what is missing in it.",
     .examples = "  pyspy-report info app.pyspy\n"
-		"  pyspy-report info --json app.pyspy | jq .samples\n",
-    .about = "Host, recorder, times; samples by state, by the way they were taken, by how certain they are; stops of the\n"
-	     "program and what recording cost; what was lost and what is damaged; processes and threads with their share\n"
-	     "of CPU and GIL. Nothing is filtered.",
+                "  pyspy-report info --json app.pyspy | jq .samples\n",
+    .about =
+        "Host, recorder, times; samples by state, by the way they were taken, by how certain they are; stops of the\n"
+        "program and what recording cost; what was lost and what is damaged; processes and threads with their share\n"
+        "of CPU and GIL. Nothing is filtered.",
     .own = rows,
     .own_option = info_option,
     .run = cmd_info,

@@ -23,10 +23,10 @@ const struct report_verb cmd_raw_verb = {
     .name = "raw",
     .summary = "Folded stacks, for flame graph tools and for diff.",
     .examples = "  pyspy-report raw app.pyspy >app.folded\n"
-		"  pyspy-report raw -F -t app.pyspy | sort -t' ' -k2n\n",
+                "  pyspy-report raw -F -t app.pyspy | sort -t' ' -k2n\n",
     .about = "One line for each stack: frames from the outermost in, separated by ';', then a space and the number of\n"
-	     "samples. A frame reads `qualname (file:line)`. A ';' inside a name is written \\x3b, control characters\n"
-	     "\\n, \\x1b and so on. The same input and options give the same bytes.",
+             "samples. A frame reads `qualname (file:line)`. A ';' inside a name is written \\x3b, control characters\n"
+             "\\n, \\x1b and so on. The same input and options give the same bytes.",
     .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
     .run = cmd_raw,
 };

@@ -82,19 +82,20 @@ const struct report_verb cmd_script_verb = {
     .name = "script",
     .summary = "Every sample on a line of its own, in order of time, for scripts.",
     .examples = "  pyspy-report script -i app.pyspy | less -S\n"
-		"  pyspy-report script app.pyspy | awk -F'\\t' '$3 == \"MainThread\" {print $7}'\n",
-    .about = "Columns, separated by tabs:\n"
-	     "  1 time    seconds since the recording began, 6 decimals\n"
-	     "  2 thread  pid/tid\n"
-	     "  3 name    of the thread; - when it has none\n"
-	     "  4 state   unknown on-cpu runnable active (on-cpu or runnable) sleeping disk stopped\n"
-	     "  5 marks   separated by commas, - when there are none:\n"
-	     "            gil (holds it), gil-wait (waits for it), gc (the collector runs), in-motion (never certified:\n"
-	     "            shown as [in motion]), cut (outer frames missing: [cut]), lost (stack not in the file: [lost]),\n"
-	     "            unproved (a code object could not be proved), event=NS (stands for NS of CPU time)\n"
-	     "  6 way     outside (read while it ran) still (it slept) kernel stopped\n"
-	     "  7 stack   frames from the outermost in, separated by ';', as `pyspy-report raw` writes them\n"
-	     "Control characters in names are written \\n, \\t, \\x1b and so on.",
+                "  pyspy-report script app.pyspy | awk -F'\\t' '$3 == \"MainThread\" {print $7}'\n",
+    .about =
+        "Columns, separated by tabs:\n"
+        "  1 time    seconds since the recording began, 6 decimals\n"
+        "  2 thread  pid/tid\n"
+        "  3 name    of the thread; - when it has none\n"
+        "  4 state   unknown on-cpu runnable active (on-cpu or runnable) sleeping disk stopped\n"
+        "  5 marks   separated by commas, - when there are none:\n"
+        "            gil (holds it), gil-wait (waits for it), gc (the collector runs), in-motion (never certified:\n"
+        "            shown as [in motion]), cut (outer frames missing: [cut]), lost (stack not in the file: [lost]),\n"
+        "            unproved (a code object could not be proved), event=NS (stands for NS of CPU time)\n"
+        "  6 way     outside (read while it ran) still (it slept) kernel stopped\n"
+        "  7 stack   frames from the outermost in, separated by ';', as `pyspy-report raw` writes them\n"
+        "Control characters in names are written \\n, \\t, \\x1b and so on.",
     .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
     .run = cmd_script,
 };

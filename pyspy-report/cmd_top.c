@@ -50,7 +50,7 @@ static int top_option(int id, const char *value, char *message, size_t size)
 	snprintf(message, size, "%s",
 	         id == TOP_BY     ? "--by wants function or line"
 	         : id == TOP_SORT ? "--sort wants self or total"
-				  : "--limit wants a number of rows, 0 for all");
+	                          : "--limit wants a number of rows, 0 for all");
 	return ERR_USAGE;
 }
 
@@ -84,11 +84,12 @@ const struct report_verb cmd_top_verb = {
     .name = "top",
     .summary = "What took the time: a table of functions or lines.",
     .examples = "  pyspy-report top app.pyspy\n"
-		"  pyspy-report top --by line --sort total -L 20 app.pyspy\n"
-		"  pyspy-report top -g app.pyspy          who holds the GIL\n",
-    .about = "self: samples in which it was the innermost frame; total: in which it was anywhere in the stack (recursion\n"
-	     "counts once). Percentages are of the samples shown; times are what these samples stand for, summed over\n"
-	     "threads. [in motion] is what could not be told apart below a caller; [no Python frame] a thread without one.",
+                "  pyspy-report top --by line --sort total -L 20 app.pyspy\n"
+                "  pyspy-report top -g app.pyspy          who holds the GIL\n",
+    .about =
+        "self: samples in which it was the innermost frame; total: in which it was anywhere in the stack (recursion\n"
+        "counts once). Percentages are of the samples shown; times are what these samples stand for, summed over\n"
+        "threads. [in motion] is what could not be told apart below a caller; [no Python frame] a thread without one.",
     .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
     .own = rows,
     .own_option = top_option,

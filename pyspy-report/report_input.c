@@ -89,7 +89,8 @@ static int newest(char *name, size_t size)
 	struct buf b;
 
 	if (rc == ERR_GONE)
-		log_error("no recording named and no *.pyspy file in this folder; name one, or make one with pyspy-record");
+		log_error(
+		    "no recording named and no *.pyspy file in this folder; name one, or make one with pyspy-record");
 	else if (rc < 0)
 		log_error("cannot look for recordings in this folder: %s; name one", strerror(errno));
 	if (rc < 0)
@@ -150,7 +151,8 @@ int report_input_damage(const struct profile *p, const struct report_options *o)
 		log_error("warning: %s more such places; pyspy-report info lists them",
 		          human_count(n, p->n_damage - 3));
 	if (p->damaged_bytes || p->missing_blocks)
-		log_error("warning: everything outside the damage is shown; %s samples known to be missing, %s passed over",
-		          human_count(n, p->missing_samples), human_bytes(m, p->damaged_bytes));
+		log_error(
+		    "warning: everything outside the damage is shown; %s samples known to be missing, %s passed over",
+		    human_count(n, p->missing_samples), human_bytes(m, p->damaged_bytes));
 	return o->strict ? REPORT_DAMAGED : REPORT_OK;
 }

@@ -84,7 +84,8 @@ static void print_help(const struct report_verb *v, const struct arg_option *tab
 	printf("%s\n\nExamples:\n%s\nUsage: pyspy-report %s [options] [FILE ...|-]\n\n%s\n\nOptions:\n", v->summary,
 	       v->examples, v->name, v->about);
 	args_help(stdout, table);
-	printf("\nWithout FILE the newest *.pyspy of the current folder is read; - reads standard input; several files are\n"
+	printf("\nWithout FILE the newest *.pyspy of the current folder is read; - reads standard input; several files "
+	       "are\n"
 	       "merged. Exit status: 0 fine, 1 error, 2 usage, 4 damaged input with --strict.\n");
 }
 

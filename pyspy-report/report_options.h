@@ -1,7 +1,7 @@
 /* report_options: the command line of every verb: one shared table, and rows of the verb's own.
  *
- * A verb is one struct report_verb (cmd_<verb>.c); main.c lists them. What is not said on the command line is taken from
- * the recording (its view defaults), else from the defaults here.
+ * A verb is one struct report_verb (cmd_<verb>.c); main.c lists them. What is not said on the command line is taken
+ * from the recording (its view defaults), else from the defaults here.
  */
 #pragma once
 #include <stdbool.h>

@@ -41,6 +41,8 @@ static int failed(const char *path, int error_number)
 
 	if (error_number == ENOSPC || error_number == EDQUOT)
 		what = "free some space, or choose another place with -o";
+	else if (error_number == EBADF)
+		what = "it is closed; name a file with -o";
 	else if (error_number == EISDIR)
 		what = "name a file in it";
 	buf_init(&b, 0);

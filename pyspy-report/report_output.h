@@ -20,7 +20,8 @@ struct report_output {
 
 /* 0 or REPORT_ERROR (said on stderr). */
 int report_output_open(struct report_output *out, const struct report_options *o);
-/* Done: make it appear. 0; REPORT_ERROR (said on stderr: disk full ...). A reader of a pipe who went away is no error. */
+/* Done: make it appear. 0; REPORT_ERROR (said on stderr: disk full ...). A reader of a pipe who went away is no error.
+ */
 int report_output_close(struct report_output *out);
 /* Something failed: leave nothing behind. */
 void report_output_drop(struct report_output *out);

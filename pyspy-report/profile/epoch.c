@@ -63,9 +63,9 @@ uint32_t epoch_id(const struct epoch_ids *ids, uint32_t id)
 
 /* Grow `v` so that index id is there, new entries zero. */
 #define epoch_reach(vec, id)                                                                                           \
-	((id) < (vec)->n ||                                                                                            \
-	 (vec_room(vec, (id) + 1 - (vec)->n) &&                                                                        \
-	  (memset((vec)->v + (vec)->n, 0, ((id) + 1 - (vec)->n) * sizeof *(vec)->v), (vec)->n = (size_t)(id) + 1, true)))
+	((id) < (vec)->n || (vec_room(vec, (id) + 1 - (vec)->n) &&                                                     \
+	                     (memset((vec)->v + (vec)->n, 0, ((id) + 1 - (vec)->n) * sizeof *(vec)->v),                \
+	                      (vec)->n = (size_t)(id) + 1, true)))
 
 static int epoch_set(struct epoch_ids *ids, uint32_t id, uint32_t global)
 {
@@ -205,8 +205,8 @@ int epoch_define_process(struct epoch *e, const struct rec_process *r)
 
 int epoch_define_thread(struct epoch *e, const struct rec_thread *r)
 {
-	return epoch_queue(e, &(struct epoch_pending){
-	                          .kind = EPOCH_THREAD, .thread = *r, .name = epoch_id(&e->strings, r->name)});
+	return epoch_queue(
+	    e, &(struct epoch_pending){.kind = EPOCH_THREAD, .thread = *r, .name = epoch_id(&e->strings, r->name)});
 }
 
 int epoch_process_end(struct epoch *e, const struct rec_process_end *r)
@@ -216,8 +216,8 @@ int epoch_process_end(struct epoch *e, const struct rec_process_end *r)
 
 int epoch_thread_end(struct epoch *e, thread_id id, uint64_t time_ns)
 {
-	return epoch_queue(
-	    e, &(struct epoch_pending){.kind = EPOCH_THREAD_END, .thread.id = id, .end.time_ns = time_ns});
+	return epoch_queue(e,
+	                   &(struct epoch_pending){.kind = EPOCH_THREAD_END, .thread.id = id, .end.time_ns = time_ns});
 }
 
 static int epoch_apply_process(struct epoch *e, struct epoch_pending *q)

@@ -117,9 +117,8 @@ static int load_on_damage(void *ctx, const struct decode_damage *d)
 	p->missing_samples += d->samples;
 	if (p->damage.n >= PROFILE_MAX_DAMAGE)
 		return 0;
-	return vec_push(&p->damage,
-	                ((struct profile_damage){l->input, d->problem, d->what, d->offset, d->bytes, d->blocks,
-	                                         d->samples}))
+	return vec_push(&p->damage, ((struct profile_damage){l->input, d->problem, d->what, d->offset, d->bytes,
+	                                                     d->blocks, d->samples}))
 	           ? 0
 	           : ERR_NO_MEMORY;
 }
@@ -203,8 +202,8 @@ static int load_on_recording(void *ctx, const struct rec_recording *r)
 		if (!vec_push(&to->options, epoch_id(s, r->options[i])))
 			return ERR_NO_MEMORY;
 	for (uint32_t i = 0; i < r->n_notes; i++)
-		if (!vec_push(&to->notes, ((struct profile_note){epoch_id(s, r->notes[i].key),
-		                                                 epoch_id(s, r->notes[i].value)})))
+		if (!vec_push(&to->notes,
+		              ((struct profile_note){epoch_id(s, r->notes[i].key), epoch_id(s, r->notes[i].value)})))
 			return ERR_NO_MEMORY;
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* load: files -> profile.
  *
- * Flow:    FILE -> format/decode -> [load] -> profile; and samples in their order to whoever asks (load_options.sample).
- * Memory:  one chunk and what decode, epoch and profile need; never the file.
- * Several files are loaded one after the other into the same profile.
+ * Flow:    FILE -> format/decode -> [load] -> profile; and samples in their order to whoever asks
+ * (load_options.sample). Memory:  one chunk and what decode, epoch and profile need; never the file. Several files are
+ * loaded one after the other into the same profile.
  */
 #pragma once
 #include "pyspy-report/profile/replay.h"

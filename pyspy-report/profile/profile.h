@@ -21,14 +21,14 @@ enum {
 };
 
 struct profile_function {
-	uint32_t kind; /* enum wire_function_kind */
+	uint32_t kind;                   /* enum wire_function_kind */
 	uint32_t module, qualname, file; /* strings */
 	uint32_t first_line;
 };
 
 struct profile_location {
-	uint32_t function; /* 0 = native */
-	int32_t line;      /* 0 = not known */
+	uint32_t function;                    /* 0 = native */
+	int32_t line;                         /* 0 = not known */
 	int32_t end_line, column, end_column; /* 0, -1, -1 = not known */
 	uint32_t module, symbol;              /* native: module, string */
 	uint32_t unused_;
@@ -66,7 +66,7 @@ struct profile_note {
 
 /* One recording (UUID) of the input. Times as in the file. */
 struct profile_recording {
-	uint32_t input;                            /* string: name of the file it came from */
+	uint32_t input;                                      /* string: name of the file it came from */
 	bool has_file_header, has_facts, has_end, is_closed; /* facts = the RECORDING record */
 	struct rec_file file;
 	uint32_t host, kernel, machine, boot_id, recorder; /* strings */
@@ -79,8 +79,8 @@ struct profile_recording {
 	uint64_t begin_ns, end_ns; /* covered by blocks; both 0 without any */
 	int64_t anchor_ns;         /* of the last block */
 	uint64_t n_blocks, n_epochs, n_ticks, n_events, n_samples;
-	uint64_t sampled_ns, not_sampled_ns; /* FORMAT.md 4.3: time that ticks stand for, and gaps */
-	uint64_t absent_ticks, failed_ticks; /* thread ticks without a sample */
+	uint64_t sampled_ns, not_sampled_ns;  /* FORMAT.md 4.3: time that ticks stand for, and gaps */
+	uint64_t absent_ticks, failed_ticks;  /* thread ticks without a sample */
 	uint64_t lost[WIRE_LOST_DROPPED + 1]; /* counts of LOST by cause; [0] unknown causes */
 	uint64_t counters[WIRE_COUNTER_END_];
 	uint32_t has_counter; /* bit i: counters[i] was given */

@@ -58,7 +58,7 @@ int replay_keep(struct replay *y, const struct runs *r, const struct epoch *e)
 		y->events.v[y->events.n++] = (struct replay_event){
 		    v->time_ns, v->weight_ns, v->thread < e->threads.n ? e->threads.v[v->thread].global : 0, v->stack,
 		    (v->flags & (WIRE_FLAG_ABSENT - 1)) | TALLY_EVENT |
-			(map_get(&r->doubts, v->stack, 0) ? WIRE_FLAG_UNPROVED : 0)};
+		        (map_get(&r->doubts, v->stack, 0) ? WIRE_FLAG_UNPROVED : 0)};
 	}
 	if (r->events.n)
 		qsort(y->events.v + b.events, r->events.n, sizeof *y->events.v, replay_by_time);
@@ -68,11 +68,8 @@ int replay_keep(struct replay *y, const struct runs *r, const struct epoch *e)
 static int replay_one(struct replay_at *a, uint64_t time_ns, uint64_t weight_ns, uint32_t thread, uint32_t stack,
                       uint32_t flags)
 {
-	struct replay_sample s = {.recording = a->e->recording,
-	                          .thread = thread,
-	                          .flags = flags,
-	                          .time_ns = time_ns,
-	                          .weight_ns = weight_ns};
+	struct replay_sample s = {
+	    .recording = a->e->recording, .thread = thread, .flags = flags, .time_ns = time_ns, .weight_ns = weight_ns};
 
 	TRY(epoch_resolve(a->e, stack, &s.flags, &s.stack));
 	return a->visit(a->ctx, a->e->profile, &s);

@@ -24,8 +24,8 @@ struct runs {
 	bool has_ticks;
 	uint32_t stamp; /* number of blocks seen: tells a thread's entries of this block from older ones */
 
-	bool keep;             /* wanted: the list below, filled by runs_finish */
-	VEC(struct run) list;  /* of the current block, in order of their end */
+	bool keep;            /* wanted: the list below, filled by runs_finish */
+	VEC(struct run) list; /* of the current block, in order of their end */
 };
 
 void runs_init(struct runs *r);

@@ -18,7 +18,15 @@ struct naming_options {
 
 enum naming_kind { NAMING_PYTHON, NAMING_NATIVE, NAMING_SYNTHETIC, NAMING_PROCESS, NAMING_THREAD };
 /* Where a function comes from: what it is coloured by. */
-enum naming_origin { NAMING_OWN, NAMING_SITE, NAMING_STDLIB, NAMING_IS_NATIVE, NAMING_MADE, NAMING_ROW, NAMING_ORIGINS };
+enum naming_origin {
+	NAMING_OWN,
+	NAMING_SITE,
+	NAMING_STDLIB,
+	NAMING_IS_NATIVE,
+	NAMING_MADE,
+	NAMING_ROW,
+	NAMING_ORIGINS
+};
 
 struct naming_frame {
 	uint32_t kind, origin;
@@ -32,9 +40,9 @@ struct naming {
 	struct naming_options options;
 	struct intern keys; /* what makes a frame one; id - 1 = index in frames */
 	VEC(struct naming_frame) frames;
-	struct map memory;       /* (path set, location) -> frame + 1 */
-	struct intern path_sets; /* the folders of a process, as string ids */
-	VEC(uint32_t) path_set_of;  /* process -> path set + 1 */
+	struct map memory;         /* (path set, location) -> frame + 1 */
+	struct intern path_sets;   /* the folders of a process, as string ids */
+	VEC(uint32_t) path_set_of; /* process -> path set + 1 */
 };
 
 int naming_init(struct naming *n, struct profile *p, const struct naming_options *o);
@@ -52,5 +60,6 @@ const char *naming_file(const struct naming *n, uint32_t frame, size_t *len);
 void naming_text(const struct naming *n, uint32_t frame, struct buf *out);
 /* An order that does not depend on how the frames were found: name, file, line, then number. */
 int naming_compare(const struct naming *n, uint32_t a, uint32_t b);
-/* Length of `file`'s longest folder among those the process knows (sys.path, prefixes, working folder), with the '/'. */
+/* Length of `file`'s longest folder among those the process knows (sys.path, prefixes, working folder), with the '/'.
+ */
 size_t naming_folder(const struct profile *p, uint32_t process, const char *file, size_t len);

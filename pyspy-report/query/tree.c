@@ -41,10 +41,10 @@ static int tree_child(struct tree_at *a, uint32_t parent, uint32_t frame, uint32
 
 		if (t->nodes.n >= UINT32_MAX - 1)
 			return ERR_FULL;
-		if (!vec_push(&t->nodes, ((struct tree_node){.parent = parent,
-		                                             .frame = frame,
-		                                             .sibling = t->nodes.v[parent].child,
-		                                             .depth = depth})))
+		if (!vec_push(
+		        &t->nodes,
+		        ((struct tree_node){
+		            .parent = parent, .frame = frame, .sibling = t->nodes.v[parent].child, .depth = depth})))
 			return ERR_NO_MEMORY;
 		*slot = (uint32_t)t->nodes.n - 1;
 		t->nodes.v[parent].child = *slot;

@@ -77,8 +77,9 @@ static void put_when(struct info *i, const struct profile_recording *r)
 		line(i, "ended", "%s%s", words_reason_long(r->end.reason), buf_cstr(&b));
 		buf_done(&b);
 	} else {
-		line(i, "ended", "NOT FINISHED: the recorder was killed, or is still running; at most its last flush is "
-		                 "missing");
+		line(i, "ended",
+		     "NOT FINISHED: the recorder was killed, or is still running; at most its last flush is "
+		     "missing");
 	}
 }
 
@@ -219,7 +220,8 @@ static void put_samples(struct info *i)
 	     i->s->n_threads, i->s->n_threads == 1 ? "" : "s", human_count(d, c->n - c->idle), human_count(e, c->idle));
 	if (c->n)
 		line(i, "", "%.3g bytes each; they stand for %s of thread time, %s of CPU time",
-		     (double)i->p->input_bytes / (double)c->n, human_duration(a, c->wall_ns), human_duration(d, c->cpu_ns));
+		     (double)i->p->input_bytes / (double)c->n, human_duration(a, c->wall_ns),
+		     human_duration(d, c->cpu_ns));
 	line(i, "GIL", "%s of the samples hold it, %s wait for it", human_percent(a, (double)c->gil, (double)c->n),
 	     human_percent(d, (double)c->gil_wait, (double)c->n));
 	for (uint32_t k = 0; k < 8; k++)
@@ -251,8 +253,8 @@ static void put_threads(struct info *i, uint32_t process)
 		if (t->process != process || (!k && !c->n))
 			continue;
 		if (!any)
-			fprintf(i->out, "  %10s %10s %8s %8s %8s %10s  %s\n", "thread", "samples", "busy", "GIL", "waiting",
-			        "CPU time", "name");
+			fprintf(i->out, "  %10s %10s %8s %8s %8s %10s  %s\n", "thread", "samples", "busy", "GIL",
+			        "waiting", "CPU time", "name");
 		any = true;
 		fprintf(i->out, "  %10u %10s %8s %8s %8s %10s  %s", t->tid, human_count(n, c->n),
 		        human_percent(busy, (double)(c->n - c->idle), (double)c->n),
@@ -286,12 +288,11 @@ static void put_process(struct info *i, uint32_t process)
 	text_line(i, "  Python", "", q->version,
 	          q->build & WIRE_BUILD_FREE_THREADED ? " free-threaded"
 	          : q->build & WIRE_BUILD_DEBUG       ? " debug build"
-						      : "");
+	                                              : "");
 	text_line(i, "  program", "", q->exe, "");
 	text_line(i, "  folder", "", q->cwd, "");
 	line(i, "  who", "user %u, parent %u%s%s", q->uid, q->parent_pid,
-	     q->flags & WIRE_PROCESS_STARTED ? ", started by the recorder" : "",
-	     q->exec_number ? ", after exec" : "");
+	     q->flags & WIRE_PROCESS_STARTED ? ", started by the recorder" : "", q->exec_number ? ", after exec" : "");
 	if (q->has_ended && q->how == WIRE_HOW_EXITED)
 		line(i, "  ended", "with exit status %u", q->status);
 	else if (q->has_ended)

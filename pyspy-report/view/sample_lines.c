@@ -39,8 +39,7 @@ static void put_time(struct buf *b, uint64_t time_ns, uint64_t started_ns)
 	bool before = time_ns < started_ns;
 	uint64_t ns = before ? started_ns - time_ns : time_ns - started_ns;
 
-	buf_printf(b, "%s%" PRIu64 ".%06" PRIu64, before ? "-" : "", ns / CLOCK_NS_PER_S,
-	           ns % CLOCK_NS_PER_S / 1000);
+	buf_printf(b, "%s%" PRIu64 ".%06" PRIu64, before ? "-" : "", ns / CLOCK_NS_PER_S, ns % CLOCK_NS_PER_S / 1000);
 }
 
 static void put_marks(struct buf *b, const struct replay_sample *s)

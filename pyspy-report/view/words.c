@@ -99,8 +99,7 @@ const char *words_problem_long(int problem)
 	    [DECODE_BAD_BLOCK] = "damaged block",
 	    [DECODE_BAD_RECORD] = "damaged record",
 	    [DECODE_MISSING] = "blocks are missing",
-	    [DECODE_NOT_CLOSED] =
-	        "not finished (recorder killed, or still running): at most the last flush is missing",
+	    [DECODE_NOT_CLOSED] = "not finished (recorder killed, or still running): at most the last flush is missing",
 	};
 	return WORD(list, problem);
 }

@@ -9,8 +9,8 @@ const char *words_lost(uint32_t cause);      /* late */
 const char *words_counter(uint32_t counter); /* stopped_ns; "" = no such counter */
 const char *words_reason(uint32_t reason);   /* duration */
 const char *words_reason_long(uint32_t reason);
-const char *words_how(uint32_t how);         /* exited */
-const char *words_problem(int problem);      /* enum decode_problem: truncated */
+const char *words_how(uint32_t how);    /* exited */
+const char *words_problem(int problem); /* enum decode_problem: truncated */
 const char *words_problem_long(int problem);
 const char *words_thread_kind(uint32_t kind);
 /* Name of view default `bit` (0 ..): "gil"; NULL after the last. */

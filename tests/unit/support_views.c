@@ -42,9 +42,10 @@ static void finish(struct support_recording *r, struct buf *out, uint64_t n_samp
 	support_recording_close(r);
 }
 
-/* Of 100 ticks: 10 certified by definition (a), 20 by a later record (a;b), 30 never, below the certified a (a;c), 25 with
- * no certified ancestor at all (d), 5 certain by the way they were taken (d, standing still), 10 without a stack. The
- * second block doubts the first 10. Expected: a 10, a;b 20, a;[in motion] 30, [in motion] 25, d 5, [no Python frame] 10.
+/* Of 100 ticks: 10 certified by definition (a), 20 by a later record (a;b), 30 never, below the certified a (a;c), 25
+ * with no certified ancestor at all (d), 5 certain by the way they were taken (d, standing still), 10 without a stack.
+ * The second block doubts the first 10. Expected: a 10, a;b 20, a;[in motion] 30, [in motion] 25, d 5, [no Python
+ * frame] 10.
  */
 void support_views_motion(struct buf *out)
 {
@@ -63,8 +64,8 @@ void support_views_motion(struct buf *out)
 	stack_id c = support_recording_stack(&r, a, support_recording_line(&r, f[2], 31), false);
 	stack_id d = support_recording_stack(&r, 0, support_recording_line(&r, f[3], 41), false);
 	struct rec_entry entries[] = {
-	    at(0, 1, a, running), at(10, 1, b, running), at(30, 1, c, running),
-	    at(60, 1, d, running), at(85, 1, d, ASLEEP), at(90, 1, 0, running),
+	    at(0, 1, a, running),  at(10, 1, b, running), at(30, 1, c, running),
+	    at(60, 1, d, running), at(85, 1, d, ASLEEP),  at(90, 1, 0, running),
 	};
 	ticks(&r, entries, 6, NULL, 0);
 	encode_doubt(&r.content, &a, 1);
@@ -84,7 +85,9 @@ static const struct {
     {"\x1b]0;title\a\x1b[2J\x1b[31mred", "/srv/app/\x1b[H.py"},
     {"bidi \xE2\x80\xAEgnp.exe\xE2\x81\xA6", "/srv/app/\xE2\x80\x8F.py"},
     {"surrogate \xED\xB2\x80 bad \xFF\xC3", "/srv/app/\xED\xB2\x80.py"},
-    {"c1 \xC2\x9B" "31m del \x7F nonchar \xEF\xBF\xBE bom \xEF\xBB\xBF sep \xE2\x80\xA8", "/srv/app/\xC2\x85.py"},
+    {"c1 \xC2\x9B"
+     "31m del \x7F nonchar \xEF\xBF\xBE bom \xEF\xBB\xBF sep \xE2\x80\xA8",
+     "/srv/app/\xC2\x85.py"},
     {"\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E e\xCC\x81 \xF0\x9F\x90\x8D", "/srv/app/\xE6\x97\xA5.py"},
     {"", ""},
     {"__proto__", "constructor"},
@@ -101,7 +104,8 @@ void support_views_hostile(struct buf *out)
 	support_recording_head(&r, 0);
 	support_recording_process(&r, 1, 200, "</svg><script>alert(4)</script>\x1b[2J.py");
 	stack_id root = support_recording_stack(
-	    &r, 0, support_recording_line(&r, support_recording_function(&r, "__main__", "<module>", "/srv/app/h.py", 1), 9),
+	    &r, 0,
+	    support_recording_line(&r, support_recording_function(&r, "__main__", "<module>", "/srv/app/h.py", 1), 9),
 	    true);
 	encode_thread(&r.content,
 	              &(struct rec_thread){.id = 1,
@@ -112,9 +116,9 @@ void support_views_hostile(struct buf *out)
 	                                   .flags = WIRE_THREAD_MAIN});
 	for (uint32_t i = 0; i < N_HOSTILE; i++) {
 		function_id f = support_recording_function(&r, "evil", hostile[i].name, hostile[i].file, i + 1);
-		entries[i] = at(i * 7, 1,
-		                support_recording_stack(&r, root, support_recording_line(&r, f, (int32_t)i + 2), true),
-		                RUNNING);
+		entries[i] =
+		    at(i * 7, 1, support_recording_stack(&r, root, support_recording_line(&r, f, (int32_t)i + 2), true),
+		       RUNNING);
 	}
 	ticks(&r, entries, N_HOSTILE, NULL, 0);
 	finish(&r, out, TICKS);
@@ -146,10 +150,9 @@ static void many_block(struct support_recording *r, const stack_id *s, bool is_l
 	struct rec_closing closings[] = {{1, 700 * SUPPORT_MS}, {2, 300 * SUPPORT_MS}};
 
 	ticks(r, entries, sizeof entries / sizeof *entries, closings, 2);
-	encode_lost(&r->content, &(struct rec_lost){.begin_ns = r->block.begin_ns,
-	                                            .end_ns = r->block.end_ns,
-	                                            .cause = WIRE_LOST_LATE,
-	                                            .count = 3});
+	encode_lost(&r->content,
+	            &(struct rec_lost){
+	                .begin_ns = r->block.begin_ns, .end_ns = r->block.end_ns, .cause = WIRE_LOST_LATE, .count = 3});
 	encode_counters(&r->content,
 	                (struct rec_counter[]){{WIRE_COUNTER_STOPS, 12 * (r->block.sequence + 1)},
 	                                       {WIRE_COUNTER_STOPPED_NS, 400000 * (r->block.sequence + 1)},
@@ -191,17 +194,19 @@ void support_views_many(struct buf *out)
 		s[3] = root;
 		for (int i = 0; i < 40; i++)
 			s[3] = support_recording_stack(&r, s[3], support_recording_line(&r, fib, 41 + i % 2), true);
-		encode_module(&r.content, &(struct rec_module){.id = 1,
-		                                               .process = 1,
-		                                               .path = support_recording_string(&r, "/usr/lib/libz.so.1"),
-		                                               .build_id = (const uint8_t *)"\1\2\3",
-		                                               .n_build_id = 3});
+		encode_module(&r.content,
+		              &(struct rec_module){.id = 1,
+		                                   .process = 1,
+		                                   .path = support_recording_string(&r, "/usr/lib/libz.so.1"),
+		                                   .build_id = (const uint8_t *)"\1\2\3",
+		                                   .n_build_id = 3});
 		s[4] = support_recording_stack(
 		    &r, s[0],
-		    support_recording_location(&r, &(struct rec_location){.is_native = true,
-		                                                          .module = 0,
-		                                                          .offset = 0x1234,
-		                                                          .symbol = support_recording_string(&r, "deflate")}),
+		    support_recording_location(
+		        &r, &(struct rec_location){.is_native = true,
+		                                   .module = 0,
+		                                   .offset = 0x1234,
+		                                   .symbol = support_recording_string(&r, "deflate")}),
 		    true);
 		s[5] = support_recording_stack(&r, 0, support_recording_line(&r, dumps, 7), true);
 		many_block(&r, s, false, out);
@@ -223,7 +228,8 @@ void support_views_wide(struct buf *out)
 	support_recording_process(&r, 1, 400, "wide.py");
 	for (int i = 0; i < FUNCTIONS; i++) {
 		snprintf(name, sizeof name, "function_%03d", i);
-		l[i] = support_recording_line(&r, support_recording_function(&r, "wide", name, "/srv/app/wide.py", 1), 2 + i);
+		l[i] = support_recording_line(&r, support_recording_function(&r, "wide", name, "/srv/app/wide.py", 1),
+		                              2 + i);
 	}
 	for (int block = 0; block < BLOCKS; block++) {
 		struct rec_entry entries[TICKS];

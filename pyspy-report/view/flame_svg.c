@@ -1,0 +1,263 @@
+#include "pyspy-report/view/flame_svg.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "libcommon/escape.h"
+#include "libcommon/human.h"
+#include "libcommon/utf8.h"
+#include "pyspy-report/view/caption.h"
+#include "pyspy-report/view/palette.h"
+
+extern const unsigned char asset_flame_svg_js[], asset_flame_svg_css[];
+extern const unsigned int asset_flame_svg_js_len, asset_flame_svg_css_len;
+
+/* In units of the viewBox; flame_svg.js reads those it needs from the attributes. */
+enum { WIDTH = 1200, MARGIN = 10, INNER = WIDTH - 2 * MARGIN, TOP = 124, ROW = 17, BOX = 16, FONT = 12, BOTTOM = 12 };
+#define CHAR_WIDTH 7.25 /* of a 12 unit monospace font, the widest that are in use */
+#define MIN_WIDTH  0.1  /* a frame narrower than this goes into a box for more */
+
+struct svg {
+	FILE *out;
+	const struct tree *t;
+	const struct naming *n;
+	const struct summary *s;
+	struct flame_layout layout;
+	struct buf raw, safe, xml;
+	struct buf name; /* of the box at hand */
+};
+
+/* Bytes of s that fit into `columns`; a cut leaves room for an ellipsis. */
+static size_t fit(const char *s, size_t n, size_t columns, bool *is_cut)
+{
+	size_t used = 0, room = 0, i = 0;
+
+	*is_cut = false;
+	while (i < n) {
+		uint32_t cp;
+		size_t len = utf8_next(s + i, n - i, &cp);
+
+		used += cp == 0xFFFFFFFF ? 1 : (size_t)utf8_width(cp);
+		if (used > columns) {
+			*is_cut = true;
+			return room;
+		}
+		i += len;
+		if (used + 1 <= columns)
+			room = i;
+	}
+	return n;
+}
+
+/* `raw` made visible (control characters as \x1b ...) and cut to `columns`, as XML text. */
+static void put(struct svg *g, struct buf *raw, size_t columns)
+{
+	bool is_cut;
+	size_t n;
+
+	buf_reset(&g->safe);
+	buf_reset(&g->xml);
+	escape_text(&g->safe, buf_cstr(raw), raw->len);
+	n = fit(buf_cstr(&g->safe), g->safe.len, columns, &is_cut);
+	escape_xml(&g->xml, buf_cstr(&g->safe), n);
+	if (is_cut)
+		buf_str(&g->xml, "\xE2\x80\xA6");
+	fwrite(buf_cstr(&g->xml), 1, g->xml.len, g->out);
+}
+
+static void put_text(struct svg *g, size_t columns)
+{
+	put(g, &g->raw, columns);
+}
+
+static void put_line(struct svg *g, const char *id, int y)
+{
+	fprintf(g->out, "<text id=\"%s\" x=\"%d\" y=\"%d\">", id, MARGIN, y);
+	put_text(g, (size_t)(INNER / CHAR_WIDTH));
+	fputs("</text>\n", g->out);
+	buf_reset(&g->raw);
+}
+
+static void put_options(struct svg *g)
+{
+	const struct naming_options *o = &g->n->options;
+
+	buf_str(&g->raw, o->by_function ? "; by function (-F)" : o->no_lines ? "; without lines (--nolineno)" : "");
+	if (o->full_filenames)
+		buf_str(&g->raw, "; full file names");
+}
+
+static void put_header(struct svg *g, const struct filter *f, const struct flame_svg_options *o)
+{
+	const struct profile *p = g->n->profile;
+	char a[HUMAN_SIZE], b[HUMAN_SIZE];
+
+	if (o->title)
+		buf_str(&g->raw, o->title);
+	else
+		caption_command(&g->raw, p, g->s);
+	fputs("<title>", g->out);
+	put_text(g, 1000);
+	fputs("</title>\n", g->out);
+	put_line(g, "title", 24);
+	caption_samples(&g->raw, p, g->s, f);
+	put_options(g);
+	put_line(g, "samples", 43);
+	buf_str(&g->raw, "lost: ");
+	caption_losses(&g->raw, p, g->s);
+	if (g->raw.len == 6)
+		buf_str(&g->raw, "nothing");
+	if (g->layout.n_hidden)
+		buf_printf(&g->raw, "; %s of %s frames are too small to draw: hatched boxes stand for them",
+		           human_count(a, g->layout.n_hidden), human_count(b, g->layout.n_frames));
+	put_line(g, "losses", 60);
+}
+
+static void put_legend(struct svg *g, const struct flame_svg_options *o)
+{
+	char color[PALETTE_SIZE];
+	int x = MARGIN;
+
+	fputs("<g id=\"legend\">\n", g->out);
+	for (int i = 0; i < NAMING_ORIGINS; i++) {
+		fprintf(g->out,
+		        "<rect x=\"%d\" y=\"70\" width=\"10\" height=\"10\" fill=\"%s\"/><text x=\"%d\" "
+		        "y=\"79\">%s</text>\n",
+		        x, palette_color(color, (enum naming_origin)i, "", 0), x + 14,
+		        palette_label((enum naming_origin)i));
+		x += 30 + (int)(CHAR_WIDTH * (double)strlen(palette_label((enum naming_origin)i)));
+	}
+	fprintf(g->out, "<text x=\"%d\" y=\"79\">left to right: by %s, not by time</text>\n</g>\n", x,
+	        o->by_weight ? "weight" : "name");
+}
+
+static void put_controls(struct svg *g)
+{
+	fprintf(g->out,
+	        "<text id=\"unzoom\" class=\"button hide\" x=\"%d\" y=\"100\" tabindex=\"0\" role=\"button\">Reset "
+	        "zoom</text>\n"
+	        "<text id=\"search\" class=\"button hide\" x=\"%d\" y=\"100\" tabindex=\"0\" "
+	        "role=\"button\">Search</text>\n"
+	        "<text id=\"matched\" x=\"%d\" y=\"100\" text-anchor=\"end\"/>\n"
+	        "<text id=\"details\" x=\"%d\" y=\"117\">Open this file in a browser to zoom and search.</text>\n",
+	        MARGIN, MARGIN + 120, WIDTH - MARGIN, MARGIN);
+}
+
+static double to_x(const struct svg *g, uint64_t samples)
+{
+	return MARGIN + (double)INNER * (double)samples / (double)g->t->nodes.v[0].total_n;
+}
+
+static void put_numbers(struct svg *g, const struct flame_box *b)
+{
+	const struct tree_node *k = &g->t->nodes.v[b->node];
+	double all = (double)g->t->nodes.v[0].total_n;
+	char n[HUMAN_SIZE], p[HUMAN_SIZE], d[HUMAN_SIZE];
+
+	buf_reset(&g->raw);
+	buf_printf(&g->raw, "%s samples, %s", human_count(n, b->total), human_percent(p, (double)b->total, all));
+	if (!b->n_more) {
+		buf_printf(&g->raw, ", %s", human_duration(d, k->total_ns));
+		buf_printf(&g->raw, "; self %s, %s", human_count(n, k->self_n),
+		           human_percent(p, (double)k->self_n, all));
+	}
+	fputc('\n', g->out);
+	put_text(g, SIZE_MAX - 1); /* "<0.1 %" has its own '<' */
+}
+
+static void put_box(struct svg *g, const struct flame_box *b)
+{
+	double x = to_x(g, b->begin), w = to_x(g, b->begin + b->total) - x;
+	int y = TOP + ROW * (int)b->depth;
+	char color[PALETTE_SIZE] = "", count[HUMAN_SIZE], share[HUMAN_SIZE];
+
+	buf_reset(&g->name);
+	if (b->n_more) {
+		buf_printf(&g->name, "+%s frame%s, %s", human_count(count, b->n_more), b->n_more == 1 ? "" : "s",
+		           human_percent(share, (double)b->total, (double)g->t->nodes.v[0].total_n));
+	} else if (b->node == 0) {
+		buf_str(&g->name, "all");
+		palette_color(color, NAMING_MADE, "", 0);
+	} else {
+		uint32_t frame = g->t->nodes.v[b->node].frame;
+		size_t len;
+		const char *name = naming_name(g->n, frame, &len);
+
+		palette_color(color, g->n->frames.v[frame].origin, name, len);
+		naming_text(g->n, frame, &g->name);
+	}
+	fprintf(g->out, "<g%s data-x=\"%" PRIu64 "\" data-w=\"%" PRIu64 "\"><title>",
+	        b->n_more ? " class=\"more\"" : "", b->begin, b->total);
+	put(g, &g->name, SIZE_MAX - 1);
+	put_numbers(g, b);
+	fprintf(
+	    g->out,
+	    "</title><rect x=\"%.2f\" y=\"%d\" width=\"%.2f\" height=\"%d\" fill=\"%s\"/><text x=\"%.2f\" y=\"%d\">", x,
+	    y, w, BOX, b->n_more ? "url(#hatch)" : color, x + 3, y + BOX - 4);
+	if (w >= 3 * CHAR_WIDTH + 6)
+		put(g, &g->name, (size_t)((w - 6) / CHAR_WIDTH));
+	fputs("</text></g>\n", g->out);
+}
+
+static void put_asset(struct svg *g, const char *before, const unsigned char *s, unsigned n, const char *after)
+{
+	fputs(before, g->out);
+	fwrite(s, 1, n, g->out);
+	fputs(after, g->out);
+}
+
+static void put_document(struct svg *g, const struct filter *f, const struct flame_svg_options *o)
+{
+	uint64_t all = g->t->nodes.v[0].total_n;
+	int64_t height = TOP + ROW * ((int64_t)g->layout.max_depth + 1) + BOTTOM;
+
+	fprintf(g->out,
+	        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+	        "<svg xmlns=\"http://www.w3.org/2000/svg\" version=\"1.1\" width=\"100%%\" viewBox=\"0 0 %d %" PRId64
+	        "\" "
+	        "preserveAspectRatio=\"xMinYMin meet\" data-all=\"%" PRIu64 "\" data-left=\"%d\" data-inner=\"%d\" "
+	        "data-top=\"%d\" data-row=\"%d\">\n",
+	        WIDTH, height, all, MARGIN, INNER, TOP, ROW);
+	put_header(g, f, o);
+	put_asset(g, "<style><![CDATA[\n", asset_flame_svg_css, asset_flame_svg_css_len, "]]></style>\n");
+	fputs("<defs><pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" "
+	      "patternTransform=\"rotate(45)\"><rect width=\"6\" height=\"6\" fill=\"#ddd\"/><rect width=\"2\" "
+	      "height=\"6\" fill=\"#999\"/></pattern></defs>\n",
+	      g->out);
+	put_legend(g, o);
+	put_controls(g);
+	fputs("<g id=\"frames\">\n", g->out);
+	if (!all)
+		fprintf(g->out,
+		        "<text x=\"%d\" y=\"%d\">No samples are left: nothing was recorded, or the filters keep "
+		        "nothing (-i shows idle samples).</text>\n",
+		        MARGIN, TOP + BOX);
+	for (size_t i = 0; i < g->layout.boxes.n && all; i++)
+		put_box(g, &g->layout.boxes.v[i]);
+	fputs("</g>\n", g->out);
+	put_asset(g, "<script><![CDATA[\n", asset_flame_svg_js, asset_flame_svg_js_len, "]]></script>\n</svg>\n");
+}
+
+int flame_svg_write(FILE *out, const struct tree *t, const struct naming *n, const struct summary *s,
+                    const struct filter *f, const struct flame_svg_options *o)
+{
+	struct flame_layout_options how = {
+	    .max_frames = o->max_frames, .min_share = MIN_WIDTH / INNER, .by_weight = o->by_weight};
+	struct svg g = {.out = out, .t = t, .n = n, .s = s};
+	int rc = flame_layout_make(&g.layout, t, &how);
+
+	buf_init(&g.name, 0);
+	buf_init(&g.raw, 0);
+	buf_init(&g.safe, 0);
+	buf_init(&g.xml, 0);
+	if (!rc) {
+		put_document(&g, f, o);
+		rc = g.name.err ? g.name.err : g.raw.err ? g.raw.err : g.safe.err ? g.safe.err : g.xml.err;
+	}
+	buf_done(&g.name);
+	buf_done(&g.raw);
+	buf_done(&g.safe);
+	buf_done(&g.xml);
+	flame_layout_done(&g.layout);
+	return rc;
+}

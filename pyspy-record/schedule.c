@@ -29,7 +29,6 @@ void schedule_init(struct schedule *s, uint64_t mean_gap_ns, uint32_t stop_ppm, 
 	s->random[1] = seed * UINT64_C(0xbf58476d1ce4e5b9) + 1;
 	for (int i = 0; i < 16; i++)
 		schedule_random(s);
-	s->stop_credit_ns = (int64_t)(stop_ppm * (uint64_t)SCHEDULE_CREDIT_S * 1000);
 	s->next_ns = now_ns + schedule_gap(s, mean_gap_ns);
 }
 

@@ -40,9 +40,9 @@ bool codes_is_full(const struct codes *c)
 	return c->v.n >= CODES_MAX || c->names.len > CODES_BYTES_MAX / 4 * 3 || c->tables.len > CODES_BYTES_MAX / 4 * 3;
 }
 
-code_id codes_known(const struct codes *c, raddr_t at)
+code_id codes_known(const struct codes *c, raddr_t at, raddr_t globals)
 {
-	const uint32_t *id = map_get(&c->by_address, at, 0);
+	const uint32_t *id = map_get(&c->by_address, at, globals);
 	return id && !c->v.v[*id].is_stale ? *id : 0;
 }
 
@@ -171,6 +171,35 @@ static int read_contents(struct codes *c, const unsigned char *raw, raddr_t glob
 	return 0;
 }
 
+/* Enter it, as one that is known already if it is: the same object run with other globals of the same module. */
+static int remember(struct codes *c, struct code *code, const struct code_ident *ident, raddr_t globals, size_t tables, code_id *id)
+{
+	bool is_new;
+	uint32_t *slot = map_put(&c->by_address, code->at, 0, &is_new);
+	if (!slot)
+		return ERR_NO_MEMORY;
+	code->same = *slot;
+	*id = 0;
+	for (code_id i = *slot; i && !*id; i = c->v.v[i].same)
+		if (!c->v.v[i].is_stale && c->v.v[i].module == code->module &&
+		    memcmp(&c->idents.v[c->v.v[i].ident], ident, sizeof *ident) == 0)
+			*id = i;
+	if (*id) {
+		c->tables.len = tables;
+		c->v.v[*id].checked_generation = code->checked_generation;
+	} else {
+		code->ident = (uint32_t)c->idents.n;
+		if (!vec_push(&c->idents, *ident) || !vec_push(&c->v, *code))
+			return ERR_NO_MEMORY;
+		*slot = *id = (code_id)(c->v.n - 1);
+	}
+	slot = map_put(&c->by_address, code->at, globals, &is_new);
+	if (!slot)
+		return ERR_NO_MEMORY;
+	*slot = *id;
+	return 0;
+}
+
 int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_generation generation, code_id *id, bool *proved)
 {
 	const struct layout *l = c->layout;
@@ -200,13 +229,7 @@ int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_genera
 	/* a version not yet given out when the sample began: the object is younger than the sample */
 	*proved = by_version(c) && c->has_generation && ident.version != 0 && ident.version < generation.before;
 	code.checked_generation = generation.after;
-	code.ident = (uint32_t)c->idents.n;
-	bool is_new;
-	uint32_t *slot = map_put(&c->by_address, at, 0, &is_new);
-	if (!slot || !vec_push(&c->idents, ident) || !vec_push(&c->v, code))
-		return ERR_NO_MEMORY;
-	*slot = *id = (code_id)(c->v.n - 1);
-	return 0;
+	return remember(c, &code, &ident, globals, tables, id);
 }
 
 /* One group of at most CHECK_AT_ONCE objects: one call. *done: how many of them, from the first on, were settled. */

@@ -2,10 +2,10 @@
  *
  * Flow:    walk (addresses), memory/reader -> [codes] -> trie, emit.
  * Identity: code objects die and their addresses live on.
- *          3.12, 3.13: every code object gets a version number of its own when it is made, and the interpreter keeps the next one
+ *          3.12, 3.13: every code object gets a version number of its own when it is made; in 3.13 the interpreter keeps the next one
  *          (PyInterpreterState.func_state.next_version: "the generation"). An entry checked at a generation is good for
  *          every sample of that generation; otherwise its version is read again. Not moved = nothing was made = nothing was reused.
- *          3.11 has no versions: the words that never change in a code object, and the beginnings of its names, are compared.
+ *          3.12 has versions but no generation that could be found: the versions are compared. 3.11 has no versions: the words that never change in a code object, and the beginnings of its names, are compared.
  * Memory:  capped; at the cap codes_is_full() turns true and the caller clears all (between two passes).
  * Trust:   names are read after the sample, from a running target: bracketed by two reads of the identity.
  */
@@ -40,14 +40,16 @@ struct code {
 	uint64_t checked_generation;
 	uint32_t function_epoch;  /* writer's; valid when function != 0 */
 	function_id function;
+	uint64_t check_mark;      /* the caller's: last check it was put down for */
 	bool is_stale;            /* the address holds another object by now */
 	uint32_t ident;           /* index in codes.idents */
+	code_id same;             /* another entry of this address (run with other globals, or stale), 0 = none */
 };
 
 struct codes {
 	struct reader *reader;
 	const struct layout *layout;
-	struct map by_address; /* (address, 0) -> code_id */
+	struct map by_address; /* (address, globals) -> code_id; (address, 0) -> the entry met last at this address */
 	VEC(struct code) v;    /* [0] unused */
 	VEC(struct code_ident) idents;
 	struct intern names;
@@ -68,8 +70,12 @@ static inline struct code *codes_at(struct codes *c, code_id id)
 	return &c->v.v[id];
 }
 
-/* The known object at this address, or 0. */
-code_id codes_known(const struct codes *c, raddr_t at);
+/* The known object at this address, as run with these globals (an object's module is that of the globals), or 0. */
+code_id codes_known(const struct codes *c, raddr_t at, raddr_t globals);
+static inline uint32_t codes_version(const struct codes *c, code_id id)
+{
+	return c->idents.v[c->v.v[id].ident].version;
+}
 /* The generation word as it was read just before and just after the stacks of a sample. */
 struct codes_generation {
 	uint64_t before, after;

@@ -38,11 +38,12 @@ struct layout {
 		uint32_t size, last_holder, locked;
 	} gil;
 	struct {
-		uint32_t size, current_frame;
+		uint32_t size, current_frame, previous;
 	} cframe;
 	struct {
 		uint32_t size, previous, code, globals, instr, owner;
 		uint32_t owner_cstack; /* owner value of the shim frames to skip; 255 = none (3.11) */
+		uint32_t is_entry;     /* 3.11: the outermost frame of one call of the evaluator; 0 = no such field */
 	} frame;
 	struct {
 		uint32_t size, flags, first_line, version, filename, name, qualname, linetable, first_traceable, code_adaptive, ob_size;

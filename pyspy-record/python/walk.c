@@ -265,34 +265,63 @@ static const unsigned char *get(struct walk *w, struct walk_thread *t, raddr_t a
 	return NULL;
 }
 
-static int first_frame(struct walk *w, struct walk_thread *t, raddr_t *frame)
+/* Where a walk begins, and (3.11, 3.12) what the outermost frame of the innermost evaluator call must lead to. */
+struct start {
+	raddr_t frame;
+	raddr_t before; /* current_frame of the cframe before; UINT64_MAX = not to be checked */
+};
+
+/* 3.11 and 3.12 hang a new cframe into the thread state before its current_frame is set (Python/ceval.c, start of
+ * _PyEval_EvalFrameDefault): even a thread that stands still may show what an earlier call left there. So the innermost evaluator
+ * call must begin where the one before it is. */
+static int find_start(struct walk *w, struct walk_thread *t, struct start *start)
 {
-	raddr_t root = walk_u64(t->image, w->layout->tstate.frame_root);
-	if (w->layout->frame_root == LAYOUT_ROOT_TSTATE || !root) {
-		*frame = root;
+	const struct layout *l = w->layout;
+	raddr_t root = walk_u64(t->image, l->tstate.frame_root);
+	*start = (struct start){root, UINT64_MAX};
+	if (l->frame_root == LAYOUT_ROOT_TSTATE || !root)
 		return 0;
-	}
-	const unsigned char *p = is_frame_address(root) ? get(w, t, root, w->layout->cframe.size) : NULL;
+	const unsigned char *p = is_frame_address(root) ? get(w, t, root, l->cframe.size) : NULL;
 	if (!p)
 		return ERR_TORN;
-	*frame = walk_u64(p, w->layout->cframe.current_frame);
+	start->frame = walk_u64(p, l->cframe.current_frame);
+	raddr_t before = walk_u64(p, l->cframe.previous);
+	if (!before) /* the thread state's own cframe: nothing was called yet */
+		return 0;
+	p = is_frame_address(before) ? get(w, t, before, l->cframe.size) : NULL;
+	if (!p)
+		return ERR_TORN;
+	start->before = walk_u64(p, l->cframe.current_frame);
 	return 0;
+}
+
+static bool ends_call(const struct layout *l, const unsigned char *frame)
+{
+	return l->frame.is_entry ? frame[l->frame.is_entry] != 0 : frame[l->frame.owner] == l->frame.owner_cstack;
+}
+
+/* May a chain end here? A generator that is not running has no caller: reached, it is left over. From 3.12 on a shim is always
+ * outermost. */
+static bool is_outermost(const struct layout *l, const unsigned char *frame)
+{
+	uint8_t owner = frame[l->frame.owner];
+	return l->frame.owner_cstack == 255 ? owner == 0 : owner == l->frame.owner_cstack;
 }
 
 int walk_frames(struct walk *w, struct walk_thread *t)
 {
 	const struct layout *l = w->layout;
 	uint64_t repairs = w->repairs;
-	raddr_t at;
+	struct start start;
 	w->frames.n = 0;
 	w->is_cut = false;
 	t->hint = 0;
 	TRY(settle_chunks(w, t));
-	TRY(first_frame(w, t, &at));
+	TRY(find_start(w, t, &start));
 	size_t fixed = l->frame.owner + 1; /* the last field that is read */
 	size_t shims = 0, outside = 0;
 	raddr_t last_in_top = UINT64_MAX; /* callers lie below what they called: what does not is torn, and may be a circle */
-	while (at) {
+	for (raddr_t at = start.frame; at;) {
 		if (w->repairs - repairs > WALK_REPAIRS_MAX || !is_frame_address(at))
 			return ERR_TORN;
 		const unsigned char *p = get(w, t, at, fixed);
@@ -306,21 +335,29 @@ int walk_frames(struct walk *w, struct walk_thread *t)
 			return ERR_TORN;
 		}
 		uint8_t owner = p[l->frame.owner];
-		if (owner != l->frame.owner_cstack) {
-			if (owner > 2)
+		raddr_t previous = walk_u64(p, l->frame.previous);
+		if (start.before != UINT64_MAX && ends_call(l, p)) {
+			if (previous != start.before)
 				return ERR_TORN;
-			if (w->frames.n == WALK_FRAMES_MAX) {
-				w->is_cut = true;
-				return 0;
-			}
-			struct walk_frame f = {walk_u64(p, l->frame.code), walk_u64(p, l->frame.instr),
-			                       walk_u64(p, l->frame.globals), owner};
-			if (!vec_push(&w->frames, f))
-				return ERR_NO_MEMORY;
-		} else if (++shims > WALK_FRAMES_MAX) {
-			return ERR_TORN;
+			start.before = UINT64_MAX;
 		}
-		at = walk_u64(p, l->frame.previous);
+		if (!previous && !is_outermost(l, p))
+			return ERR_TORN;
+		at = previous;
+		if (owner == l->frame.owner_cstack) {
+			if (++shims > WALK_FRAMES_MAX)
+				return ERR_TORN;
+			continue;
+		}
+		if (owner > 2)
+			return ERR_TORN;
+		if (w->frames.n == WALK_FRAMES_MAX) {
+			w->is_cut = true;
+			return 0;
+		}
+		struct walk_frame f = {walk_u64(p, l->frame.code), walk_u64(p, l->frame.instr), walk_u64(p, l->frame.globals), owner};
+		if (!vec_push(&w->frames, f))
+			return ERR_NO_MEMORY;
 	}
 	return 0;
 }

@@ -148,8 +148,6 @@ static void show(struct target *t, struct writer *w, struct sample_thread *th, n
 	th->is_torn = torn;
 	th->flags = flags;
 	th->shown_epoch = writer_epoch(w);
-	if (!t->codes.has_generation && node)
-		vec_push(&t->used, node);
 }
 
 /* This thread has no sample in this tick. */

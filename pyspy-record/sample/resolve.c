@@ -4,12 +4,13 @@
 
 enum { CHECKS_MAX = 4096 };
 
+/* Each object once: recursion brings the same one again and again. */
 static bool add_check(struct target *t, code_id id)
 {
-	/* recursion: the same object again and again */
-	for (size_t i = t->to_check.n, near = 0; i > 0 && near < 8; i--, near++)
-		if (t->to_check.v[i - 1] == id)
-			return true;
+	struct code *code = codes_at(&t->codes, id);
+	if (code->check_mark == t->check_mark)
+		return true;
+	code->check_mark = t->check_mark;
 	return t->to_check.n < CHECKS_MAX && vec_push(&t->to_check, id);
 }
 
@@ -17,24 +18,26 @@ static bool add_check(struct target *t, code_id id)
 static size_t shared_steps(const struct sample_thread *th, const struct walk_frame *frames, size_t n)
 {
 	size_t most = th->path.n < n ? th->path.n : n, i = 0;
-	while (i < most && th->path.v[i].code_at == frames[n - 1 - i].code && th->path.v[i].instr_at == frames[n - 1 - i].instr)
-		i++;
+	for (const struct walk_frame *f = frames + n - 1; i < most; i++, f--)
+		if (th->path.v[i].code_at != f->code || th->path.v[i].instr_at != f->instr || th->path.v[i].globals_at != f->globals)
+			break;
 	return i;
 }
 
-/* Look again at the objects that may have been replaced since they were looked at last. */
+/* Look again at the objects that may have been replaced since they were looked at last: all of the path when there is no generation
+ * to tell that none was, for a new object may have come to the very place of an old one. */
 static int check_codes(struct target *t, struct sample_thread *th, const struct walk_frame *frames, size_t n, size_t *shared,
                        uint64_t generation)
 {
 	bool by_generation = t->codes.has_generation;
 	t->to_check.n = 0;
-	if (by_generation && th->path_generation != generation)
-		for (size_t i = 0; i < *shared; i++)
-			if (codes_at(&t->codes, th->path.v[i].code)->checked_generation != generation &&
-			    !add_check(t, th->path.v[i].code))
-				return ERR_FULL;
+	t->check_mark++;
+	for (size_t i = 0; i < *shared && !(by_generation && th->path_generation == generation); i++)
+		if (!(by_generation && codes_at(&t->codes, th->path.v[i].code)->checked_generation == generation) &&
+		    !add_check(t, th->path.v[i].code))
+			return ERR_FULL;
 	for (size_t i = *shared; i < n; i++) {
-		code_id id = codes_known(&t->codes, frames[n - 1 - i].code);
+		code_id id = codes_known(&t->codes, frames[n - 1 - i].code, frames[n - 1 - i].globals);
 		if (id && !(by_generation && codes_at(&t->codes, id)->checked_generation == generation) && !add_check(t, id))
 			return ERR_FULL;
 	}
@@ -54,6 +57,22 @@ static struct codes_generation generation_of(const struct target *t, const struc
 	return (struct codes_generation){in->words.generation_before, in->words.generation_after};
 }
 
+/* The generation is the next version to be given out. A version that was seen and is not below a generation read later: the word that
+ * we take for the generation is something else, and proves nothing. */
+static void weigh_generation(struct target *t, const struct sample_thread *th)
+{
+	const struct sample_interp *in = &t->interps[th->interp];
+	if (in->words.generation_after <= in->highest_version)
+		t->codes.has_generation = false;
+}
+
+static void note_version(struct target *t, const struct sample_thread *th, code_id id)
+{
+	struct sample_interp *in = &t->interps[th->interp];
+	if (codes_version(&t->codes, id) > in->highest_version)
+		in->highest_version = codes_version(&t->codes, id);
+}
+
 int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bool *unproved)
 {
 	const struct walk_frame *frames = t->walk.frames.v;
@@ -66,16 +85,20 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 		th->trie_epoch = t->trie.epoch;
 		th->path.n = 0;
 	}
+	if (t->codes.has_generation)
+		weigh_generation(t, th);
 	size_t shared = shared_steps(th, frames, n);
 	TRY(check_codes(t, th, frames, n, &shared, generation.after));
 	th->path.n = shared;
 	node_id at = shared ? th->path.v[shared - 1].node : 0;
 	for (size_t i = shared; i < n; i++) {
 		const struct walk_frame *f = &frames[n - 1 - i];
-		struct path_step step = {f->code, f->instr, codes_known(&t->codes, f->code), at};
+		struct path_step step = {f->code, f->instr, f->globals, codes_known(&t->codes, f->code, f->globals), at};
 		bool proved = true;
-		if (!step.code)
+		if (!step.code) {
 			TRY(codes_read(&t->codes, f->code, f->globals, generation, &step.code, &proved));
+			note_version(t, th, step.code);
+		}
 		if (!proved)
 			*unproved = true;
 		const struct code *code = codes_at(&t->codes, step.code);

@@ -19,7 +19,7 @@
 #include "libcommon/err.h"
 #include "pyspy-record/sample/target.h"
 
-enum { GUARD_NS = 10 * 1000 * 1000, STOP_EVENT = 128 /* PTRACE_EVENT_STOP */ };
+enum { GUARD_NS = 10 * 1000 * 1000, SPIN_NS = 200 * 1000, STOP_EVENT = 128 /* PTRACE_EVENT_STOP */ };
 
 static void on_guard(int signal)
 {
@@ -65,7 +65,14 @@ static int wait_stopped(pid_t tid, int *deliver, int *wait_status)
 {
 	*deliver = 0;
 	*wait_status = 0;
-	pid_t got = waitpid(tid, wait_status, __WALL);
+	/* it takes some 20 us: to sleep meanwhile would lengthen the stop by what it takes to get the CPU again */
+	uint64_t until = clock_mono_ns() + SPIN_NS;
+	pid_t got;
+	do
+		got = waitpid(tid, wait_status, __WALL | WNOHANG);
+	while (got == 0 && clock_mono_ns() < until);
+	if (got == 0)
+		got = waitpid(tid, wait_status, __WALL);
 	if (got != tid)
 		return got < 0 && errno == EINTR ? 0 : -1;
 	if (!WIFSTOPPED(*wait_status))

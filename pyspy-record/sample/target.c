@@ -36,7 +36,6 @@ void target_close(struct target *t)
 	trie_done(&t->trie);
 	vec_free(&t->active);
 	vec_free(&t->to_check);
-	vec_free(&t->used);
 	process_facts_done(&t->facts);
 }
 
@@ -100,67 +99,14 @@ int target_tell_process(struct target *t, struct writer *w, bool started, uint64
 	return t->id ? 0 : ERR_NO_MEMORY;
 }
 
-/* Does the path of node n hold a code object whose address holds another one by now? */
-static bool is_doubtful(struct target *t, node_id n)
-{
-	for (; n; n = t->trie.nodes.v[n].parent)
-		if (codes_at(&t->codes, t->trie.groups.v[t->trie.nodes.v[n].group].code)->is_stale)
-			return true;
-	return false;
-}
-
-/* Without a generation word (3.11) frames that did not move since the last tick are not looked at again in each tick: they are looked at
- * now, and what has changed in between puts the block's samples of these stacks in doubt. */
-static bool check_some(struct target *t, const code_id *ids, size_t n)
-{
-	bool bad[64], changed = false;
-	if (n == 0 || codes_check(&t->codes, ids, n, 0, bad) < 0)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		changed |= bad[i];
-	return changed;
-}
-
-static void prove_codes(struct target *t, struct writer *w)
-{
-	code_id ids[64];
-	size_t n = 0;
-	bool changed = false;
-	for (size_t i = 0; i < t->threads.n; i++) {
-		struct sample_thread *th = t->threads.v[i];
-		if (th->asleep || th->codes_epoch != t->codes.epoch)
-			continue; /* its frames hold their code objects */
-		for (size_t k = 0; k < th->path.n; k++) {
-			ids[n++] = th->path.v[k].code;
-			if (n == 64) {
-				changed |= check_some(t, ids, n);
-				n = 0;
-			}
-		}
-	}
-	changed |= check_some(t, ids, n);
-	if (!changed)
-		return;
-	for (size_t i = 0; i < t->used.n; i++)
-		if (is_doubtful(t, t->used.v[i]) && t->trie.nodes.v[t->used.v[i]].epoch == writer_epoch(w))
-			writer_doubt(w, t->trie.nodes.v[t->used.v[i]].stack);
-	for (size_t i = 0; i < t->threads.n; i++)
-		t->threads.v[i]->path.n = 0;
-}
-
 void target_before_flush(struct target *t, struct writer *w)
 {
-	if (!t->codes.has_generation)
-		prove_codes(t, w);
-	t->used.n = 0;
 	for (size_t i = 0; i < t->threads.n; i++) {
 		struct sample_thread *th = t->threads.v[i];
 		if (th->run.cpu_ns > th->cpu_told_ns && th->is_shown) {
 			writer_closing(w, th->id, th->run.cpu_ns - th->cpu_told_ns);
 			th->cpu_told_ns = th->run.cpu_ns;
 		}
-		if (!t->codes.has_generation && th->is_shown && th->node)
-			vec_push(&t->used, th->node); /* it holds over into the next block */
 	}
 }
 
@@ -170,7 +116,6 @@ void target_trim(struct target *t)
 		return;
 	codes_clear(&t->codes);
 	trie_clear(&t->trie);
-	t->used.n = 0;
 	for (size_t i = 0; i < t->threads.n; i++) {
 		t->threads.v[i]->asleep = false;
 		t->threads.v[i]->shown_epoch = UINT32_MAX; /* its node means nothing any more: show it anew */

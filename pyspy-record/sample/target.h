@@ -16,7 +16,7 @@ enum { TARGET_INTERPRETERS_MAX = 48, TARGET_THREADS_MAX = 32768 };
 
 /* A frame of the path that a thread was last seen on, outermost first. */
 struct path_step {
-	raddr_t code_at, instr_at;
+	raddr_t code_at, instr_at, globals_at;
 	code_id code;
 	node_id node; /* up to and with this frame; that of the caller when the frame was not complete */
 };
@@ -76,7 +76,8 @@ struct sample_interp {
 		} gil;
 		uint32_t gc, generation_before, generation_after;
 	} words;
-	uint64_t threads_head; /* as of the census */
+	uint64_t threads_head;    /* as of the census */
+	uint32_t highest_version; /* of the code objects read */
 };
 
 struct target_counts {
@@ -100,8 +101,8 @@ struct target {
 	VEC(struct sample_thread *) threads;
 	VEC(struct sample_thread *) active; /* scratch of a pass */
 	struct reader_batch batch;
-	VEC(code_id) to_check;
-	VEC(node_id) used; /* 3.11: nodes whose stacks samples of the open block have */
+	VEC(code_id) to_check; /* scratch: code objects to be looked at again */
+	uint64_t check_mark;   /* tells those already in it */
 	process_id id;
 	uint32_t exec_number;
 	uint64_t census;      /* counts them */
@@ -133,7 +134,7 @@ void target_names(struct target *t, struct writer *w);
 
 /* One tick: a sample of every thread into the writer's open tick. 0; ERR_GONE; other errors: nothing could be read this time. */
 int target_pass(struct target *t, struct writer *w);
-/* Before a flush: CPU times, proof of code objects (3.11). */
+/* Before a flush: CPU times. */
 void target_before_flush(struct target *t, struct writer *w);
 /* Between blocks: let go of what has grown to its bound. */
 void target_trim(struct target *t);

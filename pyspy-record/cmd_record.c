@@ -103,19 +103,60 @@ static const char *shown(struct buf *b, const char *path)
 	return buf_cstr(b);
 }
 
-static int open_default(struct sink *sink, const struct record_options *o)
+/* What people call a program: of `python3 -u app.py` it is app, of `python -m http.server` http.server. */
+static void name_program(char *out, size_t size, char *const *words, unsigned n)
 {
-	char name[128], tried[160], comm[80];
-	const char *program = o->program ? o->program[0] : comm;
-
-	if (!o->program) {
-		struct process_facts facts;
-		snprintf(comm, sizeof comm, "pid-%d", o->pids[0]);
-		if (process_facts_read(o->pids[0], &facts) == 0) {
-			snprintf(comm, sizeof comm, "%s-%d", facts.comm, o->pids[0]);
-			process_facts_done(&facts);
+	const char *name = n ? path_base(words[0]) : "", *found = NULL;
+	bool is_module = false;
+	if (!strncmp(name, "python", 6)) {
+		for (unsigned i = 1; i < n && !found; i++) {
+			const char *word = words[i];
+			if (!strcmp(word, "-W") || !strcmp(word, "-X")) {
+				i++;
+			} else if (!strcmp(word, "-m")) {
+				is_module = true;
+			} else if (!strncmp(word, "-c", 2) || !strcmp(word, "-")) {
+				break;
+			} else if (*word != '-') {
+				found = word;
+			}
 		}
 	}
+	if (found)
+		name = is_module ? found : path_base(found);
+	size_t len = strlen(name);
+	if (found && !is_module && len > 3 && !strcmp(name + len - 3, ".py"))
+		len -= 3;
+	snprintf(out, size, "%.*s", (int)(len < size ? len : size - 1), name);
+}
+
+static void name_target(char *out, size_t size, const struct record_options *o)
+{
+	struct process_facts facts;
+	char program[64];
+	unsigned n = 0;
+
+	if (o->program) {
+		while (o->program[n])
+			n++;
+		name_program(out, size, o->program, n);
+		return;
+	}
+	snprintf(out, size, "pid-%d", o->pids[0]);
+	if (process_facts_read(o->pids[0], &facts) < 0)
+		return;
+	name_program(program, sizeof program, facts.cmdline, facts.n_cmdline);
+	if (*program)
+		snprintf(out, size, "%s-%d", program, o->pids[0]);
+	process_facts_done(&facts);
+}
+
+/* A name of our own making, next to what is there: never over it. */
+static int open_default(struct sink *sink, const struct record_options *o)
+{
+	char program[96], name[128], tried[160];
+
+	name_target(program, sizeof program, o);
 	path_default_name(name, sizeof name, program, clock_real_ns());
 	snprintf(tried, sizeof tried, "%s", name);
 	for (int i = 1;; i++) {

@@ -292,7 +292,7 @@ static int find_start(struct walk *w, struct walk_thread *t, struct start *start
 	if (!p)
 		return ERR_TORN;
 	start->before = walk_u64(p, l->cframe.current_frame);
-	return 0;
+	return start->frame ? 0 : ERR_TORN;
 }
 
 static bool ends_call(const struct layout *l, const unsigned char *frame)

@@ -345,47 +345,54 @@ def normal_quantile(p):
 class Shares:
     """Observed against true shares, judged all together: a false alarm in any of them has probability `alarm`.
 
-    Samples of one run depend on each other (a loop's turn lasts longer than a gap). So the variance is measured: the
-    recording is cut into `batches` pieces, and the spread of the pieces' shares gives the error of the whole; it is never
-    taken below the binomial one. `truth_error` (absolute) is what the target's own clock is not sure of.
+    The truth is known for every moment of the recording. So the recording is cut into `batches` pieces of time, and what is
+    observed in a piece is held against the truth of that very piece: the spread of these differences is the error of the
+    method, measured (samples of one turn of a loop are not independent); it is never taken below the binomial one.
+    Samples in motion below a certain part that may hide the function (`hidden`) count for neither side: observed must not
+    exceed the truth, observed and hidden together must not fall short of it.
     """
 
     def __init__(self, alarm=1e-5):
         self.alarm, self.rows = alarm, []
 
-    def add(self, name, hits, true, truth_error=0.0):
-        """hits: 0/1 (or weights) of the samples in the order of time"""
-        n = len(hits)
-        if not n:
-            self.rows.append((name, float("nan"), true, 0.0, truth_error, 0))
-            return
-        got = sum(hits) / n
-        batches = max(8, min(40, n // 50))
-        size = n / batches
-        means = []
+    def add(self, name, samples, hit, hidden, truth, extra=0.0, batches=40):
+        """samples: (time, anything) in the order of time; hit, hidden: of one sample; truth(begin, end) -> share;
+        extra: what the target's own clock is not sure of (absolute)"""
+        n = len(samples)
+        batches = max(4, min(batches, n // 40))
+        low, high, got, hid = [], [], 0, 0
         for b in range(batches):
-            part = hits[int(b * size):int((b + 1) * size)]
-            if part:
-                means.append(sum(part) / len(part))
-        m = sum(means) / len(means)
-        spread = sum((x - m) ** 2 for x in means) / (len(means) - 1) / len(means)
-        binomial = max(got * (1 - got), true * (1 - true), 1.0 / n) / n
-        self.rows.append((name, got, true, math.sqrt(max(spread, binomial)), truth_error, len(means)))
+            part = samples[n * b // batches:n * (b + 1) // batches]
+            after = samples[min(n * (b + 1) // batches, n - 1)][0]
+            h = sum(1 for s in part if hit(s))
+            u = sum(1 for s in part if hidden(s))
+            want = truth(part[0][0], after) * len(part)
+            got += h
+            hid += u
+            high.append(h - want)
+            low.append(h + u - want)
+        true = truth(samples[0][0], samples[-1][0])
+        binomial = n * max(true * (1 - true), 1.0 / n)
+
+        def error(d):
+            m = sum(d) / len(d)
+            return math.sqrt(max(len(d) * sum((x - m) ** 2 for x in d) / (len(d) - 1), binomial)) / n
+        self.rows.append((name, got / n, hid / n, true, error(high), error(low), sum(high) / n, sum(low) / n, extra, batches))
 
     def judge(self):
         k = max(len(self.rows), 1)
         bad = []
-        for name, got, true, se, extra, batches in self.rows:
+        for name, got, hid, true, se_high, se_low, d_high, d_low, extra, batches in self.rows:
             z = normal_quantile(self.alarm / 2 / k)
-            # Student's tail for the measured variance: a generous Cornish-Fisher step
-            nu = max(batches - 1, 3)
+            nu = batches - 1  # Student's tail for a measured variance (Cornish-Fisher)
             t = z + (z ** 3 + z) / (4 * nu) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * nu ** 2)
-            bound = t * se + extra
-            ok = got == got and abs(got - true) <= bound
-            print("    %-34s observed %6.2f %%  true %6.2f %%  allowed +- %5.2f%s" % (
-                name, 100 * got, 100 * true, 100 * bound, "" if ok else "   WRONG"))
+            over, under = t * se_high + extra, t * se_low + extra
+            ok = d_high <= over and d_low >= -under
+            print("    %-40s observed %6.2f %% (+ %5.2f %% in motion)  true %6.2f %%  allowed -%.2f +%.2f%s" % (
+                name, 100 * got, 100 * hid, 100 * true, 100 * under, 100 * over, "" if ok else "   WRONG"))
             if not ok:
-                bad.append("%s: observed %.2f %%, true %.2f %%, allowed +- %.2f" % (name, 100 * got, 100 * true, 100 * bound))
+                bad.append("%s: observed %.2f %% and %.2f %% in motion, true %.2f %%, allowed -%.2f +%.2f" % (
+                    name, 100 * got, 100 * hid, 100 * true, 100 * under, 100 * over))
         return bad
 
 

@@ -349,7 +349,7 @@ class Reader:
         self.uuid = h[24:40]
         real, boot = struct.unpack_from("<qQ", h, 40)
         self.rec.headers.append(dict(version=(major, minor), uuid=self.uuid.hex(), real=real, boot=boot))
-        self.sequence, self.before, self.last_end = 0, 0, boot
+        self.sequence, self.before, self.last_end = 0, 0, 0
 
     def block(self, h, i):
         (flags, seq, number, csize, size, crc, begin, end, anchor, before, samples, ticks, uuid8,

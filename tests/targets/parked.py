@@ -1174,7 +1174,7 @@ def start_thread(case, i, dry):
     elif i % 3 == 0:
         t.name = case.__name__
     t.start()
-    if i % 7 == 0:
+    if i % 7 == 0 and case.__name__ not in NAMES:
         t.name = "renamed " + case.__name__
     return t
 
@@ -1249,7 +1249,7 @@ def main():
     if len(sys.argv) > 1:
         cases = [f for f in cases if re.search(sys.argv[1], f.__name__)]
     for i, case in enumerate(cases):
-        t = start_thread(case, i, WARM if i % 4 else 0)
+        t = start_thread(case, i, WARM)
         if i % 16 == 15:
             t.join(0.02)
     _thread.start_new_thread(run_case, (case_match, by_lock, 5))

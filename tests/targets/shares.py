@@ -16,7 +16,6 @@ wall = time.perf_counter
 boot = time.clock_gettime
 total = {}
 log = []
-marks = []  # (list of logs, by thread)
 
 
 def listen():
@@ -56,7 +55,7 @@ def work_15(n):
     x = []
     for i in range(n):
         x.append(i)
-    return x
+    x.clear()  # what is freed at the return would be freed in the caller's frame
 
 
 def deeper(n, depth):
@@ -77,7 +76,7 @@ class Worker:
         return self.inner(n)
 
     def inner(self, n):
-        return [self.square(i) for i in range(n // 3)]
+        return len([self.square(i) for i in range(n // 3)])
 
     @staticmethod
     def square(i):
@@ -176,8 +175,6 @@ def thread_two():
 
 def two_threads():
     sys.setswitchinterval(0.001)
-    logs.clear()
-    logs.update(one=[], two=[])
     threads = [threading.Thread(target=thread_one, name="one", daemon=True), threading.Thread(target=thread_two, name="two", daemon=True)]
     for t in threads:
         t.start()
@@ -229,5 +226,11 @@ def poller():
 
 SHAPES = {"functions": functions, "lines": one_function, "sleeper": sleeper, "threads": two_threads, "asyncio": poller}
 threading.Thread(target=listen, name="listener", daemon=True).start()
+# the logs begin before the recording does
+if sys.argv[1] == "threads":
+    logs.clear()
+    logs.update(one=[(boot(time.CLOCK_BOOTTIME), {"one": 0.0})], two=[(boot(time.CLOCK_BOOTTIME), {"two": 0.0})])
+else:
+    mark()
 print("ready", os.getpid(), threading.main_thread().native_id, flush=True)
 SHAPES[sys.argv[1]]()

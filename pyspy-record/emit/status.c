@@ -82,7 +82,7 @@ void status_progress(const struct status_now *n)
 	if (n->late)
 		buf_printf(&b, "  late %s", human_percent(text, (double)n->late, (double)(n->ticks + n->late)));
 	if (n->uncertified)
-		buf_printf(&b, "  in motion %s", human_percent(text, (double)n->uncertified, (double)n->samples));
+		buf_printf(&b, "  uncertain %s", human_percent(text, (double)n->uncertified, (double)n->samples));
 	buf_str(&b, "  ");
 	put_count(&b, n->threads, "thread", "threads");
 	buf_printf(&b, "  %s  Ctrl-C stops", human_bytes(text, n->bytes));
@@ -133,7 +133,7 @@ void status_summary(const struct status_now *n, const char *why, const struct si
 	}
 	if (n->uncertified) {
 		buf_str(&b, between);
-		put_count(&b, n->uncertified, "sample in motion", "samples in motion");
+		put_count(&b, n->uncertified, "sample uncertain when taken", "samples uncertain when taken");
 		between = ", ";
 	}
 	if (n->reads_failed) {

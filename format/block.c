@@ -141,11 +141,14 @@ static bool is_sane_block(const uint8_t *p)
 	       h.block.begin_ns <= h.block.end_ns;
 }
 
+/* p begins with a header's magic. One without its sync word is no frame of somebody else, but a header that was cut:
+ * its size would lead anywhere. */
 static enum block_kind header_kind(const uint8_t *p, size_t n, bool is_file)
 {
-	size_t size = is_file ? WIRE_FILE_HEADER_SIZE : WIRE_BLOCK_HEADER_SIZE;
+	size_t size = is_file ? WIRE_FILE_HEADER_SIZE : WIRE_BLOCK_HEADER_SIZE,
+	       n_sync = n - PREFIX < SYNC ? n - PREFIX : SYNC;
 
-	if (le32(p + 4) != size - PREFIX)
+	if (le32(p + 4) != size - PREFIX || memcmp(p + PREFIX, is_file ? WIRE_FILE_SYNC : WIRE_BLOCK_SYNC, n_sync) != 0)
 		return BLOCK_KIND_NONE;
 	if (n < size)
 		return BLOCK_KIND_SHORT;
@@ -159,7 +162,6 @@ static enum block_kind header_kind(const uint8_t *p, size_t n, bool is_file)
 enum block_kind block_kind(const uint8_t *p, size_t n, uint64_t *skip)
 {
 	static const uint8_t TAIL[3] = {0x2A, 0x4D, 0x18};
-	bool is_file, is_block;
 
 	if (n == 0)
 		return BLOCK_KIND_SHORT;
@@ -167,16 +169,10 @@ enum block_kind block_kind(const uint8_t *p, size_t n, uint64_t *skip)
 		return BLOCK_KIND_NONE;
 	if (n < PREFIX)
 		return BLOCK_KIND_SHORT;
+	if (le32(p) == WIRE_FILE_MAGIC || le32(p) == WIRE_BLOCK_MAGIC)
+		return header_kind(p, n, le32(p) == WIRE_FILE_MAGIC);
 	*skip = PREFIX + (uint64_t)le32(p + 4);
-	is_file = le32(p) == WIRE_FILE_MAGIC;
-	is_block = le32(p) == WIRE_BLOCK_MAGIC;
-	if ((!is_file && !is_block) || *skip < PREFIX + SYNC)
-		return BLOCK_KIND_FOREIGN;
-	if (n < PREFIX + SYNC)
-		return BLOCK_KIND_SHORT;
-	if (memcmp(p + PREFIX, is_file ? WIRE_FILE_SYNC : WIRE_BLOCK_SYNC, SYNC) != 0)
-		return BLOCK_KIND_FOREIGN;
-	return header_kind(p, n, is_file);
+	return BLOCK_KIND_FOREIGN;
 }
 
 void block_read_file(const uint8_t *p, struct rec_file *f)

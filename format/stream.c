@@ -34,7 +34,7 @@ struct stream {
 
 	struct block_header block; /* STATE_CONTENT */
 	uint64_t block_offset;
-	bool is_bad_frame;           /* its checksum was wrong; what follows must be seen to go on */
+	bool is_bad_frame;           /* its checksum was wrong; what follows may have to be seen to go on */
 	uint64_t searched_to_offset; /* a bad frame that begins before is not searched again */
 
 	struct order order;
@@ -317,38 +317,14 @@ static bool step_good_frame(struct stream *s)
 	return (is_repeat ? tell_repeat(s) : tell_block(s)) == 0;
 }
 
-/* Bytes were changed, or some are missing or too many. If all goes on where the frame should end, they were only
- * changed; else the next header may stand inside what was taken for the frame: two files joined of which the first was
- * cut. Not again inside a frame that is being searched, or many headers in a row would each have all of the rest
- * summed. */
-static bool step_bad_frame(struct stream *s)
-{
-	static const char WHAT[] = "the block's content is damaged";
-	size_t n = s->block.frame_bytes;
-	uint64_t skip;
-	enum block_kind next = block_kind(unread(s) + n, n_unread(s) - n, &skip);
-
-	if (next == BLOCK_KIND_SHORT && !s->is_over)
-		return false;
-	s->state = STATE_BETWEEN;
-	if ((next == BLOCK_KIND_NONE || next == BLOCK_KIND_BAD_FILE) && s->block_offset >= s->searched_to_offset) {
-		s->searched_to_offset = s->offset + n;
-		if (tell_bad_block(s, DECODE_BAD_BLOCK, WHAT))
-			return false;
-		begin_search(s, DECODE_GARBAGE, "the rest of a damaged block");
-		return true;
-	}
-	consume(s, n);
-	return tell_bad_block(s, DECODE_BAD_BLOCK, WHAT) == 0;
-}
-
-/* Offset of the next valid header in p, or n. */
-static size_t find_header(const uint8_t *p, size_t n)
+/* Offset of the first valid header that begins in the first n bytes at p, of which `all` are here; n when there is
+ * none. */
+static size_t find_header(const uint8_t *p, size_t n, size_t all)
 {
 	uint64_t skip;
 
 	for (size_t i = not_a_magic(p, n); i < n; i += 1 + not_a_magic(p + i + 1, n - i - 1)) {
-		enum block_kind kind = block_kind(p + i, n - i, &skip);
+		enum block_kind kind = block_kind(p + i, all - i, &skip);
 
 		if (kind == BLOCK_KIND_FILE || kind == BLOCK_KIND_BLOCK)
 			return i;
@@ -356,10 +332,28 @@ static size_t find_header(const uint8_t *p, size_t n)
 	return n;
 }
 
+/* Bytes were changed; or the file was cut here and another one joined to it, so that the next header stands inside what
+ * was taken for the frame. It is not looked for in a block that was itself found in this way, or many headers in a row
+ * would each have all of the rest summed. */
+static bool step_bad_frame(struct stream *s)
+{
+	size_t n = s->block.frame_bytes;
+
+	if (s->block_offset >= s->searched_to_offset) {
+		if (n_unread(s) < n + WIRE_BLOCK_HEADER_SIZE && !s->is_over)
+			return false;
+		s->searched_to_offset = s->offset + n;
+		n = find_header(unread(s), n, n_unread(s));
+	}
+	consume(s, n);
+	s->state = STATE_BETWEEN;
+	return tell_bad_block(s, DECODE_BAD_BLOCK, "the block's content is damaged") == 0;
+}
+
 /* The input ends before the frame does. */
 static bool step_short_frame(struct stream *s)
 {
-	size_t n = find_header(unread(s), n_unread(s));
+	size_t n = find_header(unread(s), n_unread(s), n_unread(s));
 	bool is_end = n == n_unread(s);
 
 	consume(s, n);

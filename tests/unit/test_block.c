@@ -59,9 +59,8 @@ static void test_kind_of_prefixes(void **state)
 	buf_done(&b);
 	assert_int_equal(block_kind((const uint8_t *)"\x5F\x2A\x4D\x18\xFF\xFF\xFF\xFF", 8, &skip), BLOCK_KIND_FOREIGN);
 	assert_true(skip == 8 + (uint64_t)UINT32_MAX);
-	assert_int_equal(block_kind((const uint8_t *)"\x50\x2A\x4D\x18\x07\0\0\0", 8, &skip), BLOCK_KIND_FOREIGN);
-	assert_int_equal(block_kind((const uint8_t *)"\x51\x2A\x4D\x18\x08\0\0\0PySpyRec", 16, &skip),
-	                 BLOCK_KIND_FOREIGN);
+	assert_int_equal(block_kind((const uint8_t *)"\x50\x2A\x4D\x18\x07\0\0\0", 8, &skip), BLOCK_KIND_NONE);
+	assert_int_equal(block_kind((const uint8_t *)"\x51\x2A\x4D\x18\x60\0\0\0PySpyRec", 16, &skip), BLOCK_KIND_NONE);
 	assert_int_equal(block_kind((const uint8_t *)"\x51\x2A\x4D\x18\x08\0\0\0PySpyBlk", 16, &skip), BLOCK_KIND_NONE);
 	assert_int_equal(block_kind((const uint8_t *)"\x60", 1, &skip), BLOCK_KIND_NONE);
 	assert_int_equal(block_kind((const uint8_t *)"\x50\x2A\x4E", 3, &skip), BLOCK_KIND_NONE);

@@ -24,35 +24,47 @@ static void program_name(pid_t pid, char *out, size_t size)
 	buf_done(&text);
 }
 
-static void explain(int rc, pid_t pid, const struct target *t, const struct spawn *spawn, uint64_t waited_ns, char *message, size_t size)
+static void explain(int rc, pid_t pid, const struct target *t, const struct spawn *spawn, uint64_t waited_ns,
+                    char *message, size_t size)
 {
 	char name[128], hint[512], wait[HUMAN_SIZE];
 	program_name(pid, name, sizeof name);
 	switch (rc) {
 	case ERR_GONE:
 		if (spawn)
-			snprintf(message, size, "cannot record the program: it ended before a Python interpreter appeared in it");
+			snprintf(message, size,
+			         "cannot record the program: it ended before a Python interpreter appeared in it");
 		else
-			snprintf(message, size, "cannot record process %d: there is no such process; ps -e lists those that are", (int)pid);
+			snprintf(message, size,
+			         "cannot record process %d: there is no such process; ps -e lists those that are",
+			         (int)pid);
 		break;
 	case ERR_NOT_PYTHON:
 	case ERR_AGAIN:
 		if (spawn || rc == ERR_AGAIN)
-			snprintf(message, size, "cannot record process %d (%s): no Python interpreter came up in it within %s; --wait gives it longer",
+			snprintf(message, size,
+			         "cannot record process %d (%s): no Python interpreter came up in it within %s; --wait "
+			         "gives it longer",
 			         (int)pid, name, human_duration(wait, waited_ns));
 		else
-			snprintf(message, size, "cannot record process %d (%s): it is not Python; give the pid of the Python process itself", (int)pid, name);
+			snprintf(message, size,
+			         "cannot record process %d (%s): it is not Python; give the pid of the Python process "
+			         "itself",
+			         (int)pid, name);
 		break;
 	case ERR_UNSUPPORTED:
-		snprintf(message, size, "cannot record process %d (%s): CPython %s is not supported yet; 3.11, 3.12 and 3.13 are", (int)pid, name,
-		         t->interpreter.version);
+		snprintf(message, size,
+		         "cannot record process %d (%s): CPython %s is not supported yet; 3.11, 3.12 and 3.13 are",
+		         (int)pid, name, t->interpreter.version);
 		break;
 	case ERR_PERMISSION:
 		process_permission_hint(pid, hint, sizeof hint);
 		snprintf(message, size, "cannot read process %d (%s): permission denied: %s", (int)pid, name, hint);
 		break;
 	case ERR_LAYOUT:
-		snprintf(message, size, "cannot record process %d (%s): the structures of its CPython %s are not where they should be; please report it",
+		snprintf(message, size,
+		         "cannot record process %d (%s): the structures of its CPython %s are not where they should "
+		         "be; please report it",
 		         (int)pid, name, t->interpreter.version);
 		break;
 	default:
@@ -67,11 +79,12 @@ static bool may_change(int rc, const struct spawn *spawn, uint64_t waited_ns)
 		return true;
 	if (rc == ERR_UNSUPPORTED)
 		return spawn && waited_ns < UNSUPPORTED_AFTER_NS; /* a script of an old Python may start a newer one */
-	return spawn && (rc == ERR_NOT_PYTHON || rc == ERR_PERMISSION); /* setuid programs on the way to Python, for a moment */
+	return spawn &&
+	       (rc == ERR_NOT_PYTHON || rc == ERR_PERMISSION); /* setuid programs on the way to Python, for a moment */
 }
 
-int attach_open(struct target *t, pid_t pid, struct spawn *spawn, uint64_t wait_ns, const struct session_signals *signals, char *message,
-                size_t size)
+int attach_open(struct target *t, pid_t pid, struct spawn *spawn, uint64_t wait_ns,
+                const struct session_signals *signals, char *message, size_t size)
 {
 	uint64_t begin = clock_mono_ns(), now = begin, gap = POLL_FIRST_NS;
 	int rc;

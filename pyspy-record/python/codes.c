@@ -155,7 +155,8 @@ static int read_contents(struct codes *c, const unsigned char *raw, raddr_t glob
 	const struct layout *l = c->layout;
 	uint64_t units = u64_at(raw, l->code.ob_size);
 	int64_t traceable = (int32_t)u32_at(raw, l->code.first_traceable);
-	/* may lie behind the end: 3.13's static _Py_InitCleanup has 3 units, and says 4 so that its frames are never complete */
+	/* may lie behind the end: 3.13's static _Py_InitCleanup has 3 units, and says 4 so that its frames are never
+	 * complete */
 	if (units > CODE_SIZE_MAX || traceable < 0 || traceable > CODE_SIZE_MAX)
 		return ERR_TORN;
 	code->start = code->at + l->code.code_adaptive;
@@ -172,7 +173,8 @@ static int read_contents(struct codes *c, const unsigned char *raw, raddr_t glob
 }
 
 /* Enter it, as one that is known already if it is: the same object run with other globals of the same module. */
-static int remember(struct codes *c, struct code *code, const struct code_ident *ident, raddr_t globals, size_t tables, code_id *id)
+static int remember(struct codes *c, struct code *code, const struct code_ident *ident, raddr_t globals, size_t tables,
+                    code_id *id)
 {
 	bool is_new;
 	uint32_t *slot = map_put(&c->by_address, code->at, 0, &is_new);
@@ -200,7 +202,8 @@ static int remember(struct codes *c, struct code *code, const struct code_ident 
 	return 0;
 }
 
-int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_generation generation, code_id *id, bool *proved)
+int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_generation generation, code_id *id,
+               bool *proved)
 {
 	const struct layout *l = c->layout;
 	unsigned char raw[CODE_BYTES_MAX], again[CODE_BYTES_MAX];
@@ -248,8 +251,10 @@ static int check_group(struct codes *c, const code_id *ids, size_t n, uint64_t g
 			continue;
 		}
 		reader_batch_add(&batch, code->at + IDENT_FROM, words[i], l->code.ident_end - IDENT_FROM);
-		reader_batch_add(&batch, u64_at(ident->words, l->code.qualname - IDENT_FROM), heads[i][0], name_head_size(l));
-		reader_batch_add(&batch, u64_at(ident->words, l->code.filename - IDENT_FROM), heads[i][1], name_head_size(l));
+		reader_batch_add(&batch, u64_at(ident->words, l->code.qualname - IDENT_FROM), heads[i][0],
+		                 name_head_size(l));
+		reader_batch_add(&batch, u64_at(ident->words, l->code.filename - IDENT_FROM), heads[i][1],
+		                 name_head_size(l));
 	}
 	int got = reader_batch_read(c->reader, &batch);
 	if (got < 0 && got != ERR_MEMORY_READ)

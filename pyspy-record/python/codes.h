@@ -2,12 +2,13 @@
  *
  * Flow:    walk (addresses), memory/reader -> [codes] -> trie, emit.
  * Identity: code objects die and their addresses live on.
- *          3.12, 3.13: every code object gets a version number of its own when it is made; in 3.13 the interpreter keeps the next one
- *          (PyInterpreterState.func_state.next_version: "the generation"). An entry checked at a generation is good for
- *          every sample of that generation; otherwise its version is read again. Not moved = nothing was made = nothing was reused.
- *          3.12 has versions but no generation that could be found: the versions are compared. 3.11 has no versions: the words that never change in a code object, and the beginnings of its names, are compared.
- * Memory:  capped; at the cap codes_is_full() turns true and the caller clears all (between two passes).
- * Trust:   names are read after the sample, from a running target: bracketed by two reads of the identity.
+ *          3.12, 3.13: every code object gets a version number of its own when it is made; in 3.13 the interpreter
+ * keeps the next one (PyInterpreterState.func_state.next_version: "the generation"). An entry checked at a generation
+ * is good for every sample of that generation; otherwise its version is read again. Not moved = nothing was made =
+ * nothing was reused. 3.12 has versions but no generation that could be found: the versions are compared. 3.11 has no
+ * versions: the words that never change in a code object, and the beginnings of its names, are compared. Memory:
+ * capped; at the cap codes_is_full() turns true and the caller clears all (between two passes). Trust:   names are read
+ * after the sample, from a running target: bracketed by two reads of the identity.
  */
 #pragma once
 #include "format/records.h"
@@ -19,15 +20,22 @@
 #include "pyspy-record/python/layout.h"
 #include "pyspy-record/python/linetable.h"
 
-enum { CODES_IDENT = 160, CODES_NAME_HEAD = 40, CODES_MAX = 1 << 18, CODES_BYTES_MAX = 64 << 20, CODES_LINETABLE_MAX = 4 << 20 };
+enum {
+	CODES_IDENT = 160,
+	CODES_NAME_HEAD = 40,
+	CODES_MAX = 1 << 18,
+	CODES_BYTES_MAX = 64 << 20,
+	CODES_LINETABLE_MAX = 4 << 20
+};
 
 typedef uint32_t code_id; /* 1 ... ; 0 = none */
 
 /* What tells one code object from another at the same address. */
 struct code_ident {
-	uint32_t version;                            /* 3.12+; 0 otherwise */
-	unsigned char words[CODES_IDENT];            /* 3.11 */
-	unsigned char names[2][CODES_NAME_HEAD];     /* 3.11: first bytes of qualified name and file name, with their length */
+	uint32_t version;                 /* 3.12+; 0 otherwise */
+	unsigned char words[CODES_IDENT]; /* 3.11 */
+	unsigned char names[2]
+	                   [CODES_NAME_HEAD]; /* 3.11: first bytes of qualified name and file name, with their length */
 };
 
 struct code {
@@ -38,12 +46,12 @@ struct code {
 	uint32_t qualname, file, module; /* in codes.names */
 	size_t linetable, linetable_len; /* in codes.tables */
 	uint64_t checked_generation;
-	uint32_t function_epoch;  /* writer's; valid when function != 0 */
+	uint32_t function_epoch; /* writer's; valid when function != 0 */
 	function_id function;
-	uint64_t check_mark;      /* the caller's: last check it was put down for */
-	bool is_stale;            /* the address holds another object by now */
-	uint32_t ident;           /* index in codes.idents */
-	code_id same;             /* another entry of this address (run with other globals, or stale), 0 = none */
+	uint64_t check_mark; /* the caller's: last check it was put down for */
+	bool is_stale;       /* the address holds another object by now */
+	uint32_t ident;      /* index in codes.idents */
+	code_id same;        /* another entry of this address (run with other globals, or stale), 0 = none */
 };
 
 struct codes {
@@ -54,10 +62,10 @@ struct codes {
 	VEC(struct code_ident) idents;
 	struct intern names;
 	struct buf tables;
-	raddr_t code_type;     /* address of PyCode_Type, once known */
-	bool has_generation;   /* the generation word can be trusted */
-	uint32_t epoch;        /* counts codes_clear */
-	uint64_t checks;       /* objects looked at again */
+	raddr_t code_type;   /* address of PyCode_Type, once known */
+	bool has_generation; /* the generation word can be trusted */
+	uint32_t epoch;      /* counts codes_clear */
+	uint64_t checks;     /* objects looked at again */
 };
 
 int codes_init(struct codes *c, struct reader *r, const struct layout *l);
@@ -81,11 +89,13 @@ struct codes_generation {
 	uint64_t before, after;
 };
 /* Read the object at `at`; `globals` is the dict of a frame that runs it (its module's name).
- * *proved: it is certain that the sample's frame ran this very object. 0 and *id; ERR_TORN (no code object there, or it changed meanwhile);
- * ERR_GONE; ERR_FULL. */
-int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_generation generation, code_id *id, bool *proved);
-/* Look at n objects again, in as few reads as possible (`generation`: the sample's `after`): bad[i] is set when the address of ids[i] holds another object (the entry is
- * stale from then on). 0, or the error of reading (then nothing is proved). */
+ * *proved: it is certain that the sample's frame ran this very object. 0 and *id; ERR_TORN (no code object there, or it
+ * changed meanwhile); ERR_GONE; ERR_FULL. */
+int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_generation generation, code_id *id,
+               bool *proved);
+/* Look at n objects again, in as few reads as possible (`generation`: the sample's `after`): bad[i] is set when the
+ * address of ids[i] holds another object (the entry is stale from then on). 0, or the error of reading (then nothing is
+ * proved). */
 int codes_check(struct codes *c, const code_id *ids, size_t n, uint64_t generation, bool *bad);
 /* The place of an instruction. */
 bool codes_place(const struct codes *c, const struct code *code, uint32_t instr, struct linetable_place *place);

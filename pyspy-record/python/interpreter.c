@@ -61,7 +61,8 @@ static int read_object(struct reader *r, const struct maps_entry *first, struct 
 	return ERR_NOT_PYTHON;
 }
 
-/* "3.8.18 (default, ..." in the buffer that Py_GetVersion fills at start-up (Python/getversion.c); every version has it. */
+/* "3.8.18 (default, ..." in the buffer that Py_GetVersion fills at start-up (Python/getversion.c); every version has
+ * it. */
 static bool parse_version(const char *p, size_t n, char *out)
 {
 	size_t i = 0, dots = 0;
@@ -122,8 +123,8 @@ static void tell_version(struct reader *r, const struct object_file *f, struct i
 static int check(struct reader *r, const struct object_file *f, struct interpreter *in)
 {
 	in->runtime = f->symbols[SYMBOL_RUNTIME].value ? f->bias + f->symbols[SYMBOL_RUNTIME].value
-	              : f->elf.pyruntime_addr         ? f->bias + f->elf.pyruntime_addr
-	                                              : 0;
+	              : f->elf.pyruntime_addr          ? f->bias + f->elf.pyruntime_addr
+	                                               : 0;
 	tell_version(r, f, in);
 	const struct layout *row = layout_find(in->version_hex);
 	bool is_final = (in->version_hex & 0xff) >= 0xc0;
@@ -135,7 +136,8 @@ static int check(struct reader *r, const struct object_file *f, struct interpret
 		TRY(reader_read(r, in->runtime, raw, sizeof raw));
 		int rc = layout_from_debug_offsets(&in->layout, raw);
 		if (rc == ERR_UNSUPPORTED)
-			snprintf(in->version + strlen(in->version), sizeof in->version - strlen(in->version), " free-threaded");
+			snprintf(in->version + strlen(in->version), sizeof in->version - strlen(in->version),
+			         " free-threaded");
 		TRY(rc);
 	}
 	uint64_t interp, tstate, back;
@@ -165,7 +167,8 @@ int interpreter_find(struct reader *r, struct interpreter *in)
 	int rc = maps.n ? ERR_NOT_PYTHON : ERR_AGAIN;
 	for (size_t i = 0; i < maps.n; i++) {
 		const struct maps_entry *m = &maps.v[i];
-		bool first = m->path[0] == '/' && (i == 0 || strcmp(maps.v[i - 1].path, m->path) != 0) && m->offset == 0;
+		bool first =
+		    m->path[0] == '/' && (i == 0 || strcmp(maps.v[i - 1].path, m->path) != 0) && m->offset == 0;
 		struct object_file f;
 		if (!first || !is_candidate(m->path, exe))
 			continue;

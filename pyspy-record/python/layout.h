@@ -1,7 +1,8 @@
 /* layout: where the fields are that we read of one CPython version.
  *
- * 3.11 and 3.12 come from a generated table (scripts/gen-layouts, from headers); 3.13 from the target's own _Py_DebugOffsets,
- * checked field by field, with what is missing there from the table. All offsets in bytes, from the start of the struct named.
+ * 3.11 and 3.12 come from a generated table (scripts/gen-layouts, from headers); 3.13 from the target's own
+ * _Py_DebugOffsets, checked field by field, with what is missing there from the table. All offsets in bytes, from the
+ * start of the struct named.
  */
 #pragma once
 #include <stdbool.h>
@@ -31,7 +32,8 @@ struct layout {
 		uint32_t next, id, threads_head, modules, sysdict, gc_collecting, gil, own_gil, next_version;
 	} interp; /* gil: pointer (3.12+); next_version: 0 = there is none */
 	struct {
-		uint32_t size, next, interp, frame_root, status, state, thread_id, native_thread_id, datastack_chunk, datastack_top;
+		uint32_t size, next, interp, frame_root, status, state, thread_id, native_thread_id, datastack_chunk,
+		    datastack_top;
 		uint32_t status_active; /* mask in status, 3.12 */
 	} tstate;
 	struct {
@@ -46,9 +48,11 @@ struct layout {
 		uint32_t is_entry;     /* 3.11: the outermost frame of one call of the evaluator; 0 = no such field */
 	} frame;
 	struct {
-		uint32_t size, flags, first_line, version, filename, name, qualname, linetable, first_traceable, code_adaptive, ob_size;
-		uint32_t ident_end, ident_skip; /* 3.11: bytes 16..ident_end identify it, but for 4 bytes at ident_skip (warm-up counter) */
-	} code; /* version: 0 = has none */
+		uint32_t size, flags, first_line, version, filename, name, qualname, linetable, first_traceable,
+		    code_adaptive, ob_size;
+		uint32_t ident_end, ident_skip; /* 3.11: bytes 16..ident_end identify it, but for 4 bytes at ident_skip
+		                                   (warm-up counter) */
+	} code;                                 /* version: 0 = has none */
 	struct {
 		uint32_t length, state, ascii_size, compact_size, data;
 	} unicode;
@@ -80,6 +84,6 @@ enum { LAYOUT_DEBUG_OFFSETS_3_13 = 584 }; /* bytes of _Py_DebugOffsets in 3.13 *
 
 /* The table's row for this version (major.minor; nearest micro), or NULL. */
 const struct layout *layout_find(uint32_t version_hex);
-/* Fill *l for 3.13 from its _Py_DebugOffsets (`raw`, LAYOUT_DEBUG_OFFSETS_3_13 bytes as found at _PyRuntime) and the table.
- * 0; ERR_LAYOUT when a value is out of its sane bounds; ERR_UNSUPPORTED for a free-threaded build. */
+/* Fill *l for 3.13 from its _Py_DebugOffsets (`raw`, LAYOUT_DEBUG_OFFSETS_3_13 bytes as found at _PyRuntime) and the
+ * table. 0; ERR_LAYOUT when a value is out of its sane bounds; ERR_UNSUPPORTED for a free-threaded build. */
 int layout_from_debug_offsets(struct layout *l, const uint8_t *raw);

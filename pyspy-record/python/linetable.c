@@ -43,7 +43,8 @@ static int32_t add(int32_t a, int32_t b)
 }
 
 /* One entry's body; `line` is the running line. */
-static void read_entry(unsigned kind, const uint8_t **p, const uint8_t *end, int32_t *line, struct linetable_place *place)
+static void read_entry(unsigned kind, const uint8_t **p, const uint8_t *end, int32_t *line,
+                       struct linetable_place *place)
 {
 	memset(place, 0, sizeof *place);
 	if (kind == KIND_NONE)

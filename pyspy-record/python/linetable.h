@@ -12,6 +12,6 @@ struct linetable_place {
 	int32_t line, end_line, column, end_column; /* columns 0-based, as co_positions */
 };
 
-/* Where the instruction at byte offset `instr` stands. False when the table does not cover it (then no line is known). The
- * table may be anything: it is read within its n bytes only. */
+/* Where the instruction at byte offset `instr` stands. False when the table does not cover it (then no line is known).
+ * The table may be anything: it is read within its n bytes only. */
 bool linetable_find(const uint8_t *table, size_t n, int32_t first_line, uint32_t instr, struct linetable_place *place);

@@ -1,8 +1,8 @@
 /* object: Python objects read from outside: strings, bytes, dictionaries, lists.
  *
  * Flow:    memory/reader -> [object] -> codes, names, facts.
- * Trust:   every length is bounded before anything is read; every loop is bounded. What was torn comes back as ERR_TORN or
- *          ERR_MEMORY_READ, or as a wrong but harmless value: callers verify where it matters.
+ * Trust:   every length is bounded before anything is read; every loop is bounded. What was torn comes back as ERR_TORN
+ * or ERR_MEMORY_READ, or as a wrong but harmless value: callers verify where it matters.
  */
 #pragma once
 #include "libcommon/buf.h"
@@ -18,8 +18,8 @@ int object_bytes(struct reader *r, const struct layout *l, raddr_t bytes, size_t
 /* Is the object's type called `name`? 1, 0, or an error. */
 int object_type_is(struct reader *r, const struct layout *l, raddr_t object, const char *name);
 
-/* Walk a dict's entries in insertion order. visit returns 0 to go on, 1 to stop (then object_dict returns 1), or an error.
- * value may be 0 never: empty entries are left out. */
+/* Walk a dict's entries in insertion order. visit returns 0 to go on, 1 to stop (then object_dict returns 1), or an
+ * error. value may be 0 never: empty entries are left out. */
 typedef int object_visit(void *ctx, raddr_t key, raddr_t value);
 int object_dict(struct reader *r, const struct layout *l, raddr_t dict, object_visit *visit, void *ctx);
 /* Value of a string key: 0 and *value, or ERR_AGAIN when it is not there. */

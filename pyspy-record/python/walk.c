@@ -272,8 +272,8 @@ struct start {
 };
 
 /* 3.11 and 3.12 hang a new cframe into the thread state before its current_frame is set (Python/ceval.c, start of
- * _PyEval_EvalFrameDefault): even a thread that stands still may show what an earlier call left there. So the innermost evaluator
- * call must begin where the one before it is. */
+ * _PyEval_EvalFrameDefault): even a thread that stands still may show what an earlier call left there. So the innermost
+ * evaluator call must begin where the one before it is. */
 static int find_start(struct walk *w, struct walk_thread *t, struct start *start)
 {
 	const struct layout *l = w->layout;
@@ -300,8 +300,8 @@ static bool ends_call(const struct layout *l, const unsigned char *frame)
 	return l->frame.is_entry ? frame[l->frame.is_entry] != 0 : frame[l->frame.owner] == l->frame.owner_cstack;
 }
 
-/* May a chain end here? A generator that is not running has no caller: reached, it is left over. From 3.12 on a shim is always
- * outermost. */
+/* May a chain end here? A generator that is not running has no caller: reached, it is left over. From 3.12 on a shim is
+ * always outermost. */
 static bool is_outermost(const struct layout *l, const unsigned char *frame)
 {
 	uint8_t owner = frame[l->frame.owner];
@@ -320,7 +320,8 @@ int walk_frames(struct walk *w, struct walk_thread *t)
 	TRY(find_start(w, t, &start));
 	size_t fixed = l->frame.owner + 1; /* the last field that is read */
 	size_t shims = 0, outside = 0;
-	raddr_t last_in_top = UINT64_MAX; /* callers lie below what they called: what does not is torn, and may be a circle */
+	raddr_t last_in_top =
+	    UINT64_MAX; /* callers lie below what they called: what does not is torn, and may be a circle */
 	for (raddr_t at = start.frame; at;) {
 		if (w->repairs - repairs > WALK_REPAIRS_MAX || !is_frame_address(at))
 			return ERR_TORN;
@@ -355,7 +356,8 @@ int walk_frames(struct walk *w, struct walk_thread *t)
 			w->is_cut = true;
 			return 0;
 		}
-		struct walk_frame f = {walk_u64(p, l->frame.code), walk_u64(p, l->frame.instr), walk_u64(p, l->frame.globals), owner};
+		struct walk_frame f = {walk_u64(p, l->frame.code), walk_u64(p, l->frame.instr),
+		                       walk_u64(p, l->frame.globals), owner};
 		if (!vec_push(&w->frames, f))
 			return ERR_NO_MEMORY;
 	}

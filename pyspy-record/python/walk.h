@@ -1,11 +1,11 @@
 /* walk: from a thread state to its frames, out of one bulk read.
  *
  * Flow:    memory/reader -> [walk] -> codes, trie.
- * How:     all that a thread's stack is made of (thread state, data-stack chunks, and the frames and cframes that were met outside of
- *          them lately) is planned into a batch, read in one call, and walked in the copy. What the copy lacks is read in addition, a
- *          "repair", and remembered for the next pass.
- * Memory:  the images of a thread grow with its stack; nothing is allocated once they have grown.
- * Trust:   the copy may be torn: pointers lead anywhere, chains may be circular. Every loop is bounded.
+ * How:     all that a thread's stack is made of (thread state, data-stack chunks, and the frames and cframes that were
+ * met outside of them lately) is planned into a batch, read in one call, and walked in the copy. What the copy lacks is
+ * read in addition, a "repair", and remembered for the next pass. Memory:  the images of a thread grow with its stack;
+ * nothing is allocated once they have grown. Trust:   the copy may be torn: pointers lead anywhere, chains may be
+ * circular. Every loop is bounded.
  */
 #pragma once
 #include "libcommon/vec.h"
@@ -13,15 +13,15 @@
 #include "pyspy-record/python/layout.h"
 
 enum {
-	WALK_FRAMES_MAX = 65536,     /* deeper stacks are cut: outermost frames are missing */
-	WALK_CHUNK_MAX = 64 << 20,   /* bytes of one data-stack chunk */
-	WALK_CHUNKS_MAX = 64,        /* chunks below the top one */
-	WALK_EXTRAS_MAX = 512,       /* frames outside the chunks that are remembered */
-	WALK_EXTRA_KEPT = 32,        /* passes that they are remembered without being met */
-	WALK_REPAIRS_MAX = 4096,     /* of one walk */
-	WALK_PIECE = 88,             /* bytes kept of a thing outside: a frame's fixed part or a cframe */
-	WALK_TSTATE = 400,           /* bytes read of a thread state */
-	WALK_PLAN_MAX = 960,         /* pieces of a batch that threads may take; the rest is for words read behind them */
+	WALK_FRAMES_MAX = 65536,   /* deeper stacks are cut: outermost frames are missing */
+	WALK_CHUNK_MAX = 64 << 20, /* bytes of one data-stack chunk */
+	WALK_CHUNKS_MAX = 64,      /* chunks below the top one */
+	WALK_EXTRAS_MAX = 512,     /* frames outside the chunks that are remembered */
+	WALK_EXTRA_KEPT = 32,      /* passes that they are remembered without being met */
+	WALK_REPAIRS_MAX = 4096,   /* of one walk */
+	WALK_PIECE = 88,           /* bytes kept of a thing outside: a frame's fixed part or a cframe */
+	WALK_TSTATE = 400,         /* bytes read of a thread state */
+	WALK_PLAN_MAX = 960,       /* pieces of a batch that threads may take; the rest is for words read behind them */
 };
 
 /* One Python frame, innermost first. */
@@ -34,8 +34,8 @@ struct walk_frame {
 
 struct walk_chunk {
 	raddr_t at;
-	size_t len;      /* bytes of the image that are valid in this pass */
-	size_t want;     /* bytes to read in the next */
+	size_t len;  /* bytes of the image that are valid in this pass */
+	size_t want; /* bytes to read in the next */
 	unsigned char *image;
 	size_t cap;
 };
@@ -61,23 +61,24 @@ struct walk_thread {
 struct walk {
 	struct reader *reader;
 	const struct layout *layout;
-	uint64_t pass;     /* counts up with each walk_begin_pass */
-	uint64_t repairs;  /* reads in addition, all passes */
+	uint64_t pass;                 /* counts up with each walk_begin_pass */
+	uint64_t repairs;              /* reads in addition, all passes */
 	VEC(struct walk_frame) frames; /* result of walk_frames */
-	bool is_cut;       /* of the last walk: deeper than WALK_FRAMES_MAX */
+	bool is_cut;                   /* of the last walk: deeper than WALK_FRAMES_MAX */
 };
 
 void walk_init(struct walk *w, struct reader *r, const struct layout *l);
 void walk_done(struct walk *w);
 void walk_thread_done(struct walk_thread *t);
 void walk_begin_pass(struct walk *w);
-/* Add the thread's pieces to the batch, all or none: false = does not fit into what is left of it. The first piece added is
- * number *first, so that walk_failed_piece can tell what a piece was. */
+/* Add the thread's pieces to the batch, all or none: false = does not fit into what is left of it. The first piece
+ * added is number *first, so that walk_failed_piece can tell what a piece was. */
 bool walk_plan(struct walk *w, struct walk_thread *t, struct reader_batch *b, size_t *first);
 /* The batch stopped at piece `piece` (counted from the thread's first): forget what cannot be read any more.
  * ERR_GONE: it was the thread state itself. */
 int walk_failed_piece(struct walk *w, struct walk_thread *t, size_t piece);
-/* Walk what was read: w->frames. 0: the chain reached its root. ERR_TORN: it did not; w->frames holds what was seen. ERR_GONE. */
+/* Walk what was read: w->frames. 0: the chain reached its root. ERR_TORN: it did not; w->frames holds what was seen.
+ * ERR_GONE. */
 int walk_frames(struct walk *w, struct walk_thread *t);
 /* Read one thread by itself, all of it, and walk it. For threads that stand still. */
 int walk_alone(struct walk *w, struct walk_thread *t, struct reader_batch *scratch);

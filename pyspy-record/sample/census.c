@@ -60,15 +60,15 @@ static void kernel_name(struct sample_thread *th, pid_t pid)
 static void tell_thread(struct target *t, struct writer *w, struct sample_thread *th)
 {
 	struct writer_thread wt = {
-	        .process = t->id,
-	        .tid = (uint32_t)th->tid,
-	        .ns_tid = (uint32_t)th->ns_tid,
-	        .interpreter = (uint32_t)t->interps[th->interp].number,
-	        .flags = th->thread_flags,
-	        .start_ns = th->start_ns,
-	        .pthread = th->pthread,
-	        .name = th->name,
-	        .name_len = th->name_len,
+	    .process = t->id,
+	    .tid = (uint32_t)th->tid,
+	    .ns_tid = (uint32_t)th->ns_tid,
+	    .interpreter = (uint32_t)t->interps[th->interp].number,
+	    .flags = th->thread_flags,
+	    .start_ns = th->start_ns,
+	    .pthread = th->pthread,
+	    .name = th->name,
+	    .name_len = th->name_len,
 	};
 	th->id = writer_thread(w, th->id, &wt);
 }
@@ -181,7 +181,7 @@ static int census_interpreters(struct target *t, struct writer *w)
 	for (size_t i = 0; i < n && n > 1; i++)
 		writer_interpreter(w, t->id, (uint32_t)found[i].number,
 		                   (found[i].number == 0 ? WIRE_INTERPRETER_MAIN : 0) |
-		                           (found[i].own_gil ? WIRE_INTERPRETER_OWN_GIL : 0));
+		                       (found[i].own_gil ? WIRE_INTERPRETER_OWN_GIL : 0));
 	/* threads that stay get the new index of their interpreter in census_threads; the others end */
 	for (size_t i = 0; i < t->threads.n; i++)
 		t->threads.v[i]->interp = 0;

@@ -24,8 +24,10 @@ static bool holds_gil(const struct target *t, const struct sample_thread *th)
 static bool waits_for_gil(const struct target *t, const struct sample_thread *th)
 {
 	const struct layout *l = &t->interpreter.layout;
-	raddr_t gil = l->gil_kind == LAYOUT_GIL_RUNTIME ? t->interpreter.runtime + l->runtime.gil : t->interps[th->interp].gil;
-	return gil && th->block.number == SYS_futex && th->block.args[0] >= gil && th->block.args[0] < gil + l->gil.size;
+	raddr_t gil =
+	    l->gil_kind == LAYOUT_GIL_RUNTIME ? t->interpreter.runtime + l->runtime.gil : t->interps[th->interp].gil;
+	return gil && th->block.number == SYS_futex && th->block.args[0] >= gil &&
+	       th->block.args[0] < gil + l->gil.size;
 }
 
 static uint32_t sleep_flags(const struct target *t, const struct sample_thread *th)
@@ -68,7 +70,8 @@ static void plan_words_after(struct target *t)
 {
 	const struct layout *l = &t->interpreter.layout;
 	for (size_t i = 0; l->interp.next_version && i < t->n_interps; i++)
-		reader_batch_add(&t->batch, t->interps[i].at + l->interp.next_version, &t->interps[i].words.generation_after, 4);
+		reader_batch_add(&t->batch, t->interps[i].at + l->interp.next_version,
+		                 &t->interps[i].words.generation_after, 4);
 }
 
 /* Read as many of the threads as fit into one batch; returns how many were dealt with, or an error. */
@@ -87,7 +90,8 @@ static int read_group(struct target *t, struct sample_thread **threads, size_t n
 				break;
 			taken++;
 		}
-		if (taken == 0 && n > 0) { /* one thread with more pieces than a batch holds: forget them, they are read one by one */
+		if (taken == 0 &&
+		    n > 0) { /* one thread with more pieces than a batch holds: forget them, they are read one by one */
 			walk_failed_piece(&t->walk, &threads[0]->walk, 0);
 			threads[0]->walk.n_extras = threads[0]->walk.n_older = 0;
 			continue;
@@ -125,7 +129,8 @@ static void show(struct target *t, struct writer *w, struct sample_thread *th, n
 	th->wants_certificate = !certified;
 	t->counts.uncertified += !certified;
 	t->counts.unproved += (flags & WIRE_FLAG_UNPROVED) != 0;
-	if (th->is_shown && th->node == node && th->is_torn == torn && th->flags == flags && th->shown_epoch == writer_epoch(w))
+	if (th->is_shown && th->node == node && th->is_torn == torn && th->flags == flags &&
+	    th->shown_epoch == writer_epoch(w))
 		return;
 	stack_id stack = 0;
 	if (torn) {
@@ -261,7 +266,9 @@ int target_pass(struct target *t, struct writer *w)
 	for (size_t i = 0; i < n && rc >= 0; i++) {
 		struct sample_thread *th = t->threads.v[i];
 		if (th->look == LOOK_SAME)
-			show(t, w, th, th->node, th->is_torn, gil_flags(t, th) | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT | (th->flags & WIRE_FLAG_CUT));
+			show(t, w, th, th->node, th->is_torn,
+			     gil_flags(t, th) | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT |
+			         (th->flags & WIRE_FLAG_CUT));
 		else if (th->look == LOOK_GONE && th->is_shown)
 			show_failed(t, w, th);
 	}

@@ -19,15 +19,16 @@ static size_t shared_steps(const struct sample_thread *th, const struct walk_fra
 {
 	size_t most = th->path.n < n ? th->path.n : n, i = 0;
 	for (const struct walk_frame *f = frames + n - 1; i < most; i++, f--)
-		if (th->path.v[i].code_at != f->code || th->path.v[i].instr_at != f->instr || th->path.v[i].globals_at != f->globals)
+		if (th->path.v[i].code_at != f->code || th->path.v[i].instr_at != f->instr ||
+		    th->path.v[i].globals_at != f->globals)
 			break;
 	return i;
 }
 
-/* Look again at the objects that may have been replaced since they were looked at last: all of the path when there is no generation
- * to tell that none was, for a new object may have come to the very place of an old one. */
-static int check_codes(struct target *t, struct sample_thread *th, const struct walk_frame *frames, size_t n, size_t *shared,
-                       uint64_t generation)
+/* Look again at the objects that may have been replaced since they were looked at last: all of the path when there is
+ * no generation to tell that none was, for a new object may have come to the very place of an old one. */
+static int check_codes(struct target *t, struct sample_thread *th, const struct walk_frame *frames, size_t n,
+                       size_t *shared, uint64_t generation)
 {
 	bool by_generation = t->codes.has_generation;
 	t->to_check.n = 0;
@@ -38,7 +39,8 @@ static int check_codes(struct target *t, struct sample_thread *th, const struct 
 			return ERR_FULL;
 	for (size_t i = *shared; i < n; i++) {
 		code_id id = codes_known(&t->codes, frames[n - 1 - i].code, frames[n - 1 - i].globals);
-		if (id && !(by_generation && codes_at(&t->codes, id)->checked_generation == generation) && !add_check(t, id))
+		if (id && !(by_generation && codes_at(&t->codes, id)->checked_generation == generation) &&
+		    !add_check(t, id))
 			return ERR_FULL;
 	}
 	if (t->to_check.n == 0)
@@ -57,8 +59,8 @@ static struct codes_generation generation_of(const struct target *t, const struc
 	return (struct codes_generation){in->words.generation_before, in->words.generation_after};
 }
 
-/* The generation is the next version to be given out. A version that was seen and is not below a generation read later: the word that
- * we take for the generation is something else, and proves nothing. */
+/* The generation is the next version to be given out. A version that was seen and is not below a generation read later:
+ * the word that we take for the generation is something else, and proves nothing. */
 static void weigh_generation(struct target *t, const struct sample_thread *th)
 {
 	const struct sample_interp *in = &t->interps[th->interp];
@@ -93,7 +95,8 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	node_id at = shared ? th->path.v[shared - 1].node : 0;
 	for (size_t i = shared; i < n; i++) {
 		const struct walk_frame *f = &frames[n - 1 - i];
-		struct path_step step = {f->code, f->instr, f->globals, codes_known(&t->codes, f->code, f->globals), at};
+		struct path_step step = {f->code, f->instr, f->globals, codes_known(&t->codes, f->code, f->globals),
+		                         at};
 		bool proved = true;
 		if (!step.code) {
 			TRY(codes_read(&t->codes, f->code, f->globals, generation, &step.code, &proved));

@@ -1,8 +1,8 @@
 /* Stops: they certify stacks, they never are samples (a stop is no random instant: it comes to rest in system calls).
  *
- * A thread is attached for the one stop only: a thread that stays traced would wait for us at each of its signals. If the recorder dies, the
- * kernel lets the thread go. If the recorder itself is stopped (SIGSTOP) while the thread stands, a timer of ours sends us SIGCONT: the kernel
- * delivers it to a stopped process too.
+ * A thread is attached for the one stop only: a thread that stays traced would wait for us at each of its signals. If
+ * the recorder dies, the kernel lets the thread go. If the recorder itself is stopped (SIGSTOP) while the thread
+ * stands, a timer of ours sends us SIGCONT: the kernel delivers it to a stopped process too.
  */
 #include <errno.h>
 #include <sched.h>
@@ -20,7 +20,12 @@
 #include "libcommon/err.h"
 #include "pyspy-record/sample/target.h"
 
-enum { GUARD_NS = 10 * 1000 * 1000, SPIN_NS = 200 * 1000, STEP_NS = 50 * 1000, STOP_EVENT = 128 /* PTRACE_EVENT_STOP */ };
+enum {
+	GUARD_NS = 10 * 1000 * 1000,
+	SPIN_NS = 200 * 1000,
+	STEP_NS = 50 * 1000,
+	STOP_EVENT = 128 /* PTRACE_EVENT_STOP */
+};
 
 static void on_guard(int signal)
 {
@@ -36,7 +41,9 @@ static bool guard_timer(timer_t *timer)
 		struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGCONT};
 		struct sigaction action = {.sa_handler = on_guard}; /* no SA_RESTART */
 		sigemptyset(&action.sa_mask);
-		state = sigaction(SIGCONT, &action, NULL) == 0 && timer_create(CLOCK_MONOTONIC, &ev, &the_timer) == 0 ? 1 : -1;
+		state = sigaction(SIGCONT, &action, NULL) == 0 && timer_create(CLOCK_MONOTONIC, &ev, &the_timer) == 0
+		            ? 1
+		            : -1;
 	}
 	*timer = the_timer;
 	return state == 1;
@@ -70,14 +77,15 @@ static void hurry(bool on)
 		may_not = true;
 }
 
-/* Wait until the thread has come to rest. 1: it has, *deliver is the signal that it was about to get, *since a moment just before it came to
- * rest; 0: not in time; -1: it has ended. */
+/* Wait until the thread has come to rest. 1: it has, *deliver is the signal that it was about to get, *since a moment
+ * just before it came to rest; 0: not in time; -1: it has ended. */
 static int wait_stopped(pid_t tid, int *deliver, int *wait_status, uint64_t *since)
 {
 	*deliver = 0;
 	*wait_status = 0;
-	/* It takes some 20 us: to sleep meanwhile would lengthen the stop by what it takes to get the CPU again. Where it takes longer, the
-	 * thread waits for a CPU itself, and does not stand because of us: look often, so that only the standing is counted. */
+	/* It takes some 20 us: to sleep meanwhile would lengthen the stop by what it takes to get the CPU again. Where
+	 * it takes longer, the thread waits for a CPU itself, and does not stand because of us: look often, so that
+	 * only the standing is counted. */
 	uint64_t begin = clock_mono_ns(), now = begin;
 	pid_t got;
 	do {
@@ -198,7 +206,8 @@ void target_stop(struct target *t, struct writer *w, struct sample_thread *th)
 	guard_set(timer, 0);
 	hurry(false);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	/* the names of new code objects are read with the thread running again: what they prove is weighed as for any sample */
+	/* the names of new code objects are read with the thread running again: what they prove is weighed as for any
+	 * sample */
 	if (read && target_resolve(t, th, &node, &unproved) == 0 && !unproved)
 		trie_certify(&t->trie, w, node);
 }

@@ -65,32 +65,34 @@ static uint64_t hash_text(uint64_t h, const char *s)
 int target_tell_process(struct target *t, struct writer *w, bool started, uint64_t now_ns)
 {
 	struct facts f;
-	raddr_t interp = t->n_interps ? t->interps[t->n_interps - 1].at : 0; /* the main one is the oldest, the last of the list */
+	raddr_t interp =
+	    t->n_interps ? t->interps[t->n_interps - 1].at : 0; /* the main one is the oldest, the last of the list */
 	if (!interp)
-		reader_word(&t->reader, t->interpreter.runtime + t->interpreter.layout.runtime.interpreters_head, &interp);
+		reader_word(&t->reader, t->interpreter.runtime + t->interpreter.layout.runtime.interpreters_head,
+		            &interp);
 	facts_read(&t->reader, &t->interpreter.layout, interp, &f);
 	uint64_t hash = hash_text(hash_text(UINT64_C(0xcbf29ce484222325), f.prefix), f.base_prefix);
 	for (uint32_t i = 0; i < f.n_path; i++)
 		hash = hash_text(hash, f.path[i]);
 	struct writer_process p = {
-	        .pid = (uint32_t)t->facts.pid,
-	        .ns_pid = (uint32_t)t->facts.ns_pid,
-	        .parent_pid = (uint32_t)t->facts.parent_pid,
-	        .exec_number = t->exec_number,
-	        .flags = started ? WIRE_PROCESS_STARTED : 0,
-	        .uid = t->facts.uid,
-	        .version_hex = t->interpreter.version_hex,
-	        .start_ns = t->facts.start_ns,
-	        .seen_ns = now_ns,
-	        .version = t->interpreter.version,
-	        .exe = t->facts.exe,
-	        .cwd = t->facts.cwd,
-	        .prefix = f.prefix ? f.prefix : "",
-	        .base_prefix = f.base_prefix ? f.base_prefix : "",
-	        .cmdline = t->facts.cmdline,
-	        .n_cmdline = t->facts.n_cmdline,
-	        .sys_path = f.path,
-	        .n_sys_path = f.n_path,
+	    .pid = (uint32_t)t->facts.pid,
+	    .ns_pid = (uint32_t)t->facts.ns_pid,
+	    .parent_pid = (uint32_t)t->facts.parent_pid,
+	    .exec_number = t->exec_number,
+	    .flags = started ? WIRE_PROCESS_STARTED : 0,
+	    .uid = t->facts.uid,
+	    .version_hex = t->interpreter.version_hex,
+	    .start_ns = t->facts.start_ns,
+	    .seen_ns = now_ns,
+	    .version = t->interpreter.version,
+	    .exe = t->facts.exe,
+	    .cwd = t->facts.cwd,
+	    .prefix = f.prefix ? f.prefix : "",
+	    .base_prefix = f.base_prefix ? f.base_prefix : "",
+	    .cmdline = t->facts.cmdline,
+	    .n_cmdline = t->facts.n_cmdline,
+	    .sys_path = f.path,
+	    .n_sys_path = f.n_path,
 	};
 	if (!t->id || hash != t->facts_hash)
 		t->id = writer_process(w, t->id, &p);

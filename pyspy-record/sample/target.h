@@ -37,29 +37,29 @@ struct sample_thread {
 	char name[256];
 	size_t name_len;
 	uint32_t thread_flags;
-	bool has_name;        /* the name is Python's */
+	bool has_name; /* the name is Python's */
 	unsigned name_looks;
-	uint64_t census;      /* of the last census that saw it */
+	uint64_t census; /* of the last census that saw it */
 
 	struct taskstate task;
 	struct taskstate_run run; /* of this tick */
 	enum thread_look look;
-	bool blocked;         /* stood still when looked at in this tick */
+	bool blocked; /* stood still when looked at in this tick */
 	struct taskstate_block block;
 	struct walk_thread walk;
 	VEC(struct path_step) path;
 	uint64_t path_generation;
 	uint32_t codes_epoch, trie_epoch;
 
-	bool asleep;          /* certain stack, valid while run.count == sleep_count */
+	bool asleep; /* certain stack, valid while run.count == sleep_count */
 	uint64_t sleep_count;
 	uint32_t sleep_flags; /* state and waiting for the GIL */
 
-	bool is_shown;        /* the writer has an entry of it that holds */
-	node_id node;         /* as last shown */
+	bool is_shown; /* the writer has an entry of it that holds */
+	node_id node;  /* as last shown */
 	bool is_torn;
 	uint32_t flags, shown_epoch;
-	uint64_t cpu_told_ns; /* CPU time told to the writer so far */
+	uint64_t cpu_told_ns;   /* CPU time told to the writer so far */
 	bool wants_certificate; /* its last sample was not certified */
 };
 
@@ -81,8 +81,8 @@ struct sample_interp {
 };
 
 struct target_counts {
-	uint64_t samples, uncertified, reads_failed, torn, limit, stops, stopped_ns, longest_stop_ns, stops_in_syscall, stops_given_up,
-	        unproved;
+	uint64_t samples, uncertified, reads_failed, torn, limit, stops, stopped_ns, longest_stop_ns, stops_in_syscall,
+	    stops_given_up, unproved;
 };
 
 struct target {
@@ -105,7 +105,7 @@ struct target {
 	uint64_t check_mark;   /* tells those already in it */
 	process_id id;
 	uint32_t exec_number;
-	uint64_t census;      /* counts them */
+	uint64_t census; /* counts them */
 	bool census_due;
 	bool names_due;
 	bool has_ended;
@@ -117,8 +117,8 @@ struct target {
 	struct target_counts counts;
 };
 
-/* Look for an interpreter in process `pid`. As interpreter_find; on 0 the target is ready for target_census. On error nothing is
- * kept but t->interpreter.version (for ERR_UNSUPPORTED). */
+/* Look for an interpreter in process `pid`. As interpreter_find; on 0 the target is ready for target_census. On error
+ * nothing is kept but t->interpreter.version (for ERR_UNSUPPORTED). */
 int target_open(struct target *t, pid_t pid);
 void target_close(struct target *t);
 /* "python3 app.py (pid 4711, CPython 3.13.1)", escaped for a terminal. */
@@ -126,13 +126,14 @@ void target_describe(const struct target *t, char *out, size_t size);
 
 /* Tell the writer of the process (again when something changed: sys.path is made while the program starts). */
 int target_tell_process(struct target *t, struct writer *w, bool started, uint64_t now_ns);
-/* Interpreters and threads anew: new threads are opened and told, ended ones closed. 0; ERR_GONE: the process has ended; ERR_AGAIN: what
- * was read does not fit (yet). */
+/* Interpreters and threads anew: new threads are opened and told, ended ones closed. 0; ERR_GONE: the process has
+ * ended; ERR_AGAIN: what was read does not fit (yet). */
 int target_census(struct target *t, struct writer *w, uint64_t now_ns);
 /* Names from `threading`, where they are still to be had. */
 void target_names(struct target *t, struct writer *w);
 
-/* One tick: a sample of every thread into the writer's open tick. 0; ERR_GONE; other errors: nothing could be read this time. */
+/* One tick: a sample of every thread into the writer's open tick. 0; ERR_GONE; other errors: nothing could be read this
+ * time. */
 int target_pass(struct target *t, struct writer *w);
 /* Before a flush: CPU times. */
 void target_before_flush(struct target *t, struct writer *w);
@@ -141,7 +142,8 @@ void target_trim(struct target *t);
 
 /* A thread whose last sample was not certified, one that runs; NULL = none. `draw` picks among them. */
 struct sample_thread *target_wants_stop(struct target *t, uint64_t draw);
-/* Stop this thread for a moment, certify its stack. Gives up when it sleeps (then its stack is certified as it stands). */
+/* Stop this thread for a moment, certify its stack. Gives up when it sleeps (then its stack is certified as it stands).
+ */
 void target_stop(struct target *t, struct writer *w, struct sample_thread *th);
 /* Let go of a thread that would not stop in time. */
 void target_settle(struct target *t);
@@ -151,8 +153,8 @@ void target_close_threads(struct target *t);
 /* Read these threads (and the words of the interpreters) in as few calls as possible. 0, ERR_GONE,
  * or the error of reading. Threads that are gone get LOOK_GONE. */
 int target_read(struct target *t, struct sample_thread **threads, size_t n);
-/* The frames just walked of th -> its node. 0; ERR_TORN; ERR_FULL. *unproved: a code object was met that may have been another one when
- * the sample was taken; to be ignored when the thread stood still until now. */
+/* The frames just walked of th -> its node. 0; ERR_TORN; ERR_FULL. *unproved: a code object was met that may have been
+ * another one when the sample was taken; to be ignored when the thread stood still until now. */
 int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bool *unproved);
 /* Take th's stack as certain if it stands still: read, resolve, prove. 1: it did; 0: it did not. *node. */
 int target_take_still(struct target *t, struct writer *w, struct sample_thread *th, node_id *node);

@@ -11,7 +11,8 @@ int trie_init(struct trie *t)
 {
 	*t = (struct trie){0};
 	map_init(&t->children, 0);
-	if (!vec_push(&t->nodes, (struct trie_node){0}) || !vec_push(&t->groups, (struct trie_group){.is_certified = true}))
+	if (!vec_push(&t->nodes, (struct trie_node){0}) ||
+	    !vec_push(&t->groups, (struct trie_group){.is_certified = true}))
 		return ERR_NO_MEMORY;
 	return 0;
 }
@@ -59,7 +60,8 @@ node_id trie_child(struct trie *t, node_id parent, code_id code, uint32_t instr)
 	if (!slot)
 		return 0;
 	if (is_new) {
-		struct trie_node n = {.parent = parent, .group = group, .instr = instr, .next_in_group = t->groups.v[group].first};
+		struct trie_node n = {
+		    .parent = parent, .group = group, .instr = instr, .next_in_group = t->groups.v[group].first};
 		if (!vec_push(&t->nodes, n))
 			return 0;
 		*slot = (node_id)(t->nodes.n - 1);
@@ -80,11 +82,11 @@ static function_id function_of(struct codes *c, struct writer *w, struct code *c
 	if (code->function && code->function_epoch == writer_epoch(w))
 		return code->function;
 	struct rec_function f = {
-	        .kind = WIRE_FUNCTION_PYTHON,
-	        .module = name_of(c, w, code->module),
-	        .qualname = name_of(c, w, code->qualname),
-	        .file = name_of(c, w, code->file),
-	        .first_line = code->first_line > 0 ? (uint32_t)code->first_line : 0,
+	    .kind = WIRE_FUNCTION_PYTHON,
+	    .module = name_of(c, w, code->module),
+	    .qualname = name_of(c, w, code->qualname),
+	    .file = name_of(c, w, code->file),
+	    .first_line = code->first_line > 0 ? (uint32_t)code->first_line : 0,
 	};
 	code->function = writer_function(w, &f);
 	code->function_epoch = writer_epoch(w);
@@ -96,13 +98,13 @@ static location_id location_of(struct codes *c, struct writer *w, struct code *c
 	struct linetable_place p;
 	codes_place(c, code, instr, &p);
 	struct rec_location l = {
-	        .function = function_of(c, w, code),
-	        .line = p.line,
-	        .end_line = p.end_line,
-	        .column = p.column,
-	        .end_column = p.end_column,
-	        .has_line = p.has_line,
-	        .has_columns = p.has_line && p.has_columns,
+	    .function = function_of(c, w, code),
+	    .line = p.line,
+	    .end_line = p.end_line,
+	    .column = p.column,
+	    .end_column = p.end_column,
+	    .has_line = p.has_line,
+	    .has_columns = p.has_line && p.has_columns,
 	};
 	return l.function ? writer_location(w, &l) : 0;
 }

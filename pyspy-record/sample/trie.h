@@ -1,11 +1,13 @@
 /* trie: raw stacks seen, and which of them were certain.
  *
- * A node is (parent node, code object, instruction); a group gathers the nodes of one parent and code object. A stack, read from
- * outside while its thread ran, is accepted when its whole path was certain before: every caller with this very instruction, and the
- * innermost frame by its code object (its instruction may be anywhere in it): the innermost node's group is certified.
- * The writer's stack ids hang on the nodes; they are void when the writer's epoch has moved on.
+ * A node is (parent node, code object, instruction); a group gathers the nodes of one parent and code object. A stack,
+ * read from outside while its thread ran, is accepted when its whole path was certain before: every caller with this
+ * very instruction, and the innermost frame by its code object (its instruction may be anywhere in it): the innermost
+ * node's group is certified. The writer's stack ids hang on the nodes; they are void when the writer's epoch has moved
+ * on.
  *
- * Memory: capped; at the cap trie_is_full() turns true and the caller clears all (certificates are then collected anew).
+ * Memory: capped; at the cap trie_is_full() turns true and the caller clears all (certificates are then collected
+ * anew).
  */
 #pragma once
 #include "libcommon/map.h"
@@ -20,9 +22,9 @@ typedef uint32_t node_id; /* 0 = the root: no frame */
 struct trie_node {
 	node_id parent;
 	uint32_t group;
-	uint32_t instr;        /* byte offset in the code object */
+	uint32_t instr; /* byte offset in the code object */
 	node_id next_in_group;
-	stack_id stack;        /* the writer's, valid in `epoch` */
+	stack_id stack; /* the writer's, valid in `epoch` */
 	uint32_t epoch;
 };
 struct trie_group {
@@ -48,7 +50,9 @@ static inline bool trie_is_certified(const struct trie *t, node_id n)
 {
 	return n == 0 || t->groups.v[t->nodes.v[n].group].is_certified;
 }
-/* The writer's stack for this node (defines what is not defined yet in this epoch). 0 = the empty stack, or does not fit (for n != 0). */
+/* The writer's stack for this node (defines what is not defined yet in this epoch). 0 = the empty stack, or does not
+ * fit (for n != 0). */
 stack_id trie_stack(struct trie *t, struct codes *c, struct writer *w, node_id n);
-/* This whole path was certain. Stacks of the epoch that become certified by it are told to the writer. True when it is news. */
+/* This whole path was certain. Stacks of the epoch that become certified by it are told to the writer. True when it is
+ * news. */
 bool trie_certify(struct trie *t, struct writer *w, node_id n);

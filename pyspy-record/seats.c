@@ -1,0 +1,257 @@
+#include "pyspy-record/seats.h"
+
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "libcommon/clock.h"
+#include "libcommon/err.h"
+
+enum {
+	CENSUS_SHARE = 20,                 /* looking who is there takes at most a twentieth of the time */
+	NAMES_AFTER_NS = 20 * 1000 * 1000, /* a new thread is in threading._active soon after it began to run */
+	NAMES_AGAIN_S = 10,                /* names may change */
+	FAILURES_MAX = 5,                  /* passes in a row that read nothing: is it still the same program? */
+};
+
+static void add_counts(struct target_counts *to, const struct target_counts *c)
+{
+	to->samples += c->samples;
+	to->uncertified += c->uncertified;
+	to->reads_failed += c->reads_failed;
+	to->torn += c->torn;
+	to->limit += c->limit;
+	to->stops += c->stops;
+	to->stopped_ns += c->stopped_ns;
+	to->stops_in_syscall += c->stops_in_syscall;
+	to->stops_given_up += c->stops_given_up;
+	to->unproved += c->unproved;
+	if (c->longest_stop_ns > to->longest_stop_ns)
+		to->longest_stop_ns = c->longest_stop_ns;
+}
+
+static bool is_spawned(const struct seats *s, const struct seat *seat)
+{
+	return s->spawn && s->spawn->pid == seat->pid;
+}
+
+static void add_target(struct seats_totals *sum, const struct target *t)
+{
+	add_counts(&sum->counts, &t->counts);
+	sum->reads += t->reader.calls;
+	sum->repairs += t->walk.repairs;
+	sum->codes += t->codes.v.n - 1;
+	sum->nodes += t->trie.nodes.n - 1;
+}
+
+struct seats_totals seats_totals(const struct seats *s)
+{
+	struct seats_totals sum = s->past;
+	for (size_t i = 0; i < s->n; i++) {
+		if (!s->v[i].open)
+			continue;
+		add_target(&sum, &s->v[i].target);
+		sum.n_threads += s->v[i].target.threads.n;
+	}
+	return sum;
+}
+
+/* The process of this seat is over, or is another program now. */
+static void leave_seat(struct seats *s, struct seat *seat, uint32_t how, uint32_t status)
+{
+	struct target *t = &seat->target;
+	if (!seat->open)
+		return;
+	uint64_t now = clock_boot_ns();
+	target_before_flush(t, s->w);
+	for (size_t i = 0; i < t->threads.n; i++)
+		writer_thread_end(s->w, t->threads.v[i]->id, now);
+	writer_process_end(s->w, t->id, now, how, status);
+	add_target(&s->past, t);
+	target_close(t);
+	seat->open = false;
+}
+
+void seats_take(struct seats *s, struct seat *seat)
+{
+	struct target *t = &seat->target;
+	t->exec_number = seat->exec_number++;
+	seat->open = true;
+	seat->reopening = false;
+	seat->census_next_ns = seat->names_next_ns = 0;
+	target_tell_process(t, s->w, s->spawn != NULL, clock_boot_ns());
+}
+
+/* The last act of a stop may have been the end of our own child. */
+static void pass_on_end(struct seats *s, struct target *t)
+{
+	if (t->ended_tid && s->spawn && t->ended_tid == s->spawn->pid &&
+	    (WIFEXITED(t->ended_status) || WIFSIGNALED(t->ended_status))) {
+		s->spawn->ended = true;
+		s->spawn->wait_status = t->ended_status;
+	}
+	t->ended_tid = 0;
+}
+
+static void end_seat(struct seats *s, struct seat *seat)
+{
+	uint32_t how = WIRE_HOW_UNKNOWN, status = 0;
+	pass_on_end(s, &seat->target);
+	if (is_spawned(s, seat) && spawn_poll(s->spawn)) {
+		how = WIFEXITED(s->spawn->wait_status) ? WIRE_HOW_EXITED : WIRE_HOW_KILLED;
+		status = (uint32_t)(how == WIRE_HOW_EXITED ? WEXITSTATUS(s->spawn->wait_status)
+		                                           : WTERMSIG(s->spawn->wait_status));
+	}
+	leave_seat(s, seat, how, status);
+	seat->reopening = false;
+	seat->pid = 0;
+}
+
+/* Is the process still there, and still the program that we know? */
+static void check_seat(struct seats *s, struct seat *seat, uint64_t now)
+{
+	struct target *t = &seat->target;
+	if ((is_spawned(s, seat) && spawn_poll(s->spawn)) || !process_is_alive(t->facts.pid, t->facts.start_ticks)) {
+		end_seat(s, seat);
+	} else if (t->failures >= FAILURES_MAX) {
+		leave_seat(s, seat, WIRE_HOW_LEFT, 0);
+		seat->reopening = true;
+		seat->reopen_until_ns = now + s->wait_ns;
+	}
+}
+
+static void reopen_seat(struct seats *s, struct seat *seat, uint64_t now)
+{
+	if (is_spawned(s, seat) && spawn_poll(s->spawn)) {
+		end_seat(s, seat);
+		return;
+	}
+	int rc = target_open(&seat->target, seat->pid);
+	if (rc == 0)
+		seats_take(s, seat);
+	else if (rc == ERR_GONE || now >= seat->reopen_until_ns)
+		end_seat(s, seat);
+}
+
+/* Who is there, what are they called: when due, within their share of the time. */
+static void look_around_one(struct seats *s, struct seat *seat)
+{
+	struct target *t = &seat->target;
+	uint64_t begin = clock_mono_ns();
+	if (t->census_due && begin >= seat->census_next_ns) {
+		int rc = target_census(t, s->w, clock_boot_ns());
+		uint64_t end = clock_mono_ns();
+		seat->census_next_ns = end + (end - begin) * CENSUS_SHARE;
+		if (t->names_due && seat->names_next_ns > end + NAMES_AFTER_NS)
+			seat->names_next_ns = end + NAMES_AFTER_NS;
+		if (rc == ERR_GONE)
+			check_seat(s, seat, end);
+		if (!seat->open)
+			return;
+		begin = end;
+	}
+	if (begin >= seat->names_next_ns) {
+		target_names(t, s->w);
+		uint64_t end = clock_mono_ns();
+		uint64_t gap = t->names_due ? NAMES_AFTER_NS : NAMES_AGAIN_S * CLOCK_NS_PER_S;
+		seat->names_next_ns = end + gap + (end - begin) * CENSUS_SHARE;
+	}
+}
+
+void seats_pass(struct seats *s, uint64_t now)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct seat *seat = &s->v[i];
+		if (seat->reopening)
+			reopen_seat(s, seat, now);
+		if (!seat->open)
+			continue;
+		int rc = target_pass(&seat->target, s->w);
+		if (rc < 0 || seat->target.threads.n == 0)
+			check_seat(s, seat, now);
+	}
+}
+
+void seats_look_around(struct seats *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].open)
+			look_around_one(s, &s->v[i]);
+}
+
+void seats_poll(struct seats *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (is_spawned(s, &s->v[i]) && spawn_poll(s->spawn))
+			end_seat(s, &s->v[i]);
+}
+
+bool seats_want_stop(const struct seats *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].open && target_wants_stop(&s->v[i].target, 0))
+			return true;
+	return false;
+}
+
+uint64_t seats_stop(struct seats *s, uint64_t draw)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct seat *seat = &s->v[(draw + i) % s->n];
+		struct sample_thread *th = seat->open ? target_wants_stop(&seat->target, draw >> 32) : NULL;
+		if (!th)
+			continue;
+		uint64_t before = seat->target.counts.stopped_ns;
+		target_stop(&seat->target, s->w, th);
+		pass_on_end(s, &seat->target);
+		return seat->target.counts.stopped_ns - before;
+	}
+	return 0;
+}
+
+bool seats_settle(struct seats *s)
+{
+	bool pending = false;
+	for (size_t i = 0; i < s->n; i++) {
+		if (!s->v[i].open || !s->v[i].target.pending_detach)
+			continue;
+		target_settle(&s->v[i].target);
+		pass_on_end(s, &s->v[i].target);
+		pending |= s->v[i].target.pending_detach != 0;
+	}
+	return pending;
+}
+
+void seats_before_flush(struct seats *s, uint64_t boot_ns)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (!s->v[i].open)
+			continue;
+		target_before_flush(&s->v[i].target, s->w);
+		target_tell_process(&s->v[i].target, s->w, s->spawn != NULL, boot_ns);
+	}
+}
+
+void seats_after_flush(struct seats *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].open)
+			target_trim(&s->v[i].target);
+}
+
+bool seats_all_ended(const struct seats *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].open || s->v[i].reopening)
+			return false;
+	return true;
+}
+
+void seats_close(struct seats *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].open)
+			target_close(&s->v[i].target);
+	free(s->v);
+	s->v = NULL;
+	s->n = 0;
+}

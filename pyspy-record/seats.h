@@ -1,0 +1,52 @@
+/* seats: the processes of a session: each is taken when its interpreter is found, and left when it ends or becomes
+ * another program.
+ */
+#pragma once
+#include "pyspy-record/sample/target.h"
+#include "pyspy-record/target/spawn.h"
+
+/* One process of the session. */
+struct seat {
+	struct target target;
+	bool open;      /* an interpreter is being looked at */
+	bool reopening; /* the process executed another program: wait for its interpreter */
+	pid_t pid;      /* 0 once it has ended */
+	uint32_t exec_number;
+	uint64_t census_next_ns, names_next_ns, reopen_until_ns; /* CLOCK_MONOTONIC */
+};
+
+struct seats_totals {
+	struct target_counts counts;
+	uint64_t reads, repairs, codes, nodes;
+	size_t n_threads; /* now */
+};
+
+struct seats {
+	struct seat *v;
+	size_t n;
+	struct spawn *spawn; /* the started program among them, or NULL */
+	struct writer *w;
+	uint64_t wait_ns;         /* how long a process that executed another program may take until Python appears */
+	struct seats_totals past; /* of targets that were closed */
+};
+
+/* Begin to sample seat->target, just opened. */
+void seats_take(struct seats *s, struct seat *seat);
+/* A tick: a sample of every thread of every process. `now`: CLOCK_MONOTONIC. */
+void seats_pass(struct seats *s, uint64_t now);
+/* Who is there, what are they called: where due, within a share of the time. */
+void seats_look_around(struct seats *s);
+/* Has the started program ended meanwhile? */
+void seats_poll(struct seats *s);
+/* Is there a sample that waits for a certificate? */
+bool seats_want_stop(const struct seats *s);
+/* Stop one thread that wants a certificate; returns the ns that it stood. `draw`: a random number. */
+uint64_t seats_stop(struct seats *s, uint64_t draw);
+/* Let go of threads that would not stop in time; true while there are any. */
+bool seats_settle(struct seats *s);
+/* Before and after the writer's flush. */
+void seats_before_flush(struct seats *s, uint64_t boot_ns);
+void seats_after_flush(struct seats *s);
+bool seats_all_ended(const struct seats *s);
+struct seats_totals seats_totals(const struct seats *s);
+void seats_close(struct seats *s);

@@ -308,6 +308,27 @@ static bool is_outermost(const struct layout *l, const unsigned char *frame)
 	return l->frame.owner_cstack == 255 ? owner == 0 : owner == l->frame.owner_cstack;
 }
 
+/* How far down the thread's own data stack a walk has come. */
+struct position {
+	size_t chunk; /* 0 the top one, 1 the one below it, ... */
+	raddr_t at;
+};
+
+/* Callers lie below what they called. A frame on the data stack that does not is torn, and may be a circle; one that its
+ * thread owns (`owner` 0) but that lies on no chunk of this thread is another thread's: a generator's memory was given to
+ * that thread between two reads, and led there. */
+static bool goes_down(const struct walk_thread *t, raddr_t at, size_t n, uint8_t owner, struct position *last)
+{
+	for (size_t i = last->chunk; i <= t->n_older; i++) {
+		if (!in_chunk(i ? &t->older[i - 1] : &t->top, at, n))
+			continue;
+		bool down = i > last->chunk || at < last->at;
+		*last = (struct position){i, at};
+		return down;
+	}
+	return owner != 0;
+}
+
 int walk_frames(struct walk *w, struct walk_thread *t)
 {
 	const struct layout *l = w->layout;
@@ -320,22 +341,18 @@ int walk_frames(struct walk *w, struct walk_thread *t)
 	TRY(find_start(w, t, &start));
 	size_t fixed = l->frame.owner + 1; /* the last field that is read */
 	size_t shims = 0, outside = 0;
-	raddr_t last_in_top =
-	    UINT64_MAX; /* callers lie below what they called: what does not is torn, and may be a circle */
+	struct position last = {0, UINT64_MAX};
 	for (raddr_t at = start.frame; at;) {
 		if (w->repairs - repairs > WALK_REPAIRS_MAX || !is_frame_address(at))
 			return ERR_TORN;
 		const unsigned char *p = get(w, t, at, fixed);
 		if (!p)
 			return ERR_TORN;
-		if (in_chunk(&t->top, at, fixed)) {
-			if (at >= last_in_top)
-				return ERR_TORN;
-			last_in_top = at;
-		} else if (++outside > WALK_FRAMES_MAX / 2 && t->n_older == 0) {
-			return ERR_TORN;
-		}
 		uint8_t owner = p[l->frame.owner];
+		if (!goes_down(t, at, fixed, owner, &last))
+			return ERR_TORN;
+		if (owner != 0 && ++outside > WALK_FRAMES_MAX / 2)
+			return ERR_TORN;
 		raddr_t previous = walk_u64(p, l->frame.previous);
 		if (start.before != UINT64_MAX && ends_call(l, p)) {
 			if (previous != start.before)

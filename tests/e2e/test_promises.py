@@ -239,7 +239,7 @@ def only(rec, allowed, pid=None):
 
 
 CALLS = {
-    "<module>": {"many_threads", "deep", "forks", "execs", "brief", "children"}, "many_threads": {"short_thread", "<listcomp>"},
+    "<module>": {"many_threads", "deep", "forks", "execs", "brief", "children"}, "many_threads": {"short_thread", "many_threads.<locals>.<listcomp>"},
     "short_thread": {"short_work"}, "deep": {"down", "bottom"}, "down": {"up"}, "up": {"down"}, "bottom": {"below", "hold"}, "below": {"bottom", "hold"},
     "forks": {"child_work", "short_work"}, "child_work": {"short_work"}, "execs": {"before_exec"}, "before_exec": {"short_work"}, "brief": {"before_exec"}}
 

@@ -74,12 +74,15 @@ class Legal:
 
 
 def recordings(pid, first=SECONDS, enough=ENOUGH):
-    """one recording, and in the full form as long a second one as is needed for `enough` samples"""
-    r = h.record(pid, first, RATE, cpu=h.RECORD_CPU)
-    yield r
-    n = r.rec.samples
-    if 0 < n < enough:
-        yield h.record(pid, min(60, 1.1 * first * (enough - n) / n), RATE, cpu=h.RECORD_CPU)
+    """recordings of `first` seconds and more, until there are `enough` samples, or three minutes are over"""
+    seconds, total, spent = first, 0, 0
+    while True:
+        r = h.record(pid, seconds, RATE, cpu=h.RECORD_CPU)
+        yield r
+        total, spent = total + r.rec.samples, spent + seconds
+        if total >= enough or spent > 180 or not total:
+            return
+        seconds = min(60, 1 + 1.1 * spent * (enough - total) / total)
 
 
 def torn(py, shape, threads):

@@ -305,7 +305,7 @@ static int run_record(const struct record_options *o, char *const *words)
 		return status;
 	if (run.session.stop_signal)
 		status = -1;
-	else if (run.has_program)
+	else if (o->program)
 		status = start_program(o->program);
 	if (status) {
 		sink_close(&sink);

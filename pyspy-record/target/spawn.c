@@ -96,8 +96,7 @@ static void reap(struct spawn *s)
 	sigset_t all, before;
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
-	pid_t got;
-	while ((got = waitpid(s->pid, &s->wait_status, 0)) < 0 && errno == EINTR)
+	while (waitpid(s->pid, &s->wait_status, 0) < 0 && errno == EINTR)
 		;
 	s->ended = true;
 	sigprocmask(SIG_SETMASK, &before, NULL);

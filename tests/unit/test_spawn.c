@@ -112,12 +112,14 @@ static void test_poll_leaves_stops_alone(void **state)
 	assert_true(WIFSIGNALED(s.wait_status));
 }
 
+static char status_name[64];
+
 static unsigned long long signal_set(const char *key)
 {
 	/* what sh sees of itself would be changed by sh: ask the kernel about cat */
 	char script[128], line[256];
 	snprintf(script, sizeof script, "%s:", key);
-	FILE *f = fopen("/tmp/pyspy-spawn-status", "r");
+	FILE *f = fopen(status_name, "r");
 	unsigned long long v = ~0ULL;
 	while (f && fgets(line, sizeof line, f))
 		if (!strncmp(line, script, strlen(script)))
@@ -136,7 +138,8 @@ static void run_cat_status(struct spawn *s)
 {
 	char *argv[] = {"cat", "/proc/self/status", NULL};
 	int error_number, saved = dup(STDOUT_FILENO);
-	int fd = open("/tmp/pyspy-spawn-status", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	strcpy(status_name, "/tmp/pyspy-spawn-XXXXXX");
+	int fd = mkstemp(status_name);
 	dup2(fd, STDOUT_FILENO);
 	close(fd);
 	int rc = spawn_start(s, argv, &error_number);
@@ -176,7 +179,7 @@ static void test_signals_as_they_were(void **state)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	assert_true(s.ended && WIFEXITED(s.wait_status) && WEXITSTATUS(s.wait_status) == 0);
 	unsigned long long ignored = signal_set("SigIgn"), blocked = signal_set("SigBlk");
-	unlink("/tmp/pyspy-spawn-status");
+	unlink(status_name);
 	assert_true(has(ignored, SIGHUP) && has(ignored, SIGCHLD));
 	assert_false(has(ignored, SIGINT) || has(ignored, SIGPIPE) || has(ignored, SIGTERM) || has(ignored, SIGXFSZ));
 	assert_true(has(blocked, SIGUSR2));

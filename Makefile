@@ -80,13 +80,10 @@ $(O)/pyspy-report: $(call obj,$(REPORT_SRC)) $(ASSET_OBJ) $(COMMON_OBJ) $(OBJ)/s
 	$(call MSG,LD,$@)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $(filter %.o,$^) $(REPORT_LIBS)
 
 # Objects depend on the compiler and its flags, links on the list of sources. A stamp is rewritten only when what it
-# holds has changed; objects made with -Werror are as good as those made without, so check's build serves `make` too.
+# holds has changed.
 FLAGS_NOW = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS)
-FLAGS_OLD := $(file <$(OBJ)/flags)
 quoted = '$(subst ','\'',$(1))'
-ifneq ($(filter-out -Werror,$(FLAGS_NOW)),$(filter-out -Werror,$(FLAGS_OLD)))
-$(OBJ)/flags: FORCE
-else ifeq ($(filter -Werror,$(FLAGS_NOW))-$(filter -Werror,$(FLAGS_OLD)),-Werror-)
+ifneq ($(FLAGS_NOW),$(file <$(OBJ)/flags))
 $(OBJ)/flags: FORCE
 endif
 $(OBJ)/flags:

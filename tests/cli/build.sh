@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# What the Makefile promises, on a toy tree of the same shape: nothing is built twice, changed headers, flags and lists
+# of files are noticed, flavours do not mix, what is missing is named in one sentence, install and uninstall are twins.
+set -eu
+root=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+unset MAKEFLAGS MFLAGS CFLAGS CPPFLAGS LDFLAGS
+cp -r "$root/Makefile" "$root/LICENSE" "$root/README.md" .
+mkdir -p scripts libcommon pyspy-record/target pyspy-report/assets tests/unit
+cp "$root/scripts/embed.sh" scripts/
+printf 'a"\0\n\377' >pyspy-report/assets/a-b.js
+echo 'int two(void);' >libcommon/two.h
+printf '#include "libcommon/two.h"\nint two(void)\n{\n\treturn 2;\n}\n' >libcommon/two.c
+printf '#include "libcommon/two.h"\nint main(void)\n{\n\treturn two();\n}\n' >pyspy-record/main.c
+cat >pyspy-report/main.c <<'C'
+#include <string.h>
+extern const unsigned char asset_a_b_js[];
+extern const unsigned int asset_a_b_js_len;
+int main(void)
+{
+	return asset_a_b_js_len != 5 || memcmp(asset_a_b_js, "a\"\0\n\377", 6);
+}
+C
+
+bad=0
+expect() { # WORDS COMMAND...: it holds
+    words=$1 && shift
+    if ! "$@" >out 2>&1; then echo "does not hold: $words"; cat out; bad=1; fi
+}
+built() { make "$@" 2>&1 | sed -n 's/^  CC  *//p; s/^  EMBED  *//p' | sort | tr '\n' ' '; }
+builds() { # FILES ARGUMENTS...: what this make compiles
+    want=$1 && shift
+    got=$(built "$@")
+    [ "$got" = "$want" ] || { echo "make $*: compiled '$got', not '$want'"; bad=1; }
+}
+all='libcommon/two.c pyspy-record/main.c pyspy-report/assets/a-b.js pyspy-report/main.c '
+
+builds "$all"
+expect "the programs run" sh -c 'build/pyspy-record; [ $? = 2 ] && build/pyspy-report'
+expect "a second make does nothing" sh -c 'make | grep -q "Nothing to be done"'
+touch libcommon/two.h
+builds 'libcommon/two.c pyspy-record/main.c '
+builds "$all" CFLAGS="-DX='\"a b\"'"
+builds '' CFLAGS="-DX='\"a b\"'"
+builds "$all"
+builds "$all" WERROR=1
+builds "$all"
+echo 'int more(void) { return 1; }' >pyspy-record/target/more.c
+builds 'pyspy-record/target/more.c '
+rm pyspy-record/target/more.c libcommon/two.h
+printf 'int two(void);\nint two(void)\n{\n\treturn 2;\n}\n' >libcommon/two.c
+sed -i 's/#include "libcommon.two.h"/int two(void);/' pyspy-record/main.c
+builds 'libcommon/two.c pyspy-record/main.c ' # a header that is gone stops nothing
+builds "$all" BUILD=debug
+expect "flavours have folders of their own" test -x build/debug/pyspy-record
+builds ''
+expect "a warning is no error for users" sh -c 'echo "static int x;" >>libcommon/two.c && make'
+expect "but it is one for us" sh -c '! make WERROR=1'
+sed -i '$d' libcommon/two.c
+
+for words in "PKG_CONFIG=false libzstd-dev libelf-dev libjansson-dev" "PKG_CONFIG=absent pkg-config" "CC=absent gcc"; do
+    set -- $words
+    rc=0
+    make "$1" >out 2>&1 || rc=$?
+    shift
+    [ $rc != 0 ] && [ "$(wc -l <out)" = 1 ] && grep -q "Missing: $* " out || { echo "make $words: $(cat out)"; bad=1; }
+done
+expect "an unknown flavour is named" sh -c '! make BUILD=fast && make BUILD=fast 2>&1 | grep -q "one of release debug"'
+
+expect "install" make install DESTDIR="$work/to" PREFIX=/usr
+expect "installed" sh -c '[ -x to/usr/bin/pyspy-record ] && [ -x to/usr/bin/pyspy-report ] && [ -f to/usr/share/doc/pyspy/LICENSE ]'
+expect "uninstall" make uninstall DESTDIR="$work/to" PREFIX=/usr
+expect "nothing of ours is left" sh -c '[ -z "$(find to -type f)" ]'
+expect "clean" sh -c 'make clean && [ ! -e build ]'
+expect "help names every target that has a comment" sh -c '[ "$(make help | grep -c "^make \|^  make ")" = "$(grep -c "^[a-z-]*:.*## " Makefile)" ]'
+exit $bad

@@ -354,17 +354,14 @@ static void golden_names(struct buf *out)
 	    "%s%n%x",
 	    "new\nline\ttab\rreturn",
 	    "\033[31mred\033[0m\a",
-	    "bidi \xE2\x80\xAE"
-	    "evil"
-	    "\xE2\x80\xAC",
+	    "bidi \342\200\256evil\342\200\254",
 	    "line\xE2\x80\xA8separator",
 	    "\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E\xE9\x96\xA2\xE6\x95\xB0", /* wide */
 	    "e\xCC\x81t\xCC\xA7",                                           /* combining */
 	    "\xF0\x9F\x90\x8D",                                             /* outside the BMP */
 	    "surrogate \xED\xB2\x80",
 	    "bad byte \xFF",
-	    "c1 \xC2\x9B"
-	    "31m",
+	    "c1 \302\23331m",
 	    "[in motion]",
 	    "",
 	    " ",
@@ -390,7 +387,7 @@ static void golden_names(struct buf *out)
 	                           .first_line = 1};
 	r.first_lines[++r.n_functions] = 1;
 	encode_add_function(&r.functions, r.n_functions, &nul);
-	s = support_recording_stack(&r, s, support_recording_line(&r, r.n_functions, 2), true);
+	support_recording_stack(&r, s, support_recording_line(&r, r.n_functions, 2), true);
 	struct rec_function made_up = {.kind = WIRE_FUNCTION_SYNTHETIC,
 	                               .qualname = support_recording_string(&r, "no stack")};
 	r.first_lines[++r.n_functions] = 0;

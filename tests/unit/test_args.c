@@ -122,7 +122,7 @@ static void test_help(void **state)
 	    {2, 0, "a-very-long-name-for-an-option", "WITH-A-VALUE", "below"},
 	    {0},
 	};
-	char *text;
+	char *text, *rest;
 	size_t n;
 	FILE *f = open_memstream(&text, &n);
 
@@ -133,7 +133,7 @@ static void test_help(void **state)
 	f = open_memstream(&text, &n);
 	args_help(f, LONG);
 	fclose(f);
-	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
 		assert_true(strlen(line) <= 100);
 	free(text);
 }

@@ -1,5 +1,6 @@
-/* Mutated recordings, in the same order each time, for PYSPY_FUZZ_SECONDS of CPU time (1): whatever comes in, the decoder
- * keeps its promises to the visitor. Half of the mutations are of the file, half of a block's content, sealed anew. */
+/* Mutated recordings, in the same order each time, for PYSPY_FUZZ_SECONDS of CPU time (1): whatever comes in, the
+ * decoder keeps its promises to the visitor. Half of the mutations are of the file, half of a block's content, sealed
+ * anew. */
 #include <zstd.h>
 
 #include "format/block.h"
@@ -17,7 +18,7 @@ static uint32_t noise(uint32_t below)
 	seed ^= seed << 13;
 	seed ^= seed >> 7;
 	seed ^= seed << 17;
-	return (uint32_t)((seed >> 16) % below);
+	return below ? (uint32_t)((seed >> 16) % below) : 0;
 }
 
 /* What the callbacks have seen. */

@@ -327,6 +327,7 @@ int epoch_resolve(struct epoch *e, uint32_t stack, uint32_t *flags, uint32_t *gl
 
 int epoch_merge(struct epoch *e)
 {
+	TRY(tally_flush(&e->tally));
 	for (size_t i = 0; i < e->tally.rows.n; i++) {
 		struct tally_row r = e->tally.rows.v[i];
 
@@ -334,5 +335,5 @@ int epoch_merge(struct epoch *e)
 		TRY(tally_add(&e->profile->tally, &r));
 	}
 	tally_clear(&e->tally);
-	return 0;
+	return tally_flush(&e->profile->tally);
 }

@@ -24,6 +24,7 @@ void tally_done(struct tally *t)
 void tally_clear(struct tally *t)
 {
 	t->rows.n = 0;
+	t->n_in = t->n_out = 0;
 	if (t->slots)
 		memset(t->slots, 0, t->n_slots * sizeof *t->slots);
 }
@@ -49,12 +50,12 @@ static int tally_grow(struct tally *t)
 	return 0;
 }
 
-int tally_add(struct tally *t, const struct tally_row *add)
+static int tally_put(struct tally *t, const struct tally_row *add, uint64_t hash)
 {
 	if (t->rows.n * 2 >= t->n_slots)
 		TRY(tally_grow(t));
 
-	size_t at = tally_hash(add->thread, add->stack, add->flags) & (t->n_slots - 1);
+	size_t at = hash & (t->n_slots - 1);
 	for (; t->slots[at]; at = (at + 1) & (t->n_slots - 1)) {
 		struct tally_row *r = &t->rows.v[t->slots[at] - 1];
 
@@ -68,5 +69,35 @@ int tally_add(struct tally *t, const struct tally_row *add)
 	if (t->rows.n >= UINT32_MAX - 1 || !vec_push(&t->rows, *add))
 		return ERR_NO_MEMORY;
 	t->slots[at] = (uint32_t)t->rows.n;
+	return 0;
+}
+
+int tally_add(struct tally *t, const struct tally_row *add)
+{
+	uint64_t hash = tally_hash(add->thread, add->stack, add->flags);
+
+	if (t->n_in - t->n_out == TALLY_WAIT) {
+		size_t oldest = t->n_out++ % TALLY_WAIT;
+		TRY(tally_put(t, &t->waiting[oldest], t->hashes[oldest]));
+	}
+	t->waiting[t->n_in % TALLY_WAIT] = *add;
+	t->hashes[t->n_in % TALLY_WAIT] = hash;
+	if (t->slots) {
+		__builtin_prefetch(&t->slots[hash & (t->n_slots - 1)]);
+		if (t->n_in >= TALLY_WAIT / 2) { /* that one's slot is here by now: fetch its row */
+			uint64_t older = t->hashes[(t->n_in - TALLY_WAIT / 2) % TALLY_WAIT];
+			uint32_t row = t->slots[older & (t->n_slots - 1)];
+			if (row)
+				__builtin_prefetch(&t->rows.v[row - 1]);
+		}
+	}
+	t->n_in++;
+	return 0;
+}
+
+int tally_flush(struct tally *t)
+{
+	for (; t->n_out < t->n_in; t->n_out++)
+		TRY(tally_put(t, &t->waiting[t->n_out % TALLY_WAIT], t->hashes[t->n_out % TALLY_WAIT]));
 	return 0;
 }

@@ -22,13 +22,21 @@ struct tally_row {
 	uint64_t cpu_ns;               /* CPU time used meanwhile */
 };
 
+/* Additions wait here a little, while the memory they need is fetched: with a million rows each would otherwise stand
+ * still for two cache misses. */
+enum { TALLY_WAIT = 32 };
+
 struct tally {
-	VEC(struct tally_row) rows;
-	uint32_t *slots; /* row + 1, 0 = free */
+	VEC(struct tally_row) rows; /* complete after tally_flush */
+	uint32_t *slots;            /* row + 1, 0 = free */
 	size_t n_slots;
+	struct tally_row waiting[TALLY_WAIT];
+	uint64_t hashes[TALLY_WAIT];
+	uint64_t n_in, n_out; /* of waiting, ever */
 };
 
 void tally_done(struct tally *t);
 void tally_clear(struct tally *t); /* keeps the memory */
-/* 0 or ERR_NO_MEMORY. */
+/* 0 or ERR_NO_MEMORY, both. Flush before looking at rows. */
 int tally_add(struct tally *t, const struct tally_row *add);
+int tally_flush(struct tally *t);

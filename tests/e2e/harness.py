@@ -355,7 +355,7 @@ class Shares:
     def __init__(self, alarm=1e-5):
         self.alarm, self.rows = alarm, []
 
-    def add(self, name, samples, hit, hidden, truth, extra=0.0, batches=40):
+    def add(self, name, samples, hit, hidden, truth, extra=0.0, batches=100):
         """samples: (time, anything) in the order of time; hit, hidden: of one sample; truth(begin, end) -> share;
         extra: what the target's own clock is not sure of (absolute)"""
         n = len(samples)

@@ -48,7 +48,9 @@ def busy(py):
 
 cases = []
 for py in h.pythons(one_per_minor=True):
-    cases += [("parked %s" % py, parked, py), ("busy %s" % py, busy, py)]
+    cases.append(("parked %s" % py, parked, py))
+    if py.minor > 11:  # 3.11: an interpreter that computes does not hear that another one wants the GIL that they share
+        cases.append(("busy %s" % py, busy, py))
 
 if __name__ == "__main__":
     h.main(cases)

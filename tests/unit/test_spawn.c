@@ -80,7 +80,7 @@ static void test_cannot(void **state)
 static void test_poll(void **state)
 {
 	(void)state;
-	struct spawn s = run_sh("read x");
+	struct spawn s = run_sh("exec sleep 60");
 	assert_false(spawn_poll(&s));
 	spawn_signal(&s, SIGTERM);
 	spawn_wait(&s);

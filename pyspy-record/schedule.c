@@ -24,7 +24,11 @@ uint64_t schedule_gap(struct schedule *s, uint64_t mean_ns)
 
 void schedule_init(struct schedule *s, uint64_t mean_gap_ns, uint32_t stop_ppm, uint64_t now_ns, uint64_t seed)
 {
-	*s = (struct schedule){.mean_gap_ns = mean_gap_ns, .stop_ppm = stop_ppm, .stop_credited_ns = now_ns};
+	*s = (struct schedule){
+	        .mean_gap_ns = mean_gap_ns,
+	        .stops = {.ppm = stop_ppm, .credited_ns = now_ns},
+	        .holds = {.ppm = stop_ppm ? SCHEDULE_HOLD_PPM : 0, .credited_ns = now_ns},
+	};
 	s->random[0] = seed ^ UINT64_C(0x9e3779b97f4a7c15);
 	s->random[1] = seed * UINT64_C(0xbf58476d1ce4e5b9) + 1;
 	for (int i = 0; i < 16; i++)
@@ -52,21 +56,35 @@ void schedule_again(struct schedule *s, uint64_t now_ns)
 	s->next_ns = now_ns + schedule_gap(s, s->mean_gap_ns);
 }
 
+/* Give what time has brought; is there enough for something that takes `need_ns`? */
+static bool budget_has(struct budget *b, uint64_t now_ns, int64_t need_ns)
+{
+	int64_t most = (int64_t)(b->ppm * SCHEDULE_CREDIT_S * 1000);
+	b->credit_ns += (int64_t)((double)(now_ns - b->credited_ns) * (double)b->ppm * 1e-6);
+	b->credited_ns = now_ns;
+	if (b->credit_ns > most)
+		b->credit_ns = most;
+	return b->ppm && b->credit_ns >= need_ns;
+}
+
 void schedule_want_stop(struct schedule *s, uint64_t now_ns)
 {
-	int64_t most = (int64_t)(s->stop_ppm * (uint64_t)SCHEDULE_CREDIT_S * 1000);
-	if (!s->stop_ppm || s->stop_next_ns)
-		return;
-	s->stop_credit_ns += (int64_t)((double)(now_ns - s->stop_credited_ns) * (double)s->stop_ppm * 1e-6);
-	s->stop_credited_ns = now_ns;
-	if (s->stop_credit_ns > most)
-		s->stop_credit_ns = most;
-	if (s->stop_credit_ns >= SCHEDULE_STOP_NS)
+	if (!s->stop_next_ns && budget_has(&s->stops, now_ns, SCHEDULE_STOP_NS))
 		s->stop_next_ns = now_ns + schedule_gap(s, STOP_MEAN_GAP_NS);
 }
 
 void schedule_pay_stop(struct schedule *s, uint64_t took_ns)
 {
 	s->stop_next_ns = 0;
-	s->stop_credit_ns -= (int64_t)took_ns;
+	s->stops.credit_ns -= (int64_t)took_ns;
+}
+
+bool schedule_may_hold(struct schedule *s, uint64_t now_ns)
+{
+	return s->mean_gap_ns <= SCHEDULE_HOLD_GAP_NS && budget_has(&s->holds, now_ns, SCHEDULE_HOLD_NS);
+}
+
+void schedule_pay_hold(struct schedule *s, uint64_t took_ns)
+{
+	s->holds.credit_ns -= (int64_t)took_ns;
 }

@@ -7,20 +7,31 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Time that threads may be made to stand still: a part of wall time. */
+struct budget {
+	uint64_t ppm;         /* millionths */
+	int64_t credit_ns;    /* what is left */
+	uint64_t credited_ns; /* until when it was given */
+};
+
 struct schedule {
 	uint64_t random[2]; /* state of the generator */
 	uint64_t mean_gap_ns;
 	uint64_t next_ns;          /* the next tick */
 	uint64_t late;             /* ticks whose time had passed */
-	uint64_t stop_next_ns;     /* the next stop, 0 = none is planned */
-	uint64_t stop_ppm;         /* budget: stops may take this part of wall time */
-	int64_t stop_credit_ns;    /* what is left of the budget */
-	uint64_t stop_credited_ns; /* until when it was given */
+	uint64_t stop_next_ns; /* the next stop, 0 = none is planned */
+	struct budget stops, holds;
 };
 
-enum { SCHEDULE_CREDIT_S = 5, SCHEDULE_STOP_NS = 60000 /* what a stop takes, to begin with */ };
+enum {
+	SCHEDULE_CREDIT_S = 5,     /* so much wall time's budget is saved up at most */
+	SCHEDULE_STOP_NS = 60000,  /* a stop needs so much credit to be planned */
+	SCHEDULE_HOLD_NS = 30000,  /* a hold */
+	SCHEDULE_HOLD_PPM = 4000,  /* threads may wait for us for 0.4 % of the time, where their samples want certificates */
+	SCHEDULE_HOLD_GAP_NS = 50 * 1000 * 1000, /* rarer samples are certified by stops */
+};
 
-/* `seed`: any number. */
+/* stop_ppm 0: no stops, and no holds. `seed`: any number. */
 void schedule_init(struct schedule *s, uint64_t mean_gap_ns, uint32_t stop_ppm, uint64_t now_ns, uint64_t seed);
 uint64_t schedule_random(struct schedule *s);
 /* A random gap with this mean. */
@@ -34,3 +45,6 @@ void schedule_again(struct schedule *s, uint64_t now_ns);
 void schedule_want_stop(struct schedule *s, uint64_t now_ns);
 /* A stop took this long. */
 void schedule_pay_stop(struct schedule *s, uint64_t took_ns);
+/* May the CPU of a thread be held at the next tick? */
+bool schedule_may_hold(struct schedule *s, uint64_t now_ns);
+void schedule_pay_hold(struct schedule *s, uint64_t took_ns);

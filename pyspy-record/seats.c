@@ -25,6 +25,7 @@ static void add_counts(struct target_counts *to, const struct target_counts *c)
 	to->stops_in_syscall += c->stops_in_syscall;
 	to->stops_given_up += c->stops_given_up;
 	to->unproved += c->unproved;
+	to->held += c->held;
 	if (c->longest_stop_ns > to->longest_stop_ns)
 		to->longest_stop_ns = c->longest_stop_ns;
 }
@@ -165,6 +166,7 @@ void seats_pass(struct seats *s, uint64_t now)
 			reopen_seat(s, seat, now);
 		if (!seat->open)
 			continue;
+		seat->target.held_cpu = s->held_cpu;
 		int rc = target_pass(&seat->target, s->w);
 		if (rc < 0 || seat->target.threads.n == 0)
 			check_seat(s, seat, now);
@@ -191,6 +193,18 @@ bool seats_want_stop(const struct seats *s)
 		if (s->v[i].open && target_wants_stop(&s->v[i].target, 0))
 			return true;
 	return false;
+}
+
+int seats_cpu_to_hold(const struct seats *s, uint64_t draw)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct seat *seat = &s->v[(draw + i) % s->n];
+		struct sample_thread *th = seat->open ? target_wants_stop(&seat->target, draw >> 32) : NULL;
+		int cpu = th ? target_cpu(th) : -1;
+		if (cpu >= 0)
+			return cpu;
+	}
+	return -1;
 }
 
 uint64_t seats_stop(struct seats *s, uint64_t draw)

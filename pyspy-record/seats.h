@@ -26,6 +26,7 @@ struct seats {
 	size_t n;
 	struct spawn *spawn; /* the started program among them, or NULL */
 	struct writer *w;
+	int held_cpu;         /* the only CPU that we run on, -1 = several */
 	uint64_t wait_ns;         /* how long a process that executed another program may take until Python appears */
 	struct seats_totals past; /* of targets that were closed */
 };
@@ -40,6 +41,8 @@ void seats_look_around(struct seats *s);
 void seats_poll(struct seats *s);
 /* Is there a sample that waits for a certificate? */
 bool seats_want_stop(const struct seats *s);
+/* The CPU of a thread that wants a certificate and runs; -1 = none. */
+int seats_cpu_to_hold(const struct seats *s, uint64_t draw);
 /* Stop one thread that wants a certificate; returns the ns that it stood. `draw`: a random number. */
 uint64_t seats_stop(struct seats *s, uint64_t draw);
 /* Let go of threads that would not stop in time; true while there are any. */

@@ -15,6 +15,7 @@
 #include "pyspy-record/attach.h"
 #include "pyspy-record/emit/status.h"
 #include "pyspy-record/emit/writer.h"
+#include "pyspy-record/sample/hold.h"
 #include "pyspy-record/schedule.h"
 #include "pyspy-record/seats.h"
 
@@ -36,6 +37,9 @@ struct session {
 	uint64_t begin_ns, end_ns, flush_next_ns, progress_next_ns; /* CLOCK_MONOTONIC; end 0 = none */
 	uint64_t cpu_begin_ns;
 	uint64_t ticks;
+	struct hold hold;
+	bool held;           /* a thread waited for us in the last tick */
+	uint64_t woke_ns;    /* when the last tick began */
 	bool unsettled; /* a thread was asked to stop and has not yet */
 	struct rec_end end;
 };
@@ -47,10 +51,32 @@ static void on_child(int signal)
 
 static void take_tick(struct session *s, uint64_t now)
 {
+	uint64_t held = seats_totals(&s->seats).counts.held;
+	hold_woke(&s->hold, now - s->schedule.next_ns);
+	s->seats.held_cpu = s->hold.cpu;
 	writer_tick(s->w, clock_boot_ns());
 	s->ticks++;
 	seats_pass(&s->seats, now);
+	s->held = seats_totals(&s->seats).counts.held != held;
 	seats_look_around(&s->seats); /* not part of the sample */
+}
+
+/* How to certify what was not: at the next tick by holding the CPU of a thread, else by a stop. */
+static void plan_certificates(struct session *s)
+{
+	uint64_t now = clock_mono_ns();
+	if (s->held)
+		schedule_pay_hold(&s->schedule, now - s->woke_ns);
+	if (s->o->nonblocking || !seats_want_stop(&s->seats)) {
+		hold_release(&s->hold);
+		return;
+	}
+	int cpu = s->hold.may_move && schedule_may_hold(&s->schedule, now) ? seats_cpu_to_hold(&s->seats, schedule_random(&s->schedule)) : -1;
+	if (cpu >= 0 && hold_take(&s->hold, cpu))
+		return;
+	hold_release(&s->hold);
+	if (!s->held)
+		schedule_want_stop(&s->schedule, now);
 }
 
 static void take_stop(struct session *s)
@@ -159,10 +185,10 @@ static enum wire_reason run_loop(struct session *s, int *error)
 			return WIRE_END_DURATION;
 		s->unsettled = seats_settle(&s->seats);
 		if (now >= s->schedule.next_ns) {
+			s->woke_ns = now;
 			take_tick(s, now);
 			schedule_next(&s->schedule, clock_mono_ns());
-			if (!s->o->nonblocking && seats_want_stop(&s->seats))
-				schedule_want_stop(&s->schedule, clock_mono_ns());
+			plan_certificates(s);
 		} else {
 			seats_poll(&s->seats);
 		}
@@ -195,6 +221,7 @@ static void finish(struct session *s, enum wire_reason reason, int error)
 	struct session_result *r = s->r;
 	uint64_t now = clock_mono_ns();
 	settle_all(s);
+	hold_release(&s->hold);
 	seats_poll(&s->seats);
 	s->end.time_ns = clock_boot_ns();
 	s->end.reason = reason;
@@ -281,6 +308,8 @@ int session_run(const struct record_options *o, struct spawn *spawn, struct sink
 	s.progress_next_ns = s.begin_ns + PROGRESS_NS;
 	schedule_init(&s.schedule, wo.mean_gap_ns, wo.stop_ppm, s.begin_ns, clock_boot_ns() ^ (uint64_t)getpid() << 32);
 	s.seats.w = s.w;
+	hold_init(&s.hold);
+	s.seats.held_cpu = s.hold.cpu;
 	for (size_t i = 0; i < s.seats.n; i++)
 		seats_take(&s.seats, &s.seats.v[i]);
 	seats_look_around(&s.seats);

@@ -178,7 +178,7 @@ static bool still_stands(struct sample_thread *th)
 {
 	struct taskstate_run now;
 	/* a kernel that keeps no counts says 0 for ever: no proof */
-	return th->blocked && th->run.count > 0 && taskstate_run(&th->task, &now) == 0 && now.count == th->run.count;
+	return (th->blocked || th->held) && th->run.count > 0 && taskstate_run(&th->task, &now) == 0 && now.count == th->run.count;
 }
 
 static void fall_asleep(struct target *t, struct sample_thread *th)
@@ -207,8 +207,14 @@ static void take(struct target *t, struct writer *w, struct sample_thread *th)
 	}
 	uint32_t flags = gil_flags(t, th) | (is_cut ? WIRE_FLAG_CUT : 0);
 	if (still_stands(th) && rc == 0) {
+		bool news = trie_certify(&t->trie, w, node);
+		if (th->held) { /* it would run, were it not for us */
+			show(t, w, th, node, false, flags | WIRE_STATE_ACTIVE | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT);
+			th->wants_certificate = news; /* where one stack was new, others are */
+			t->counts.held++;
+			return;
+		}
 		fall_asleep(t, th);
-		trie_certify(&t->trie, w, node);
 		show(t, w, th, node, false, flags | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT);
 		return;
 	}
@@ -232,6 +238,15 @@ static void look(struct target *t, struct sample_thread *th)
 	th->asleep = false;
 	th->look = LOOK_READ;
 	th->blocked = taskstate_blocked(&th->task, &th->block) == 1;
+	char letter;
+	th->held = !th->blocked && t->held_cpu >= 0 && taskstate_cpu(&th->task, &letter) == t->held_cpu && letter == 'R';
+}
+
+int target_cpu(struct sample_thread *th)
+{
+	char letter;
+	int cpu = taskstate_cpu(&th->task, &letter);
+	return letter == 'R' ? cpu : -1;
 }
 
 int target_read(struct target *t, struct sample_thread **threads, size_t n)
@@ -285,7 +300,7 @@ int target_take_still(struct target *t, struct writer *w, struct sample_thread *
 {
 	bool unproved;
 	look(t, th);
-	if (th->look != LOOK_READ || !th->blocked || target_read(t, &th, 1) < 0 || th->look != LOOK_READ ||
+	if (th->look != LOOK_READ || !(th->blocked || th->held) || target_read(t, &th, 1) < 0 || th->look != LOOK_READ ||
 	    walk_frames(&t->walk, &th->walk) < 0 || target_resolve(t, th, node, &unproved) < 0 || !still_stands(th))
 		return 0;
 	trie_certify(&t->trie, w, *node);

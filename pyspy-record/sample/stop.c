@@ -5,7 +5,6 @@
  * stands, a timer of ours sends us SIGCONT: the kernel delivers it to a stopped process too.
  */
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
+#include "pyspy-record/sample/hold.h"
 #include "pyspy-record/sample/target.h"
 
 enum {
@@ -66,15 +66,6 @@ static bool is_in_system_call(pid_t tid)
 	(void)tid;
 	return false;
 #endif
-}
-
-/* While a thread stands, nobody shall take our CPU away: for its sake, and only where we may. */
-static void hurry(bool on)
-{
-	static bool may_not;
-	struct sched_param p = {.sched_priority = on ? 1 : 0};
-	if (!may_not && sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &p) < 0)
-		may_not = true;
 }
 
 /* Wait until the thread has come to rest. 1: it has, *deliver is the signal that it was about to get, *since a moment
@@ -192,7 +183,7 @@ void target_stop(struct target *t, struct writer *w, struct sample_thread *th)
 	timer_t timer;
 	node_id node;
 	bool unproved;
-	if (target_take_still(t, w, th, &node) || th->look != LOOK_READ || th->blocked || !guard_timer(&timer))
+	if (target_take_still(t, w, th, &node) || th->look != LOOK_READ || th->blocked || th->held || !guard_timer(&timer))
 		return; /* a thread seen sleeping is never sent a stop */
 	sigset_t block, before;
 	sigemptyset(&block);
@@ -200,11 +191,11 @@ void target_stop(struct target *t, struct writer *w, struct sample_thread *th)
 	sigaddset(&block, SIGTTOU);
 	sigaddset(&block, SIGTTIN);
 	sigprocmask(SIG_BLOCK, &block, &before);
-	hurry(true);
+	hold_hurry(true);
 	guard_set(timer, GUARD_NS);
 	bool read = stop_and_read(t, th);
 	guard_set(timer, 0);
-	hurry(false);
+	hold_hurry(false);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	/* the names of new code objects are read with the thread running again: what they prove is weighed as for any
 	 * sample */

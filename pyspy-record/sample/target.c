@@ -25,6 +25,7 @@ int target_open(struct target *t, pid_t pid)
 	if (rc < 0)
 		target_close(t);
 	t->census_due = t->names_due = true;
+	t->held_cpu = -1;
 	return rc;
 }
 

@@ -44,7 +44,8 @@ struct sample_thread {
 	struct taskstate task;
 	struct taskstate_run run; /* of this tick */
 	enum thread_look look;
-	bool blocked; /* stood still when looked at in this tick */
+	bool blocked; /* stood still when looked at in this tick: it waits in the kernel */
+	bool held;    /* the same: it waits for the CPU that we hold */
 	struct taskstate_block block;
 	struct walk_thread walk;
 	VEC(struct path_step) path;
@@ -82,7 +83,7 @@ struct sample_interp {
 
 struct target_counts {
 	uint64_t samples, uncertified, reads_failed, torn, limit, stops, stopped_ns, longest_stop_ns, stops_in_syscall,
-	    stops_given_up, unproved;
+	    stops_given_up, unproved, held;
 };
 
 struct target {
@@ -112,6 +113,7 @@ struct target {
 	pid_t pending_detach; /* a thread that would not stop: to be let go as soon as it does */
 	pid_t ended_tid;      /* waiting for a stop brought the end of this thread instead ... */
 	int ended_status;     /* ... with this wait status */
+	int held_cpu;         /* the only CPU that we run on, -1 = several (hold.h) */
 	unsigned failures;    /* passes in a row that could not read anything */
 	uint64_t facts_hash;  /* of the facts last told to the writer */
 	struct target_counts counts;
@@ -142,6 +144,8 @@ void target_trim(struct target *t);
 
 /* A thread whose last sample was not certified, one that runs; NULL = none. `draw` picks among them. */
 struct sample_thread *target_wants_stop(struct target *t, uint64_t draw);
+/* The CPU that this thread runs on; -1 = it does not. */
+int target_cpu(struct sample_thread *th);
 /* Stop this thread for a moment, certify its stack. Gives up when it sleeps (then its stack is certified as it stands).
  */
 void target_stop(struct target *t, struct writer *w, struct sample_thread *th);

@@ -21,6 +21,7 @@ void taskstate_open(struct taskstate *t, pid_t pid, pid_t tid)
 	*t = (struct taskstate){.pid = pid, .tid = tid};
 	t->schedstat_fd = open_file(t, "schedstat");
 	t->syscall_fd = open_file(t, "syscall");
+	t->stat_fd = -1;
 }
 
 void taskstate_close(struct taskstate *t)
@@ -29,7 +30,9 @@ void taskstate_close(struct taskstate *t)
 		close(t->schedstat_fd);
 	if (t->syscall_fd >= 0)
 		close(t->syscall_fd);
-	t->schedstat_fd = t->syscall_fd = -1;
+	if (t->stat_fd >= 0)
+		close(t->stat_fd);
+	t->schedstat_fd = t->syscall_fd = t->stat_fd = -1;
 }
 
 /* Text of one of the files, NUL-terminated. */
@@ -73,6 +76,29 @@ int taskstate_blocked(struct taskstate *t, struct taskstate_block *block)
 	for (int i = 0; i < 6; i++)
 		block->args[i] = block->number >= 0 ? strtoull(p, &p, 16) : 0;
 	return 1;
+}
+
+int taskstate_cpu(struct taskstate *t, char *letter)
+{
+	enum { STATE = 3, PROCESSOR = 39 }; /* fields of stat, proc(5) */
+	char text[1024];
+	if (t->stat_fd < 0)
+		t->stat_fd = open_file(t, "stat");
+	*letter = 0;
+	if (read_text(t, t->stat_fd, "stat", text, sizeof text) < 0)
+		return -1;
+	const char *p = strrchr(text, ')'); /* the name before it may hold anything */
+	if (!p || p[1] != ' ')
+		return -1;
+	p += 2;
+	*letter = *p;
+	for (int field = STATE; field < PROCESSOR; field++) {
+		p = strchr(p, ' ');
+		if (!p)
+			return -1;
+		p++;
+	}
+	return atoi(p);
 }
 
 char taskstate_letter(const struct taskstate *t)

@@ -17,17 +17,18 @@ struct budget {
 struct schedule {
 	uint64_t random[2]; /* state of the generator */
 	uint64_t mean_gap_ns;
-	uint64_t next_ns;          /* the next tick */
-	uint64_t late;             /* ticks whose time had passed */
+	uint64_t next_ns;      /* the next tick */
+	uint64_t late;         /* ticks whose time had passed */
 	uint64_t stop_next_ns; /* the next stop, 0 = none is planned */
 	struct budget stops, holds;
 };
 
 enum {
-	SCHEDULE_CREDIT_S = 5,     /* so much wall time's budget is saved up at most */
-	SCHEDULE_STOP_NS = 60000,  /* a stop needs so much credit to be planned */
-	SCHEDULE_HOLD_NS = 30000,  /* a hold */
-	SCHEDULE_HOLD_PPM = 4000,  /* threads may wait for us for 0.4 % of the time, where their samples want certificates */
+	SCHEDULE_CREDIT_S = 5,    /* so much wall time's budget is saved up at most */
+	SCHEDULE_STOP_NS = 60000, /* a stop needs so much credit to be planned */
+	SCHEDULE_HOLD_NS = 30000, /* a hold */
+	SCHEDULE_HOLD_PPM =
+	    4000, /* threads may wait for us for 0.4 % of the time, where their samples want certificates */
 	SCHEDULE_HOLD_GAP_NS = 50 * 1000 * 1000, /* rarer samples are certified by stops */
 };
 

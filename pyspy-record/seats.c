@@ -42,6 +42,7 @@ static void add_target(struct seats_totals *sum, const struct target *t)
 	sum->repairs += t->walk.repairs;
 	sum->codes += t->codes.v.n - 1;
 	sum->nodes += t->trie.nodes.n - 1;
+	sum->threads_seen += t->threads_seen;
 }
 
 struct seats_totals seats_totals(const struct seats *s)

@@ -18,7 +18,8 @@ struct seat {
 struct seats_totals {
 	struct target_counts counts;
 	uint64_t reads, repairs, codes, nodes;
-	size_t n_threads; /* now */
+	size_t n_threads;      /* now */
+	uint64_t threads_seen; /* ever */
 };
 
 struct seats {
@@ -26,7 +27,7 @@ struct seats {
 	size_t n;
 	struct spawn *spawn; /* the started program among them, or NULL */
 	struct writer *w;
-	int held_cpu;         /* the only CPU that we run on, -1 = several */
+	int held_cpu;             /* the only CPU that we run on, -1 = several */
 	uint64_t wait_ns;         /* how long a process that executed another program may take until Python appears */
 	struct seats_totals past; /* of targets that were closed */
 };

@@ -38,9 +38,10 @@ struct session {
 	uint64_t cpu_begin_ns;
 	uint64_t ticks;
 	struct hold hold;
-	bool held;           /* a thread waited for us in the last tick */
-	uint64_t woke_ns;    /* when the last tick began */
-	bool unsettled; /* a thread was asked to stop and has not yet */
+	bool held;        /* a thread waited for us in the last tick */
+	uint64_t held_ns; /* what threads waited for us */
+	uint64_t woke_ns; /* when the last tick began */
+	bool unsettled;   /* a thread was asked to stop and has not yet */
 	struct rec_end end;
 };
 
@@ -65,13 +66,17 @@ static void take_tick(struct session *s, uint64_t now)
 static void plan_certificates(struct session *s)
 {
 	uint64_t now = clock_mono_ns();
-	if (s->held)
+	if (s->held) {
 		schedule_pay_hold(&s->schedule, now - s->woke_ns);
+		s->held_ns += now - s->woke_ns;
+	}
 	if (s->o->nonblocking || !seats_want_stop(&s->seats)) {
 		hold_release(&s->hold);
 		return;
 	}
-	int cpu = s->hold.may_move && schedule_may_hold(&s->schedule, now) ? seats_cpu_to_hold(&s->seats, schedule_random(&s->schedule)) : -1;
+	int cpu = s->hold.may_move && schedule_may_hold(&s->schedule, now)
+	              ? seats_cpu_to_hold(&s->seats, schedule_random(&s->schedule))
+	              : -1;
 	if (cpu >= 0 && hold_take(&s->hold, cpu))
 		return;
 	hold_release(&s->hold);
@@ -106,6 +111,8 @@ static void tell_counters(struct session *s)
 	writer_count(s->w, WIRE_COUNTER_REPAIRS, t.repairs);
 	writer_count(s->w, WIRE_COUNTER_PEAK_BYTES, (uint64_t)usage.ru_maxrss * 1024);
 	writer_count(s->w, WIRE_COUNTER_LONGEST_STOP_NS, t.counts.longest_stop_ns);
+	writer_count(s->w, WIRE_COUNTER_HELD, t.counts.held);
+	writer_count(s->w, WIRE_COUNTER_HELD_NS, s->held_ns);
 }
 
 /* What was lost since the last flush, by cause. */
@@ -232,7 +239,8 @@ static void finish(struct session *s, enum wire_reason reason, int error)
 	}
 	if (!error)
 		error = flush(s, &s->end);
-	struct target_counts c = seats_totals(&s->seats).counts;
+	struct seats_totals t = seats_totals(&s->seats);
+	struct target_counts c = t.counts;
 	r->reason = error == ERR_IO ? WIRE_END_OUTPUT : reason;
 	r->error = error;
 	r->ticks = s->ticks;
@@ -242,6 +250,7 @@ static void finish(struct session *s, enum wire_reason reason, int error)
 	r->stops = c.stops;
 	r->stopped_ns = c.stopped_ns;
 	r->reads_failed = c.reads_failed;
+	r->threads_seen = t.threads_seen;
 	r->elapsed_ns = now - s->begin_ns;
 }
 

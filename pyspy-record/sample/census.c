@@ -101,6 +101,7 @@ static int add_thread(struct target *t, struct writer *w, const unsigned char *h
 		th->cpu_told_ns = run.cpu_ns; /* what it used before we came is not ours to tell */
 	kernel_name(th, t->facts.pid);
 	tell_thread(t, w, th);
+	t->threads_seen++;
 	t->names_due = true;
 	return 0;
 }

@@ -1,14 +1,14 @@
 /* hold: sit on the CPU that a thread runs on, so that it stands still while it is looked at.
  *
- * When our timer fires there, the thread is put aside for us: the moment is one of its own CPU time, as random as our gaps, and it stays aside
- * for as long as we have the CPU. A thread whose CPU (/proc/PID/task/TID/stat) is the only one that we may run on does not run; if
- * schedstat's count is the same afterwards it did not run in between, on any CPU. So its stack is certain, and the sample is a true one:
- * unlike a stop, which comes to rest where the kernel likes. The price is that the thread waits for us: only where samples want
- * certificates, and within a budget (schedule).
+ * When our timer fires there, the thread is put aside for us: the moment is one of its own CPU time, as random as our
+ * gaps, and it stays aside for as long as we have the CPU. A thread whose CPU (/proc/PID/task/TID/stat) is the only one
+ * that we may run on does not run; if schedstat's count is the same afterwards it did not run in between, on any CPU.
+ * So its stack is certain, and the sample is a true one: unlike a stop, which comes to rest where the kernel likes. The
+ * price is that the thread waits for us: only where samples want certificates, and within a budget (schedule).
  *
- * Needs a scheduler that lets a woken task run at once: up to Linux 6.5 (CFS), and from 6.12 on with a short slice of our own
- * (sched_setattr). In between a running task may finish its slice first, and moments would cling to its ends: not used there.
- * A machine, container or `taskset` with one CPU is held all the time.
+ * Needs a scheduler that lets a woken task run at once: up to Linux 6.5 (CFS), and from 6.12 on with a short slice of
+ * our own (sched_setattr). In between a running task may finish its slice first, and moments would cling to its ends:
+ * not used there. A machine, container or `taskset` with one CPU is held all the time.
  */
 #pragma once
 #include <sched.h>
@@ -16,9 +16,9 @@
 #include <stdint.h>
 
 struct hold {
-	cpu_set_t allowed; /* where we might run when we came */
-	bool may_move;     /* holding is possible, and not all the time anyway */
-	int cpu;           /* the only CPU we run on now; -1 = several */
+	cpu_set_t allowed;    /* where we might run when we came */
+	bool may_move;        /* holding is possible, and not all the time anyway */
+	int cpu;              /* the only CPU we run on now; -1 = several */
 	uint32_t wakes, late; /* wake-ups on a CPU held, and those that came too late */
 };
 
@@ -27,7 +27,9 @@ void hold_init(struct hold *h);
 bool hold_take(struct hold *h, int cpu);
 /* Anywhere again. */
 void hold_release(struct hold *h);
-/* While a thread stands for us nobody shall take our CPU away: run before all ordinary programs, where we may (on), as usual again (off). */
+/* While a thread stands for us nobody shall take our CPU away: run before all ordinary programs, where we may (on), as
+ * usual again (off). */
 void hold_hurry(bool on);
-/* A wake-up on a CPU held came `late_ns` after its time. Where that happens often holding is given up: moments would not be random. */
+/* A wake-up on a CPU held came `late_ns` after its time. Where that happens often holding is given up: moments would
+ * not be random. */
 void hold_woke(struct hold *h, uint64_t late_ns);

@@ -178,7 +178,8 @@ static bool still_stands(struct sample_thread *th)
 {
 	struct taskstate_run now;
 	/* a kernel that keeps no counts says 0 for ever: no proof */
-	return (th->blocked || th->held) && th->run.count > 0 && taskstate_run(&th->task, &now) == 0 && now.count == th->run.count;
+	return (th->blocked || th->held) && th->run.count > 0 && taskstate_run(&th->task, &now) == 0 &&
+	       now.count == th->run.count;
 }
 
 static void fall_asleep(struct target *t, struct sample_thread *th)
@@ -239,7 +240,8 @@ static void look(struct target *t, struct sample_thread *th)
 	th->look = LOOK_READ;
 	th->blocked = taskstate_blocked(&th->task, &th->block) == 1;
 	char letter;
-	th->held = !th->blocked && t->held_cpu >= 0 && taskstate_cpu(&th->task, &letter) == t->held_cpu && letter == 'R';
+	th->held =
+	    !th->blocked && t->held_cpu >= 0 && taskstate_cpu(&th->task, &letter) == t->held_cpu && letter == 'R';
 }
 
 int target_cpu(struct sample_thread *th)
@@ -300,8 +302,9 @@ int target_take_still(struct target *t, struct writer *w, struct sample_thread *
 {
 	bool unproved;
 	look(t, th);
-	if (th->look != LOOK_READ || !(th->blocked || th->held) || target_read(t, &th, 1) < 0 || th->look != LOOK_READ ||
-	    walk_frames(&t->walk, &th->walk) < 0 || target_resolve(t, th, node, &unproved) < 0 || !still_stands(th))
+	if (th->look != LOOK_READ || !(th->blocked || th->held) || target_read(t, &th, 1) < 0 ||
+	    th->look != LOOK_READ || walk_frames(&t->walk, &th->walk) < 0 ||
+	    target_resolve(t, th, node, &unproved) < 0 || !still_stands(th))
 		return 0;
 	trie_certify(&t->trie, w, *node);
 	return 1;

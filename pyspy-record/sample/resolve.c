@@ -18,10 +18,12 @@ static bool add_check(struct target *t, code_id id)
 static size_t shared_steps(const struct sample_thread *th, const struct walk_frame *frames, size_t n)
 {
 	size_t most = th->path.n < n ? th->path.n : n, i = 0;
-	for (const struct walk_frame *f = frames + n - 1; i < most; i++, f--)
-		if (th->path.v[i].code_at != f->code || th->path.v[i].instr_at != f->instr ||
-		    th->path.v[i].globals_at != f->globals)
+	for (; i < most; i++) {
+		const struct walk_frame *f = &frames[n - 1 - i];
+		const struct path_step *step = &th->path.v[i];
+		if (step->code_at != f->code || step->instr_at != f->instr || step->globals_at != f->globals)
 			break;
+	}
 	return i;
 }
 

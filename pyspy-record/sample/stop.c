@@ -183,7 +183,8 @@ void target_stop(struct target *t, struct writer *w, struct sample_thread *th)
 	timer_t timer;
 	node_id node;
 	bool unproved;
-	if (target_take_still(t, w, th, &node) || th->look != LOOK_READ || th->blocked || th->held || !guard_timer(&timer))
+	if (target_take_still(t, w, th, &node) || th->look != LOOK_READ || th->blocked || th->held ||
+	    !guard_timer(&timer))
 		return; /* a thread seen sleeping is never sent a stop */
 	sigset_t block, before;
 	sigemptyset(&block);

@@ -100,6 +100,7 @@ struct target {
 	} words;
 	uint64_t interpreters_head;
 	VEC(struct sample_thread *) threads;
+	uint64_t threads_seen;              /* ever */
 	VEC(struct sample_thread *) active; /* scratch of a pass */
 	struct reader_batch batch;
 	VEC(code_id) to_check; /* scratch: code objects to be looked at again */

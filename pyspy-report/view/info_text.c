@@ -149,6 +149,11 @@ static void put_stops(struct info *i, const struct profile_recording *r)
 			     human_count(n, c[WIRE_COUNTER_STOPS_IN_SYSCALL]),
 			     human_count(l, c[WIRE_COUNTER_STOPS_GIVEN_UP]));
 	}
+	if (c[WIRE_COUNTER_HELD])
+		line(i, "held",
+		     "%s samples were taken while the thread's CPU was held; it waited %s for us (%s of the time)",
+		     human_count(n, c[WIRE_COUNTER_HELD]), human_duration(t, c[WIRE_COUNTER_HELD_NS]),
+		     human_percent(pc, (double)c[WIRE_COUNTER_HELD_NS], (double)span));
 	if (r->has_counter & 1u << WIRE_COUNTER_CPU_NS)
 		line(i, "cost", "the recorder used %s of CPU time (%s), %.3g us a sample; %s of memory",
 		     human_duration(t, c[WIRE_COUNTER_CPU_NS]),

@@ -50,6 +50,8 @@ const char *words_counter(uint32_t counter)
 	    [WIRE_COUNTER_REPAIRS] = "repairs",
 	    [WIRE_COUNTER_PEAK_BYTES] = "peak_rss",
 	    [WIRE_COUNTER_LONGEST_STOP_NS] = "longest_stop_ns",
+	    [WIRE_COUNTER_HELD] = "held",
+	    [WIRE_COUNTER_HELD_NS] = "held_ns",
 	};
 	return counter < sizeof list / sizeof *list && list[counter] ? list[counter] : "";
 }

@@ -26,7 +26,7 @@ CUT, DOUBTED, ABSENT, FAILED, NO_CPU = 1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12
 COUNTERS = {
     1: "ticks", 2: "samples", 3: "late", 4: "stops", 5: "stopped_ns", 6: "stops_in_syscall", 7: "uncertified",
     8: "reads_failed", 9: "read_calls", 10: "recorder_cpu_ns", 11: "stops_given_up", 12: "code_objects",
-    13: "stacks", 14: "repairs", 15: "peak_rss", 16: "longest_stop_ns"}
+    13: "stacks", 14: "repairs", 15: "peak_rss", 16: "longest_stop_ns", 17: "held", 18: "held_ns"}
 REASONS = {0: "unknown", 1: "duration", 2: "target ended", 3: "SIGINT", 4: "SIGTERM", 5: "SIGHUP", 6: "output", 7: "error"}
 
 Frame = namedtuple("Frame", "kind module name file first line end_line col end_col")

@@ -413,7 +413,7 @@ static void golden_names(struct buf *out)
 static void golden_lost(struct buf *out)
 {
 	struct support_recording r;
-	struct rec_counter counters[WIRE_COUNTER_END_ - 1];
+	struct rec_counter counters[WIRE_COUNTER_LONGEST_STOP_NS]; /* all that 1.0 began with */
 	struct app a;
 	uint64_t n;
 

@@ -6,7 +6,7 @@ root=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-unset MAKEFLAGS MFLAGS CFLAGS CPPFLAGS LDFLAGS
+unset MAKEFLAGS MFLAGS MAKELEVEL CFLAGS CPPFLAGS LDFLAGS
 cp -r "$root/Makefile" "$root/LICENSE" "$root/README.md" .
 mkdir -p scripts libcommon pyspy-record/target pyspy-report/assets tests/unit
 cp "$root/scripts/embed.sh" scripts/

@@ -93,7 +93,8 @@ const struct report_verb cmd_script_verb = {
         "            gil (holds it), gil-wait (waits for it), gc (the collector runs), in-motion (never certified:\n"
         "            shown as [in motion]), cut (outer frames missing: [cut]), lost (stack not in the file: [lost]),\n"
         "            unproved (a code object could not be proved), event=NS (stands for NS of CPU time)\n"
-        "  6 way     outside (read while it ran) still (it slept) kernel stopped\n"
+        "  6 way     outside (read while it ran) still (it slept, or its CPU was held)\n"
+        "            kernel stopped\n"
         "  7 stack   frames from the outermost in, separated by ';', as `pyspy-report raw` writes them\n"
         "Control characters in names are written \\n, \\t, \\x1b and so on.",
     .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,

@@ -6,7 +6,7 @@
 #include "libcommon/err.h"
 #include "libcommon/log.h"
 
-const char report_version[] = "0.1.0";
+const char report_version[] = PYSPY_VERSION;
 
 enum {
 	OPTION_OUTPUT = 1,

@@ -130,8 +130,6 @@ static int naming_bracketed(struct naming *n, uint32_t *name)
 	const char *s = profile_text(n->profile, *name, &len);
 	struct buf b;
 
-	if (len && s[0] == '[')
-		return 0;
 	buf_init(&b, 0);
 	buf_u8(&b, '[');
 	buf_put(&b, s, len);
@@ -227,7 +225,10 @@ int naming_process(struct naming *n, uint32_t process, uint32_t *frame)
 	struct buf b;
 
 	buf_init(&b, 0);
-	buf_printf(&b, "process %u", q->pid);
+	if (process)
+		buf_printf(&b, "process %u", q->pid);
+	else
+		buf_str(&b, "[unknown process]");
 	for (size_t i = 0; i < q->cmdline.n; i++) {
 		size_t len;
 		const char *s = profile_text(n->profile, q->cmdline.v[i], &len);
@@ -245,7 +246,10 @@ int naming_thread(struct naming *n, uint32_t thread, uint32_t *frame)
 	const char *s = profile_text(n->profile, t->name, &len);
 
 	buf_init(&b, 0);
-	buf_printf(&b, "thread %u", t->tid);
+	if (thread)
+		buf_printf(&b, "thread %u", t->tid);
+	else
+		buf_str(&b, "[unknown thread]");
 	if (t->interpreter)
 		buf_printf(&b, " (interpreter %u)", t->interpreter);
 	if (len) {

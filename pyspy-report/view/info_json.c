@@ -180,7 +180,7 @@ static json_t *recording(const struct profile *p, const struct profile_recording
 		put_number(lost, words_lost(i), r->lost[i]);
 	put(o, "lost", lost);
 	for (uint32_t i = 1; i < WIRE_COUNTER_END_; i++)
-		if (r->has_counter & 1u << i)
+		if (r->has_counter & 1u << i && *words_counter(i))
 			put_number(counters, words_counter(i), r->counters[i]);
 	put(o, "counters", counters);
 	put(o, "closed", json_boolean(r->is_closed));

@@ -202,7 +202,7 @@ static void put_recording(struct info *i, const struct profile_recording *r)
 	put_sampling(i, r);
 	put_stops(i, r);
 	put_lost(i, r);
-	line(i, "file", "format %u.%u, %s blocks in %s epochs, %s ticks", r->file.major, r->file.minor,
+	line(i, "file", "format %u.%u, %s block(s) in %s epoch(s), %s ticks", r->file.major, r->file.minor,
 	     human_count(a, r->n_blocks), human_count(b, r->n_epochs), human_count(c, r->n_ticks));
 }
 
@@ -287,7 +287,10 @@ static void put_process(struct info *i, uint32_t process)
 	buf_init(&out, 0);
 	caption_cmdline(&raw, i->p, q);
 	escape_text(&out, buf_cstr(&raw), raw.len);
-	fprintf(i->out, "\nprocess %u%s%s\n", q->pid, out.len ? ": " : "", buf_cstr(&out));
+	if (!process)
+		fprintf(i->out, "\nprocesses that the file does not define\n");
+	else
+		fprintf(i->out, "\nprocess %u%s%s\n", q->pid, out.len ? ": " : "", buf_cstr(&out));
 	buf_done(&raw);
 	buf_done(&out);
 	text_line(i, "  Python", "", q->version,
@@ -296,8 +299,10 @@ static void put_process(struct info *i, uint32_t process)
 	                                              : "");
 	text_line(i, "  program", "", q->exe, "");
 	text_line(i, "  folder", "", q->cwd, "");
-	line(i, "  who", "user %u, parent %u%s%s", q->uid, q->parent_pid,
-	     q->flags & WIRE_PROCESS_STARTED ? ", started by the recorder" : "", q->exec_number ? ", after exec" : "");
+	if (process)
+		line(i, "  who", "user %u, parent %u%s%s", q->uid, q->parent_pid,
+		     q->flags & WIRE_PROCESS_STARTED ? ", started by the recorder" : "",
+		     q->exec_number ? ", after exec" : "");
 	if (q->has_ended && q->how == WIRE_HOW_EXITED)
 		line(i, "  ended", "with exit status %u", q->status);
 	else if (q->has_ended)

@@ -61,7 +61,14 @@ same "top by function" "$($report top -i many.pyspy | grep -c 'fib ')" 1
 same "top: recursion" "$($report top -i many.pyspy | awk '/fib /{print $3, $4}')" "80 80"
 $report top small.pyspy 2>err | grep -q '400 idle left out' || fail "top does not say what was left out"
 
-# the newest recording of the folder is taken, and named; view defaults of the recording hold until told otherwise
+# what the recording asks its views for holds until told otherwise
+same "view defaults" "$($report raw defaults.pyspy 2>err)" "thread 600: MainThread;f (defaults.py:10) 100"
+same "view defaults denied" "$($report raw --no-idle --no-threads --no-function defaults.pyspy 2>err)" "f (defaults.py:11) 40"
+same "view defaults in script" "$($report script defaults.pyspy 2>err | tail -1 | cut -f4-)" \
+    "$(printf 'sleeping\t-\tstill\tthread 600: MainThread;f (defaults.py:10)')"
+same "-g beside view defaults" "$($report raw -g --no-threads defaults.pyspy 2>err)" "f (defaults.py:10) 40"
+
+# the newest recording of the folder is taken, and named
 touch -d '1 hour ago' ./*.pyspy; touch small.pyspy
 same "newest" "$($report raw -i 2>err)" "$($report raw -i small.pyspy 2>/dev/null)"
 grep -q 'small.pyspy' err || fail "the newest file is not named"

@@ -263,6 +263,25 @@ void support_views_undefined(struct buf *out)
 	finish(&r, out, 150);
 }
 
+void support_views_defaults(struct buf *out)
+{
+	struct support_recording r;
+
+	support_recording_open(&r, 0xB6);
+	encode_recording(
+	    &r.head, &(struct rec_recording){.mean_gap_ns = 10 * SUPPORT_MS,
+	                                     .view_defaults = WIRE_VIEW_IDLE | WIRE_VIEW_THREADS | WIRE_VIEW_FUNCTION,
+	                                     .started_ns = SUPPORT_BOOT_NS});
+	support_recording_process(&r, 1, 600, "defaults.py");
+	function_id f = support_recording_function(&r, "__main__", "f", "/srv/app/defaults.py", 10);
+	struct rec_entry entries[] = {
+	    at(0, 1, support_recording_stack(&r, 0, support_recording_line(&r, f, 11), true), RUNNING),
+	    at(40, 1, support_recording_stack(&r, 0, support_recording_line(&r, f, 12), true), ASLEEP),
+	};
+	ticks(&r, entries, 2, NULL, 0);
+	finish(&r, out, TICKS);
+}
+
 static void small(struct buf *out)
 {
 	support_recording_small(out, NULL);
@@ -275,5 +294,6 @@ const struct support_view support_views[] = {
     {"many", support_views_many},
     {"wide", support_views_wide},
     {"undefined", support_views_undefined},
+    {"defaults", support_views_defaults},
     {0},
 };

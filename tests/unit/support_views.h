@@ -10,6 +10,8 @@ void support_views_hostile(struct buf *out);
 void support_views_many(struct buf *out);
 /* A wide and deep call tree: more frames than a picture can hold. */
 void support_views_wide(struct buf *out);
+/* As small, but its views shall be: idle too, by thread, by function. */
+void support_views_defaults(struct buf *out);
 /* Every sample lost: threads and stacks that were never defined. */
 void support_views_undefined(struct buf *out);
 

@@ -282,11 +282,12 @@ int target_pass(struct target *t, struct writer *w)
 			show_failed(t, w, t->active.v[done]);
 	for (size_t i = 0; i < n && rc >= 0; i++) {
 		struct sample_thread *th = t->threads.v[i];
-		if (th->look == LOOK_SAME)
+		if (th->look == LOOK_SAME) {
+			/* who waited for the GIL when it was looked at may have it by the time that the words are read */
+			uint32_t gil = th->sleep_flags & WIRE_FLAG_GIL_WAIT ? 0 : gil_flags(t, th);
 			show(t, w, th, th->node, th->is_torn,
-			     gil_flags(t, th) | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT |
-			         (th->flags & WIRE_FLAG_CUT));
-		else if (th->look == LOOK_GONE && th->is_shown)
+			     gil | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT | (th->flags & WIRE_FLAG_CUT));
+		} else if (th->look == LOOK_GONE && th->is_shown)
 			show_failed(t, w, th);
 	}
 	if (t->words.interpreters_head != t->interpreters_head)

@@ -66,17 +66,22 @@ def tracer(pid, tid):
         return 0
 
 
-# many stops, so that some are hit in the middle
-MANY_STOPS = ["-r", "5000", "--max-stop", "20"]
+# many stops, so that some are hit in the middle: a target with many short stacks, and a CPU each, so that its CPU is
+# not held instead
+MANY_STOPS = ["-r", "20000", "--max-stop", "50"]
+
+
+def stopped_often(py):
+    return h.Victim(py, "colours.py", ["tree", 2, h.folder()], cpu=h.VICTIM_CPU)
 
 
 def killed(py):
-    with h.Victim(py, "colours.py", ["helpers", 4, h.folder()]) as v:
+    with stopped_often(py) as v:
         kept = lost = 0
         late = 0.0
         for i in range(KILLS):
             out = os.path.join(h.folder(), "k.pyspy")
-            p = h.start_record(["-p", v.pid, "-d", 60] + MANY_STOPS, out)
+            p = h.start_record(["-p", v.pid, "-d", 60] + MANY_STOPS, out, cpu=h.RECORD_CPU)
             time.sleep(random.uniform(0.02, 0.6) if i % 4 else random.uniform(2.2, 3.2))
             if p.poll() is not None:
                 raise h.Failure("the recorder ended by itself: %d %s" % (p.returncode, p.stderr.read()))
@@ -105,20 +110,20 @@ def killed(py):
 
 def suspended(py, group):
     """the recorder is stopped at random moments: the target stands still for no more than a moment"""
-    with h.Victim(py, "colours.py", ["generators", 4, h.folder()]) as v:
+    with stopped_often(py) as v:
         out = os.path.join(h.folder(), "s.pyspy")
-        p = h.start_record(["-p", v.pid, "-d", 300] + MANY_STOPS, out, start_new_session=True)
+        p = h.start_record(["-p", v.pid, "-d", 300] + MANY_STOPS, out, cpu=h.RECORD_CPU, start_new_session=True)
         h.wait_for("the first block", lambda: os.path.exists(out) and os.path.getsize(out) > 64, 20)
         send = (lambda s: os.killpg(p.pid, s)) if group else (lambda s: os.kill(p.pid, s))
         longest, caught = 0.0, 0
-        n = 30 if h.FULL else 10
+        n = 200 if h.FULL else 30
         for i in range(n):
-            time.sleep(random.uniform(0.01, 0.15))
+            time.sleep(random.uniform(0.002, 0.05))
             if p.poll() is not None:
                 raise h.Failure("the recorder ended: %s" % p.stderr.read())
             send(signal.SIGSTOP)
             w = Watch(v.pid)
-            time.sleep(0.4)
+            time.sleep(0.15)
             w.close()
             caught += w.stopped > 0
             longest = max(longest, w.longest)
@@ -127,7 +132,7 @@ def suspended(py, group):
         p.send_signal(signal.SIGINT)
         rec = h.finish_record(p, out, 30, None).rec
         h.sound(rec)
-        h.check(longest < 0.15, "a thread stood still for %.0f ms while the recorder was suspended" % (1e3 * longest))
+        h.check(longest < 0.1, "a thread stood still for %.0f ms while the recorder was suspended" % (1e3 * longest))
         h.note("%d suspensions, %d seen with a stopped thread, longest %.1f ms; %s" % (n, caught, 1e3 * longest, h.cost(rec)))
         h.check(rec.end and rec.end["reason"] == 3, "END says %s after SIGINT" % rec.end)
 

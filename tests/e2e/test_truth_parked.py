@@ -1,3 +1,4 @@
+# serial
 # (a) Threads parked in known nested calls: names, modules, files, lines, columns, thread names and process facts equal
 # what the interpreter says of itself, 0 differences, in our own reader's eyes and in `pyspy-report raw`.
 import json

@@ -160,21 +160,27 @@ def burn(n):
     return x
 
 
-def thread_one():
+def hold_gil(name, low, high):
+    """nobody asks for the GIL while it computes (the switch interval is endless): the wall time of burn() is time with it"""
+    held, log = 0.0, logs[name]
     while True:
-        burn(random.randrange(1000, 3000))
-        logs["one"].append((boot(time.CLOCK_BOOTTIME), {"one": time.thread_time()}))
+        t = wall()
+        burn(random.randrange(low, high))
+        held += wall() - t
+        log.append((boot(time.CLOCK_BOOTTIME), {name: held}))
+        time.sleep(random.uniform(0.0003, 0.003))
+
+
+def thread_one():
+    hold_gil("one", 20000, 80000)
 
 
 def thread_two():
-    while True:
-        burn(random.randrange(20000, 60000))
-        time.sleep(random.uniform(0.001, 0.004))
-        logs["two"].append((boot(time.CLOCK_BOOTTIME), {"two": time.thread_time()}))
+    hold_gil("two", 5000, 20000)
 
 
 def two_threads():
-    sys.setswitchinterval(0.001)
+    sys.setswitchinterval(1000)
     threads = [threading.Thread(target=thread_one, name="one", daemon=True), threading.Thread(target=thread_two, name="two", daemon=True)]
     for t in threads:
         t.start()

@@ -5,7 +5,7 @@
 #include "libcommon/err.h"
 #include "pyspy-record/python/object.h"
 
-enum { IDENT_FROM = 16, UNIT = 2, CODE_BYTES_MAX = 256, CODE_SIZE_MAX = 64 << 20, CHECK_AT_ONCE = 64 };
+enum { IDENT_FROM = 16, UNIT = 2, CODE_BYTES_MAX = LAYOUT_CODE_MAX, CODE_SIZE_MAX = 64 << 20, CHECK_AT_ONCE = 64 };
 
 int codes_init(struct codes *c, struct reader *r, const struct layout *l)
 {

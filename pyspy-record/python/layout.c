@@ -112,15 +112,15 @@ static const struct rule rules[] = {
     RULE(SLOT_INTERP_THREADS_HEAD, SLOT_INTERP_SIZE, 8, interp.threads_head),
     RULE(SLOT_INTERP_MODULES, SLOT_INTERP_SIZE, 8, interp.modules),
     RULE(SLOT_INTERP_SYSDICT, SLOT_INTERP_SIZE, 8, interp.sysdict),
-    RULE(SLOT_INTERP_CEVAL_GIL, SLOT_INTERP_SIZE, 8, interp.gil),
+    RULE(SLOT_INTERP_CEVAL_GIL, SLOT_INTERP_SIZE, 16, interp.gil),
     RULE(SLOT_TSTATE_NEXT, SLOT_TSTATE_SIZE, 8, tstate.next),
     RULE(SLOT_TSTATE_INTERP, SLOT_TSTATE_SIZE, 8, tstate.interp),
     RULE(SLOT_TSTATE_CURRENT_FRAME, SLOT_TSTATE_SIZE, 8, tstate.frame_root),
     RULE(SLOT_TSTATE_THREAD_ID, SLOT_TSTATE_SIZE, 8, tstate.thread_id),
     RULE(SLOT_TSTATE_NATIVE_THREAD_ID, SLOT_TSTATE_SIZE, 8, tstate.native_thread_id),
     RULE(SLOT_TSTATE_DATASTACK_CHUNK, SLOT_TSTATE_SIZE, 16, tstate.datastack_chunk),
-    RULE(SLOT_TSTATE_STATUS, SLOT_TSTATE_SIZE, 4, tstate.status),
-    RULE(SLOT_FRAME_PREVIOUS, SLOT_FRAME_SIZE, 8, frame.previous),
+    RULE(SLOT_TSTATE_STATUS, SLOT_TSTATE_SIZE, 16, tstate.status),
+    RULE(SLOT_FRAME_PREVIOUS, SLOT_FRAME_SIZE, 24, frame.previous),
     RULE(SLOT_FRAME_EXECUTABLE, SLOT_FRAME_SIZE, 8, frame.code),
     RULE(SLOT_FRAME_INSTR_PTR, SLOT_FRAME_SIZE, 8, frame.instr),
     RULE(SLOT_FRAME_OWNER, SLOT_FRAME_SIZE, 1, frame.owner),
@@ -140,11 +140,12 @@ static const struct rule rules[] = {
     RULE(SLOT_LONG_OB_DIGIT, SLOT_LONG_SIZE, 4, integer.digit),
     RULE(SLOT_BYTES_OB_SIZE, SLOT_BYTES_SIZE, 8, bytes.ob_size),
     RULE(SLOT_BYTES_OB_SVAL, SLOT_BYTES_SIZE, 1, bytes.ob_sval),
-    RULE(SLOT_UNICODE_STATE, SLOT_UNICODE_SIZE, 4, unicode.state),
-    RULE(SLOT_UNICODE_LENGTH, SLOT_UNICODE_SIZE, 8, unicode.length),
+    RULE(SLOT_UNICODE_STATE, SLOT_UNICODE_ASCIIOBJECT_SIZE, 4, unicode.state),
+    RULE(SLOT_UNICODE_LENGTH, SLOT_UNICODE_ASCIIOBJECT_SIZE, 8, unicode.length),
 };
 
-/* Sane bounds of the sizes themselves: from half to twice what the table's build has, so that no offset can be wild. */
+/* Sane bounds of the sizes themselves, so that no offset can be wild: what is read of the small structs has room in
+ * walk, object and codes, and the fields that only the table knows lie inside. */
 static int check_size(uint64_t size, uint64_t least, uint64_t most)
 {
 	return size >= least && size <= most ? 0 : ERR_LAYOUT;
@@ -164,24 +165,25 @@ int layout_from_debug_offsets(struct layout *l, const uint8_t *raw)
 	*l = *row;
 	TRY(check_size(v[SLOT_RUNTIME_SIZE], 1024, 4 << 20));
 	TRY(check_size(v[SLOT_INTERP_SIZE], 1024, 4 << 20));
-	TRY(check_size(v[SLOT_TSTATE_SIZE], 200, 4096));
+	TRY(check_size(v[SLOT_TSTATE_SIZE], 200, LAYOUT_TSTATE_MAX));
 	TRY(check_size(v[SLOT_FRAME_SIZE], row->frame.size, row->frame.size));
-	TRY(check_size(v[SLOT_CODE_SIZE], 160, 512));
-	TRY(check_size(v[SLOT_TYPE_SIZE], 200, 2048));
-	TRY(check_size(v[SLOT_UNICODE_SIZE], 48, 256));
+	TRY(check_size(v[SLOT_CODE_SIZE], row->code.first_traceable + 4, LAYOUT_CODE_MAX));
+	TRY(check_size(v[SLOT_TYPE_SIZE], row->type.dictoffset + 8, 2048));
+	TRY(check_size(v[SLOT_UNICODE_SIZE], row->unicode.data + 8, 256));
 	TRY(check_size(v[SLOT_LIST_SIZE], 32, 256));
-	TRY(check_size(v[SLOT_DICT_SIZE], 40, 256));
-	TRY(check_size(v[SLOT_LONG_SIZE], 24, 64));
+	TRY(check_size(v[SLOT_DICT_SIZE], 40, 64));
+	TRY(check_size(v[SLOT_LONG_SIZE], 24, 40));
 	TRY(check_size(v[SLOT_BYTES_SIZE], 32, 64));
 	TRY(check_size(v[SLOT_UNICODE_ASCIIOBJECT_SIZE], 32, 64));
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
 		const struct rule *r = &rules[i];
 		uint64_t value = v[r->slot];
-		if (value + r->bytes > v[r->inside] || (r->bytes >= 8 && value % 8 != 0))
+		if (value > v[r->inside] || r->bytes > v[r->inside] - value || (r->bytes >= 8 && value % 8 != 0))
 			return ERR_LAYOUT;
 		*(uint32_t *)((char *)l + r->target) = (uint32_t)value;
 	}
-	if (v[SLOT_INTERP_GC] + v[SLOT_GC_COLLECTING] + 4 > v[SLOT_INTERP_SIZE])
+	if (v[SLOT_INTERP_GC] > v[SLOT_INTERP_SIZE] || v[SLOT_GC_COLLECTING] > v[SLOT_INTERP_SIZE] ||
+	    v[SLOT_INTERP_GC] + v[SLOT_GC_COLLECTING] + 4 > v[SLOT_INTERP_SIZE])
 		return ERR_LAYOUT;
 	l->interp.gc_collecting = (uint32_t)(v[SLOT_INTERP_GC] + v[SLOT_GC_COLLECTING]);
 	/* where the fields that the offsets do not name lie: beside those that they do */
@@ -195,7 +197,8 @@ int layout_from_debug_offsets(struct layout *l, const uint8_t *raw)
 	/* these lie in the table's places only if what is around them does */
 	if (v[SLOT_CODE_SIZE] != row->code.size || l->code.linetable != row->code.linetable)
 		l->interp.next_version = 0;
-	if (l->interp.threads_head != row->interp.threads_head || l->interp.modules != row->interp.modules)
+	if (l->interp.threads_head != row->interp.threads_head || l->interp.modules != row->interp.modules ||
+	    l->interp.next_version + 4 > v[SLOT_INTERP_SIZE])
 		l->interp.next_version = 0;
 	return 0;
 }

@@ -80,7 +80,11 @@ struct layout {
 	} integer;
 };
 
-enum { LAYOUT_DEBUG_OFFSETS_3_13 = 584 }; /* bytes of _Py_DebugOffsets in 3.13 */
+enum {
+	LAYOUT_DEBUG_OFFSETS_3_13 = 584, /* bytes of _Py_DebugOffsets in 3.13 */
+	LAYOUT_TSTATE_MAX = 400,         /* no layout says that these structs are larger: room for their copies */
+	LAYOUT_CODE_MAX = 256,
+};
 
 /* The table's row for this version (major.minor; nearest micro), or NULL. */
 const struct layout *layout_find(uint32_t version_hex);

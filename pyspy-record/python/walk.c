@@ -314,9 +314,9 @@ struct position {
 	raddr_t at;
 };
 
-/* Callers lie below what they called. A frame on the data stack that does not is torn, and may be a circle; one that its
- * thread owns (`owner` 0) but that lies on no chunk of this thread is another thread's: a generator's memory was given to
- * that thread between two reads, and led there. */
+/* Callers lie below what they called. A frame on the data stack that does not is torn, and may be a circle; one that
+ * its thread owns (`owner` 0) but that lies on no chunk of this thread is another thread's: a generator's memory was
+ * given to that thread between two reads, and led there. */
 static bool goes_down(const struct walk_thread *t, raddr_t at, size_t n, uint8_t owner, struct position *last)
 {
 	for (size_t i = last->chunk; i <= t->n_older; i++) {
@@ -329,6 +329,17 @@ static bool goes_down(const struct walk_thread *t, raddr_t at, size_t n, uint8_t
 	return owner != 0;
 }
 
+/* Bytes of a frame up to the end of the last field that is read. */
+static size_t fixed_part(const struct layout *l)
+{
+	const uint32_t words[] = {l->frame.previous, l->frame.code, l->frame.globals, l->frame.instr};
+	size_t n = l->frame.owner + 1;
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (words[i] + 8 > n)
+			n = words[i] + 8;
+	return l->frame.is_entry + 1 > n ? l->frame.is_entry + 1 : n;
+}
+
 int walk_frames(struct walk *w, struct walk_thread *t)
 {
 	const struct layout *l = w->layout;
@@ -339,7 +350,7 @@ int walk_frames(struct walk *w, struct walk_thread *t)
 	t->hint = 0;
 	TRY(settle_chunks(w, t));
 	TRY(find_start(w, t, &start));
-	size_t fixed = l->frame.owner + 1; /* the last field that is read */
+	size_t fixed = fixed_part(l);
 	size_t shims = 0, outside = 0;
 	struct position last = {0, UINT64_MAX};
 	for (raddr_t at = start.frame; at;) {

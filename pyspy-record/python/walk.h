@@ -13,15 +13,15 @@
 #include "pyspy-record/python/layout.h"
 
 enum {
-	WALK_FRAMES_MAX = 65536,   /* deeper stacks are cut: outermost frames are missing */
-	WALK_CHUNK_MAX = 64 << 20, /* bytes of one data-stack chunk */
-	WALK_CHUNKS_MAX = 1024,    /* chunks below the top one */
-	WALK_EXTRAS_MAX = 512,     /* frames outside the chunks that are remembered */
-	WALK_EXTRA_KEPT = 32,      /* passes that they are remembered without being met */
-	WALK_REPAIRS_MAX = 4096,   /* of one walk */
-	WALK_PIECE = 88,           /* bytes kept of a thing outside: a frame's fixed part or a cframe */
-	WALK_TSTATE = 400,         /* bytes read of a thread state */
-	WALK_PLAN_MAX = 960,       /* pieces of a batch that threads may take; the rest is for words read behind them */
+	WALK_FRAMES_MAX = 65536,         /* deeper stacks are cut: outermost frames are missing */
+	WALK_CHUNK_MAX = 64 << 20,       /* bytes of one data-stack chunk */
+	WALK_CHUNKS_MAX = 1024,          /* chunks below the top one */
+	WALK_EXTRAS_MAX = 512,           /* frames outside the chunks that are remembered */
+	WALK_EXTRA_KEPT = 32,            /* passes that they are remembered without being met */
+	WALK_REPAIRS_MAX = 4096,         /* of one walk */
+	WALK_PIECE = 88,                 /* bytes kept of a thing outside: a frame's fixed part or a cframe */
+	WALK_TSTATE = LAYOUT_TSTATE_MAX, /* bytes read of a thread state */
+	WALK_PLAN_MAX = 960, /* pieces of a batch that threads may take; the rest is for words read behind them */
 };
 
 /* One Python frame, innermost first. */

@@ -72,13 +72,11 @@ int object_string(struct reader *r, const struct layout *l, raddr_t str, struct 
 	if (state & STATE_COMPACT) {
 		data = str + (state & STATE_ASCII ? l->unicode.ascii_size : l->unicode.compact_size);
 	} else {
-		if (l->unicode.data + 8 > head_size)
-			return ERR_TORN;
-		data = u64_at(head, l->unicode.data);
+		TRY(reader_word(r, str + l->unicode.data, &data));
 	}
 	size_t n = length > OBJECT_STRING_MAX ? OBJECT_STRING_MAX : (size_t)length;
 	size_t bytes = n * kind;
-	if (data >= str && data + bytes <= str + head_size) {
+	if (data >= str && data - str <= head_size && bytes <= head_size - (data - str)) {
 		put_text(out, head + (data - str), n, kind);
 	} else {
 		unsigned char chunk[4096];
@@ -178,9 +176,10 @@ int object_dict(struct reader *r, const struct layout *l, raddr_t dict, object_v
 {
 	unsigned char head[64];
 	struct key_table t;
-	if (!is_object(dict) || l->dict.values + 8 > sizeof head)
+	size_t size = (l->dict.values > l->dict.keys ? l->dict.values : l->dict.keys) + 8;
+	if (!is_object(dict) || size > sizeof head)
 		return ERR_TORN;
-	TRY(reader_read(r, dict, head, l->dict.values + 8));
+	TRY(reader_read(r, dict, head, size));
 	TRY(read_key_table(r, l, u64_at(head, l->dict.keys), &t));
 	raddr_t values = u64_at(head, l->dict.values);
 	return walk_keys(r, &t, values ? values + l->dict.values_first : 0, visit, ctx);
@@ -247,8 +246,8 @@ int object_int(struct reader *r, const struct layout *l, raddr_t integer, uint64
 	if (!is_object(integer))
 		return ERR_TORN;
 	TRY(reader_read(r, integer, head, l->integer.digit + 4));
-	int64_t tag = (int64_t)u64_at(head, l->integer.tag);
-	uint64_t n = l->integer.tag_has_count ? (uint64_t)tag >> 3 : (uint64_t)(tag < 0 ? -tag : tag);
+	uint64_t tag = u64_at(head, l->integer.tag);
+	uint64_t n = l->integer.tag_has_count ? tag >> 3 : tag >> 63 ? 0 - tag : tag;
 	if (n > 1 << 16)
 		return ERR_TORN;
 	uint32_t digits[3] = {0};
@@ -266,6 +265,8 @@ int object_attribute(struct reader *r, const struct layout *l, raddr_t object, c
 	int64_t dictoffset;
 	if (!is_object(object))
 		return ERR_TORN;
+	if (strlen(name) > KEY_MAX)
+		return ERR_AGAIN;
 	TRY(reader_word(r, object + 8, &type));
 	if (!is_object(type))
 		return ERR_TORN;
@@ -289,10 +290,12 @@ int object_attribute(struct reader *r, const struct layout *l, raddr_t object, c
 		TRY(reader_word(r, object - 24, &dict));
 		if (!dict && flags & TYPE_INLINE_VALUES) {
 			uint64_t basicsize;
+			uint8_t head[4]; /* PyDictValues: capacity, size, embedded, valid */
 			TRY(reader_word(r, type + l->type.basicsize, &basicsize));
 			if (basicsize > 1 << 20)
 				return ERR_TORN;
-			values = object + basicsize;
+			TRY(reader_read(r, object + basicsize, head, sizeof head));
+			values = head[3] ? object + basicsize : 0;
 		}
 	}
 	if (dict)

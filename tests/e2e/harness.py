@@ -345,9 +345,10 @@ def normal_quantile(p):
 class Shares:
     """Observed against true shares, judged all together: a false alarm in any of them has probability `alarm`.
 
-    The truth is known for every moment of the recording. So the recording is cut into `batches` pieces of time, and what is
-    observed in a piece is held against the truth of that very piece: the spread of these differences is the error of the
-    method, measured (samples of one turn of a loop are not independent); it is never taken below the binomial one.
+    The target's log tells what it did at every moment, so each sample is held against the truth of its own moment: chance,
+    the machine's other work, and where the samples fell short do not matter. What remains is the error of the method: a
+    sample's clock and its reading are some time apart. The recording is cut into `batches` pieces, and the spread of the
+    pieces' differences measures that error.
     Samples in motion below a certain part that may hide the function (`hidden`) count for neither side: observed must not
     exceed the truth, observed and hidden together must not fall short of it.
     """
@@ -356,28 +357,23 @@ class Shares:
         self.alarm, self.rows = alarm, []
 
     def add(self, name, samples, hit, hidden, truth, extra=0.0, batches=100):
-        """samples: (time, anything) in the order of time; hit, hidden: of one sample; truth(begin, end) -> share;
-        extra: what the target's own clock is not sure of (absolute)"""
-        n = len(samples)
+        """samples: (time, anything) in the order of time; hit, hidden: of one sample; truth(time) -> share of the time around
+        that moment, None = not known; extra: what the target's own clock is not sure of (absolute)"""
+        rows = [(1 if hit(s) else 0, 1 if hidden(s) else 0, truth(s[0])) for s in samples]
+        rows = [r for r in rows if r[2] is not None]
+        n = len(rows)
+        if n < 200:
+            raise Failure("%s: only %d samples" % (name, n))
         batches = max(4, min(batches, n // 40))
-        low, high, got, hid = [], [], 0, 0
-        for b in range(batches):
-            part = samples[n * b // batches:n * (b + 1) // batches]
-            after = samples[min(n * (b + 1) // batches, n - 1)][0]
-            h = sum(1 for s in part if hit(s))
-            u = sum(1 for s in part if hidden(s))
-            want = truth(part[0][0], after) * len(part)
-            got += h
-            hid += u
-            high.append(h - want)
-            low.append(h + u - want)
-        true = truth(samples[0][0], samples[-1][0])
-        binomial = n * max(true * (1 - true), 1.0 / n)
+        parts = [rows[n * b // batches:n * (b + 1) // batches] for b in range(batches)]
+        high = [sum(r[0] - r[2] for r in part) for part in parts]
+        low = [sum(r[0] + r[1] - r[2] for r in part) for part in parts]
+        got, hid, true = (sum(r[k] for r in rows) for k in range(3))
 
         def error(d):
             m = sum(d) / len(d)
-            return math.sqrt(max(len(d) * sum((x - m) ** 2 for x in d) / (len(d) - 1), binomial)) / n
-        self.rows.append((name, got / n, hid / n, true, error(high), error(low), sum(high) / n, sum(low) / n, extra, batches))
+            return math.sqrt(len(d) * sum((x - m) ** 2 for x in d) / (len(d) - 1)) / n
+        self.rows.append((name, got / n, hid / n, true / n, error(high), error(low), sum(high) / n, sum(low) / n, extra, batches))
 
     def judge(self):
         k = max(len(self.rows), 1)

@@ -1,7 +1,7 @@
 """shares.py SHAPE [UNIT]: known work in known functions and lines, and the target's own clock around it.
 
-Every turn's clock readings are kept as (CLOCK_BOOTTIME at its begin, {name: seconds so far}); on a line of input they are
-written to the file named there. So the truth of exactly the time that was recorded can be computed.
+The clock readings are kept as (CLOCK_BOOTTIME, {name: seconds so far}), one after each piece of work; on a line of input
+they are written to the file named there. So it can be told what was done at the very moment of each sample.
 """
 import asyncio
 import json
@@ -12,8 +12,13 @@ import sys
 import threading
 import time
 
-wall = time.perf_counter
 boot = time.clock_gettime
+
+
+def wall(kind=time.CLOCK_BOOTTIME):
+    return boot(kind)
+
+
 total = {}
 log = []
 
@@ -28,8 +33,16 @@ def listen():
 logs = {"main": log}
 
 
-def mark(kind=time.CLOCK_BOOTTIME):
-    log.append((boot(kind), dict(total)))
+def mark(now=None):
+    log.append((now or wall(), dict(total)))
+
+
+def done(name, begin, end):
+    """`name` ran between these two moments"""
+    if log[-1][0] < begin:
+        mark(begin)
+    total[name] = total.get(name, 0) + end - begin
+    mark(end)
 
 
 # ---------------------------------------------------------------- functions: 2 % .. 40 %
@@ -95,9 +108,7 @@ def functions():
         for f, n in todo:
             t = wall()
             f(n)
-            name = f.__name__
-            total[name] = total.get(name, 0) + wall() - t
-        mark()
+            done(f.__name__, t, wall())
 
 
 # ---------------------------------------------------------------- lines of one function
@@ -122,8 +133,7 @@ def one_function():
         n = random.randrange(10, 60)
         t = lines(n)
         for k, name in enumerate(sorted(LINES)):
-            total[name] = total.get(name, 0) + t[k + 1] - t[k]
-        mark()
+            done(name, t[k], t[k + 1])
 
 
 # ---------------------------------------------------------------- a thread that sleeps 70 %
@@ -147,9 +157,8 @@ def sleeper():
         t1 = wall()
         nap(0.0068 * u)
         t2 = wall()
-        total["spin"] = total.get("spin", 0) + t1 - t0
-        total["nap"] = total.get("nap", 0) + t2 - t1
-        mark()
+        done("spin", t0, t1)
+        done("nap", t1, t2)
 
 
 # ---------------------------------------------------------------- two threads and the GIL
@@ -166,8 +175,9 @@ def hold_gil(name, low, high):
     while True:
         t = wall()
         burn(random.randrange(low, high))
+        log.append((t, {name: held}))
         held += wall() - t
-        log.append((boot(time.CLOCK_BOOTTIME), {name: held}))
+        log.append((wall(), {name: held}))
         time.sleep(random.uniform(0.0003, 0.003))
 
 
@@ -235,7 +245,7 @@ threading.Thread(target=listen, name="listener", daemon=True).start()
 # the logs begin before the recording does
 if sys.argv[1] == "threads":
     logs.clear()
-    logs.update(one=[(boot(time.CLOCK_BOOTTIME), {"one": 0.0})], two=[(boot(time.CLOCK_BOOTTIME), {"two": 0.0})])
+    logs.update(one=[(wall(), {"one": 0.0})], two=[(wall(), {"two": 0.0})])
 else:
     mark()
 print("ready", os.getpid(), threading.main_thread().native_id, flush=True)

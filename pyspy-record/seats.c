@@ -9,7 +9,8 @@
 enum {
 	CENSUS_SHARE = 20,                 /* looking who is there takes at most a twentieth of the time */
 	NAMES_AFTER_NS = 20 * 1000 * 1000, /* a new thread is in threading._active soon after it began to run */
-	NAMES_AGAIN_S = 10,                /* names may change */
+	NAMES_AGAIN_S = 1,                 /* names may change ... */
+	NAMES_SHARE = 1000,                /* ... but looking for that takes at most a thousandth of the time */
 	FAILURES_MAX = 5,                  /* passes in a row that read nothing: is it still the same program? */
 };
 
@@ -155,7 +156,7 @@ static void look_around_one(struct seats *s, struct seat *seat)
 		target_names(t, s->w);
 		uint64_t end = clock_mono_ns();
 		uint64_t gap = t->names_due ? NAMES_AFTER_NS : NAMES_AGAIN_S * CLOCK_NS_PER_S;
-		seat->names_next_ns = end + gap + (end - begin) * CENSUS_SHARE;
+		seat->names_next_ns = end + gap + (end - begin) * (t->names_due ? CENSUS_SHARE : NAMES_SHARE);
 	}
 }
 

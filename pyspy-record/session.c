@@ -53,7 +53,7 @@ static void on_child(int signal)
 static void take_tick(struct session *s, uint64_t now)
 {
 	uint64_t held = seats_totals(&s->seats).counts.held;
-	hold_woke(&s->hold, now - s->schedule.next_ns);
+	hold_woke(&s->hold, now, now - s->schedule.next_ns);
 	s->seats.held_cpu = s->hold.cpu;
 	writer_tick(s->w, clock_boot_ns());
 	s->ticks++;
@@ -74,7 +74,7 @@ static void plan_certificates(struct session *s)
 		hold_release(&s->hold);
 		return;
 	}
-	int cpu = s->hold.may_move && schedule_may_hold(&s->schedule, now)
+	int cpu = hold_may(&s->hold, now) && schedule_may_hold(&s->schedule, now)
 	              ? seats_cpu_to_hold(&s->seats, schedule_random(&s->schedule))
 	              : -1;
 	if (cpu >= 0 && hold_take(&s->hold, cpu))

@@ -258,7 +258,10 @@ static const unsigned char *get(struct walk *w, struct walk_thread *t, raddr_t a
 	if (!e && !(e = new_extra(w, t, at)))
 		return NULL;
 	e->met_pass = e->read_pass = w->pass;
-	if (repair(w, at, e->image, WALK_PIECE) == 0)
+	int rc = repair(w, at, e->image, WALK_PIECE);
+	if (rc == ERR_MEMORY_READ) /* it may end where the mapping does */
+		rc = repair(w, at, e->image, n);
+	if (rc == 0)
 		return e->image;
 	e->read_pass = 0;
 	e->met_pass = 0;

@@ -6,7 +6,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { SLICE_NS = 100 * 1000, LATE_NS = 300 * 1000, WAKES_WEIGHED = 64, LATE_PART = 4 };
+enum { SLICE_NS = 100 * 1000, LATE_NS = 300 * 1000, WAKES_WEIGHED = 32, LATE_PART = 4 };
+#define PAUSE_NS (UINT64_C(3) * 1000 * 1000 * 1000)
 
 /* struct sched_attr of linux/sched/types.h, first version */
 struct attr {
@@ -94,7 +95,12 @@ void hold_release(struct hold *h)
 	h->cpu = -1;
 }
 
-void hold_woke(struct hold *h, uint64_t late_ns)
+bool hold_may(const struct hold *h, uint64_t now_ns)
+{
+	return h->may_move && now_ns >= h->paused_until_ns;
+}
+
+void hold_woke(struct hold *h, uint64_t now_ns, uint64_t late_ns)
 {
 	if (!h->may_move || h->cpu < 0)
 		return;
@@ -104,7 +110,7 @@ void hold_woke(struct hold *h, uint64_t late_ns)
 		return;
 	if (h->late > h->wakes / LATE_PART) {
 		hold_release(h);
-		h->may_move = false;
+		h->paused_until_ns = now_ns + PAUSE_NS;
 	}
 	h->wakes = h->late = 0;
 }

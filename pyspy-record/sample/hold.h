@@ -16,13 +16,16 @@
 #include <stdint.h>
 
 struct hold {
-	cpu_set_t allowed;    /* where we might run when we came */
-	bool may_move;        /* holding is possible, and not all the time anyway */
-	int cpu;              /* the only CPU we run on now; -1 = several */
-	uint32_t wakes, late; /* wake-ups on a CPU held, and those that came too late */
+	cpu_set_t allowed;        /* where we might run when we came */
+	bool may_move;            /* holding is possible, and not all the time anyway */
+	int cpu;                  /* the only CPU we run on now; -1 = several */
+	uint64_t paused_until_ns; /* CLOCK_MONOTONIC: wake-ups came too late too often, no holding until then */
+	uint32_t wakes, late;     /* wake-ups on a CPU held, and those that came too late */
 };
 
 void hold_init(struct hold *h);
+/* Is it worth while to look for a CPU to hold? */
+bool hold_may(const struct hold *h, uint64_t now_ns);
 /* Sit on this CPU from the next sleep on. False: we may not. */
 bool hold_take(struct hold *h, int cpu);
 /* Anywhere again. */
@@ -30,6 +33,6 @@ void hold_release(struct hold *h);
 /* While a thread stands for us nobody shall take our CPU away: run before all ordinary programs, where we may (on), as
  * usual again (off). */
 void hold_hurry(bool on);
-/* A wake-up on a CPU held came `late_ns` after its time. Where that happens often holding is given up: moments would
- * not be random. */
-void hold_woke(struct hold *h, uint64_t late_ns);
+/* A wake-up on a CPU held came at `now_ns`, late_ns after its time. Where that happens often holding is given up for a
+ * while: moments would not be random. */
+void hold_woke(struct hold *h, uint64_t now_ns, uint64_t late_ns);

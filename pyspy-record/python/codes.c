@@ -71,15 +71,29 @@ static void ident_words(const struct layout *l, unsigned char *words)
 	memset(words + (l->code.ident_skip - IDENT_FROM), 0, 4); /* warm-up counter */
 }
 
+/* Where in a str object what identifies its text lies, and how much of that is kept: the first bytes; of a str whose
+ * text lies elsewhere (a subclass of str, say) the pointer to it. */
+static void name_text(const struct layout *l, const unsigned char *head, size_t *at, size_t *n)
+{
+	uint64_t length = u64_at(head, l->unicode.length);
+	uint32_t state = u32_at(head, l->unicode.state);
+	size_t width = state >> 2 & 7;
+	*at = l->unicode.data;
+	*n = 8;
+	if (!(state & 1 << 5))
+		return;
+	*at = state & 1 << 6 ? l->unicode.ascii_size : l->unicode.compact_size;
+	*n = CODES_NAME_HEAD - 8;
+	if (length < *n && length * width < *n)
+		*n = length * width;
+}
+
 /* Of a str object's head only its length and text stay the same (hash and interned state are filled in later). */
 static void ident_name(const struct layout *l, const unsigned char *head, unsigned char *kept)
 {
 	uint64_t length = u64_at(head, l->unicode.length);
-	uint32_t state = u32_at(head, l->unicode.state);
-	size_t width = state >> 2 & 7, at = state & 1 << 6 ? l->unicode.ascii_size : l->unicode.compact_size;
-	size_t n = CODES_NAME_HEAD - 8;
-	if (length < n && length * width < n)
-		n = length * width;
+	size_t at, n;
+	name_text(l, head, &at, &n);
 	memset(kept, 0, CODES_NAME_HEAD);
 	memcpy(kept, &length, 8);
 	memcpy(kept + 8, head + at, n);
@@ -93,11 +107,14 @@ static size_t name_head_size(const struct layout *l)
 /* A name's head; near the end of a mapping the text may be shorter than the head. */
 static int read_name_head(struct codes *c, raddr_t name, unsigned char *head)
 {
+	size_t at, n;
 	memset(head, 0, CODE_BYTES_MAX);
 	int rc = reader_read(c->reader, name, head, name_head_size(c->layout));
-	if (rc == ERR_MEMORY_READ)
-		rc = reader_read(c->reader, name, head, c->layout->unicode.ascii_size);
-	return rc;
+	if (rc != ERR_MEMORY_READ)
+		return rc;
+	TRY(reader_read(c->reader, name, head, c->layout->unicode.ascii_size));
+	name_text(c->layout, head, &at, &n);
+	return reader_read(c->reader, name + at, head + at, n);
 }
 
 static int read_ident(struct codes *c, const unsigned char *raw, struct code_ident *ident)
@@ -235,6 +252,35 @@ int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_genera
 	return remember(c, &code, &ident, globals, tables, id);
 }
 
+/* Is the object the one that `ident` says? One that could not be read with others, for a name may lie so near to the
+ * end of a mapping that its head reaches over it. 1, 0, or an error. */
+static int check_alone(struct codes *c, raddr_t at, const struct code_ident *ident)
+{
+	unsigned char raw[CODE_BYTES_MAX];
+	struct code_ident now;
+	int rc = reader_read(c->reader, at, raw, c->layout->code.ident_end);
+	if (rc == 0)
+		rc = read_ident(c, raw, &now);
+	if (rc < 0)
+		return rc == ERR_MEMORY_READ ? 0 : rc;
+	return memcmp(&now, ident, sizeof now) == 0;
+}
+
+/* The same, of what a group's batch brought: `words` of the object, `heads` of the names that it had. */
+static bool is_same(const struct codes *c, const struct code_ident *ident, unsigned char *words,
+                    unsigned char heads[2][CODE_BYTES_MAX])
+{
+	const struct layout *l = c->layout;
+	unsigned char name[2][CODES_NAME_HEAD];
+	if (by_version(c))
+		return u32_at(words, 0) == ident->version;
+	ident_words(l, words);
+	ident_name(l, heads[0], name[0]);
+	ident_name(l, heads[1], name[1]);
+	return memcmp(words, ident->words, l->code.ident_end - IDENT_FROM) == 0 &&
+	       memcmp(name, ident->names, sizeof name) == 0;
+}
+
 /* One group of at most CHECK_AT_ONCE objects: one call. *done: how many of them, from the first on, were settled. */
 static int check_group(struct codes *c, const code_id *ids, size_t n, uint64_t generation, bool *bad, size_t *done)
 {
@@ -260,22 +306,16 @@ static int check_group(struct codes *c, const code_id *ids, size_t n, uint64_t g
 	if (got < 0 && got != ERR_MEMORY_READ)
 		return got;
 	size_t whole = got < 0 ? 0 : (size_t)got / pieces;
-	*done = whole < n ? whole + 1 : n; /* the one that could not be read is settled too: it is gone */
+	*done = whole;
+	int alone = 0;
+	if (whole < n) {
+		const struct code *code = codes_at(c, ids[(*done)++]);
+		TRY(alone = check_alone(c, code->at, &c->idents.v[code->ident]));
+	}
 	for (size_t i = 0; i < *done; i++) {
 		struct code *code = codes_at(c, ids[i]);
-		const struct code_ident *ident = &c->idents.v[code->ident];
+		bool same = i < whole ? is_same(c, &c->idents.v[code->ident], words[i], heads[i]) : alone;
 		c->checks++;
-		bool same = i < whole;
-		if (same && by_version(c)) {
-			same = u32_at(words[i], 0) == ident->version;
-		} else if (same) {
-			unsigned char name[2][CODES_NAME_HEAD];
-			ident_words(l, words[i]);
-			ident_name(l, heads[i][0], name[0]);
-			ident_name(l, heads[i][1], name[1]);
-			same = memcmp(words[i], ident->words, l->code.ident_end - IDENT_FROM) == 0 &&
-			       memcmp(name, ident->names, sizeof name) == 0;
-		}
 		bad[i] = !same;
 		if (same)
 			code->checked_generation = generation;

@@ -24,7 +24,7 @@ raddr_t support_objects_new(struct support_objects *o, raddr_t type, size_t n, s
 
 raddr_t support_objects_type(struct support_objects *o, const char *name, uint64_t flags, uint64_t basicsize)
 {
-	raddr_t text = support_objects_new(o, 0, strlen(name) + 1, 0);
+	raddr_t text = support_objects_new(o, 0, 32, 0);
 	support_memory_put(o->m, text, name, strlen(name) + 1);
 	raddr_t type = support_objects_new(o, 0, TYPE_SIZE, 0);
 	field(o, type, 8, 1);

@@ -88,6 +88,8 @@ static void take_stop(struct session *s)
 {
 	schedule_pay_stop(&s->schedule, seats_stop(&s->seats, schedule_random(&s->schedule)));
 	schedule_again(&s->schedule, clock_mono_ns());
+	if (seats_want_stop(&s->seats))
+		schedule_want_stop(&s->schedule, clock_mono_ns());
 }
 
 static void tell_counters(struct session *s)

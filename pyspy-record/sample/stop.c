@@ -201,5 +201,5 @@ void target_stop(struct target *t, struct writer *w, struct sample_thread *th)
 	/* the names of new code objects are read with the thread running again: what they prove is weighed as for any
 	 * sample */
 	if (read && target_resolve(t, th, &node, &unproved) == 0 && !unproved)
-		trie_certify(&t->trie, w, node);
+		th->wants_certificate = trie_certify(&t->trie, w, node); /* where one stack was new, others are */
 }

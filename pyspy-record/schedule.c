@@ -4,7 +4,7 @@
 
 #include "libcommon/clock.h"
 
-enum { STOP_MEAN_GAP_NS = 2 * 1000 * 1000, LATE_MAX = 1 << 20 };
+enum { STOP_MEAN_GAP_NS = 2 * 1000 * 1000, LATE_MAX = 1 << 20, LEAST_CREDIT_NS = 1000 };
 
 /* xorshift128+: no secrets, only no pattern */
 uint64_t schedule_random(struct schedule *s)
@@ -60,8 +60,13 @@ void schedule_again(struct schedule *s, uint64_t now_ns)
 static bool budget_has(struct budget *b, uint64_t now_ns, int64_t need_ns)
 {
 	int64_t most = (int64_t)(b->ppm * SCHEDULE_CREDIT_S * 1000);
-	b->credit_ns += (int64_t)((double)(now_ns - b->credited_ns) * (double)b->ppm * 1e-6);
-	b->credited_ns = now_ns;
+	double earned = (double)(now_ns - b->credited_ns) * (double)b->ppm * 1e-6;
+	if (earned >= LEAST_CREDIT_NS) { /* many small pieces would be lost in rounding */
+		b->credit_ns += (int64_t)earned;
+		b->credited_ns = now_ns;
+	}
+	if (most < need_ns) /* a small budget takes longer to save up for the first one */
+		most = need_ns;
 	if (b->credit_ns > most)
 		b->credit_ns = most;
 	return b->ppm && b->credit_ns >= need_ns;

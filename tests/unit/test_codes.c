@@ -201,6 +201,29 @@ static void test_replaced(void **state)
 	in_all(replaced);
 }
 
+/* An object that could not be read once, and is there again: a new entry, that holds. */
+static void there_again(void)
+{
+	unsigned char kept[512];
+	raddr_t at = support_objects_code(&o, &plain);
+	code_id id = read_one(at, globals);
+	size_t n = o.l->code.size;
+	memcpy(kept, support_memory_at(&m, at, n), n);
+	support_memory_unmap(&m, at);
+	assert_true(is_bad(id));
+	support_memory_map(&m, at, n);
+	support_memory_put(&m, at, kept, n);
+	code_id again = read_one(at, globals);
+	assert_int_not_equal(again, id);
+	assert_int_equal(codes_known(&c, at, globals), again);
+	assert_false(is_bad(again));
+	assert_int_equal(read_one(at, globals), again);
+}
+static void test_there_again(void **state)
+{
+	in_all(there_again);
+}
+
 /* Another object whose names lie at the same addresses as the dead one's did (3.11 has only the texts to tell). */
 static void replaced_names(void)
 {
@@ -260,15 +283,17 @@ static void kinds_of_names(void)
 	static const uint32_t wide[] = {0x1f600};
 	char long_name[500];
 	memset(long_name, 'n', sizeof long_name);
-	raddr_t text, kinds[] = {support_objects_ascii(&o, ""),
-	                         support_objects_ascii(&o, "f"),
-	                         support_objects_str(&o, 1, true, long_name, sizeof long_name),
-	                         support_objects_str(&o, 1, false, latin, 3),
-	                         support_objects_str(&o, 2, false, narrow, 3),
-	                         support_objects_str(&o, 4, false, wide, 1),
-	                         support_objects_legacy(&o, 1, true, "a subclass of str", 17, &text)};
+	raddr_t kinds[] = {support_objects_ascii(&o, ""),
+	                   support_objects_ascii(&o, "f"),
+	                   support_objects_str(&o, 1, true, long_name, sizeof long_name),
+	                   support_objects_str(&o, 1, false, latin, 3),
+	                   support_objects_str(&o, 2, false, narrow, 3),
+	                   support_objects_str(&o, 4, false, wide, 1),
+	                   support_objects_legacy(&o, 1, true, "a subclass of str", 17, NULL),
+	                   support_objects_legacy(&o, 1, false, latin, 3, NULL)};
 	static const char *const want[] = {
-	    "", "f", NULL, "f\xc3\xbcr", "\xce\xb1\xce\xb2\xce\xb3", "\xf0\x9f\x98\x80", "a subclass of str"};
+	    "",          "f", NULL, "f\xc3\xbcr", "\xce\xb1\xce\xb2\xce\xb3", "\xf0\x9f\x98\x80", "a subclass of str",
+	    "f\xc3\xbcr"};
 	for (size_t i = 0; i < N_OF(kinds); i++) {
 		raddr_t at = support_objects_code(&o, &plain);
 		support_memory_u64(&m, at + o.l->code.filename, kinds[i]);
@@ -282,14 +307,24 @@ static void kinds_of_names(void)
 			assert_false(is_bad(id));
 		assert_int_equal(read_one(at, globals), id);
 	}
-	if (o.pages) { /* what lies behind a str that is not compact is not its own */
+	/* what a str that is not compact is given later (its UTF-8 form), and what lies behind it, is not its text */
+	for (size_t i = 6; i < N_OF(kinds); i++) {
 		raddr_t at = support_objects_code(&o, &plain);
-		support_memory_u64(&m, at + o.l->code.filename, kinds[6]);
+		support_memory_u64(&m, at + o.l->code.filename, kinds[i]);
 		code_id id = read_one(at, globals);
-		memset(support_memory_at(&m, kinds[6] + o.l->unicode.data + 8, 64), 0x77, 64);
-		memset(support_memory_at(&m, kinds[1] + o.l->unicode.ascii_size + 2, 64), 0x77, 64);
+		for (raddr_t word = o.l->unicode.state + 8; word < o.l->unicode.data; word += 8)
+			support_memory_u64(&m, kinds[i] + word, 0x7777777777777777);
+		if (o.pages)
+			memset(support_memory_at(&m, kinds[i] + o.l->unicode.data + 8, 64), 0x77, 64);
 		assert_false(is_bad(id));
 		assert_int_equal(read_one(at, globals), id);
+	}
+	if (o.pages) {
+		raddr_t at = support_objects_code(&o, &plain);
+		support_memory_u64(&m, at + o.l->code.filename, kinds[1]);
+		code_id id = read_one(at, globals);
+		memset(support_memory_at(&m, kinds[1] + o.l->unicode.ascii_size + 2, 64), 0x77, 64);
+		assert_false(is_bad(id));
 	}
 }
 static void test_kinds_of_names(void **state)
@@ -522,12 +557,12 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_contents), cmocka_unit_test(test_modules),
-	    cmocka_unit_test(test_replaced), cmocka_unit_test(test_replaced_names),
-	    cmocka_unit_test(test_alive),    cmocka_unit_test(test_kinds_of_names),
-	    cmocka_unit_test(test_proof),    cmocka_unit_test(test_meanwhile),
-	    cmocka_unit_test(test_many),     cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_full),
+	    cmocka_unit_test(test_contents),       cmocka_unit_test(test_modules),
+	    cmocka_unit_test(test_there_again),    cmocka_unit_test(test_replaced),
+	    cmocka_unit_test(test_replaced_names), cmocka_unit_test(test_alive),
+	    cmocka_unit_test(test_kinds_of_names), cmocka_unit_test(test_proof),
+	    cmocka_unit_test(test_meanwhile),      cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_refused),        cmocka_unit_test(test_full),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,7 +207,9 @@ static const char *wild(const struct layout *l, const uint64_t *v)
 
 static void test_wild_slots(void **state)
 {
-	uint64_t around[64], v[SLOTS];
+	static const unsigned sizes[] = {3,  6,  19, 28, 36, 46,
+	                                 53, 56, 61, 64, 67, 70}; /* slots that are sizes of structs */
+	uint64_t around[160], v[SLOTS];
 	unsigned n_refused = 0;
 	struct layout l;
 	for (unsigned slot = 3; slot < SLOTS; slot++) {
@@ -233,6 +235,9 @@ static void test_wild_slots(void **state)
 		                                1ull << 63};
 		for (size_t k = 0; k < N_OF(more) && n < N_OF(around); k++)
 			around[n++] = more[k];
+		for (size_t k = 0; k < N_OF(sizes); k++) /* the ends of structs */
+			for (unsigned before = 0; before < 32 && n < N_OF(around); before += 4)
+				around[n++] = real[sizes[k]] - before;
 		for (size_t k = 0; k < n; k++) {
 			memcpy(v, real, sizeof v);
 			v[slot] = around[k];

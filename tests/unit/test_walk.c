@@ -525,6 +525,8 @@ static void failed_pieces(void)
 		assert_int_equal(at == TSTATE, piece == n_older + n_extras);
 		assert_int_equal(at == chunk, piece == n_older + n_extras + 1);
 		assert_int_equal(walk_failed_piece(&w, &t, piece), at == TSTATE ? ERR_GONE : 0);
+		for (size_t i = 0; i < t.n_extras; i++)
+			assert_true(t.extras[i].at != at);
 		assert_int_equal(t.n_extras, piece >= n_older && piece < n_older + n_extras ? extras - 1 : extras);
 	}
 	/* memory that is really gone: other extras take the place of those in front */

@@ -86,7 +86,7 @@ static bool may_change(int rc, const struct spawn *spawn, uint64_t waited_ns)
 int attach_open(struct target *t, pid_t pid, struct spawn *spawn, uint64_t wait_ns,
                 const struct session_signals *signals, char *message, size_t size)
 {
-	uint64_t begin = clock_mono_ns(), now = begin, gap = POLL_FIRST_NS;
+	uint64_t begin = clock_mono_ns(), now, gap = POLL_FIRST_NS;
 	int rc;
 	message[0] = 0;
 	for (;;) {

@@ -201,8 +201,7 @@ int seats_cpu_to_hold(const struct seats *s, uint64_t draw)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		struct seat *seat = &s->v[(draw + i) % s->n];
-		struct sample_thread *th = seat->open ? target_wants_stop(&seat->target, draw >> 32) : NULL;
-		int cpu = th ? target_cpu(th) : -1;
+		int cpu = seat->open ? target_cpu_to_hold(&seat->target, draw >> 32) : -1;
 		if (cpu >= 0)
 			return cpu;
 	}

@@ -70,17 +70,15 @@ static void plan_certificates(struct session *s)
 		schedule_pay_hold(&s->schedule, now - s->woke_ns);
 		s->held_ns += now - s->woke_ns;
 	}
-	if (s->o->nonblocking || !seats_want_stop(&s->seats)) {
-		hold_release(&s->hold);
+	if (s->o->nonblocking)
 		return;
-	}
-	int cpu = hold_may(&s->hold, now) && schedule_may_hold(&s->schedule, now)
-	              ? seats_cpu_to_hold(&s->seats, schedule_random(&s->schedule))
-	              : -1;
+	int cpu = -1;
+	if (hold_may(&s->hold, now) && schedule_may_hold(&s->schedule, now))
+		cpu = seats_cpu_to_hold(&s->seats, schedule_random(&s->schedule));
 	if (cpu >= 0 && hold_take(&s->hold, cpu))
 		return;
 	hold_release(&s->hold);
-	if (!s->held)
+	if (!s->held && seats_want_stop(&s->seats))
 		schedule_want_stop(&s->schedule, now);
 }
 

@@ -5,7 +5,14 @@
 #include "libcommon/err.h"
 #include "pyspy-record/python/object.h"
 
-enum { IDENT_FROM = 16, UNIT = 2, CODE_BYTES_MAX = LAYOUT_CODE_MAX, CODE_SIZE_MAX = 64 << 20, CHECK_AT_ONCE = 64 };
+enum {
+	IDENT_FROM = 16,
+	UNIT = 2,
+	CODE_BYTES_MAX = LAYOUT_CODE_MAX,
+	CODE_SIZE_MAX = 64 << 20,
+	CHECK_AT_ONCE = 64,
+	SAME_LOOKS = 16
+};
 
 int codes_init(struct codes *c, struct reader *r, const struct layout *l)
 {
@@ -199,7 +206,8 @@ static int remember(struct codes *c, struct code *code, const struct code_ident 
 		return ERR_NO_MEMORY;
 	code->same = *slot;
 	*id = 0;
-	for (code_id i = *slot; i && !*id; i = c->v.v[i].same)
+	unsigned looks = 0; /* an exec loop leaves a long row of objects that were here before */
+	for (code_id i = *slot; i && !*id && looks < SAME_LOOKS; i = c->v.v[i].same, looks++)
 		if (!c->v.v[i].is_stale && c->v.v[i].module == code->module &&
 		    memcmp(&c->idents.v[c->v.v[i].ident], ident, sizeof *ident) == 0)
 			*id = i;

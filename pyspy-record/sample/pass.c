@@ -127,6 +127,7 @@ static void show(struct target *t, struct writer *w, struct sample_thread *th, n
 	bool certain = (flags & WIRE_FLAG_WAY) != 0;
 	bool certified = certain || (!torn && trie_is_certified(&t->trie, node));
 	th->wants_certificate = !certified;
+	th->wants_hold = !certified ? TARGET_HOLD_SAMPLES : th->wants_hold ? th->wants_hold - 1 : 0;
 	t->counts.uncertified += !certified;
 	t->counts.unproved += (flags & WIRE_FLAG_UNPROVED) != 0;
 	if (th->is_shown && th->node == node && th->is_torn == torn && th->flags == flags &&
@@ -211,7 +212,9 @@ static void take(struct target *t, struct writer *w, struct sample_thread *th)
 		bool news = trie_certify(&t->trie, w, node);
 		if (th->held) { /* it would run, were it not for us */
 			show(t, w, th, node, false, flags | WIRE_STATE_ACTIVE | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT);
-			th->wants_certificate = news; /* where one stack was new, others are */
+			th->wants_certificate = news;
+			if (news)
+				th->wants_hold = TARGET_HOLD_SAMPLES;
 			t->counts.held++;
 			return;
 		}
@@ -244,11 +247,19 @@ static void look(struct target *t, struct sample_thread *th)
 	    !th->blocked && t->held_cpu >= 0 && taskstate_cpu(&th->task, &letter) == t->held_cpu && letter == 'R';
 }
 
-int target_cpu(struct sample_thread *th)
+int target_cpu_to_hold(struct target *t, uint64_t draw)
 {
 	char letter;
-	int cpu = taskstate_cpu(&th->task, &letter);
-	return letter == 'R' ? cpu : -1;
+	size_t n = t->threads.n;
+	for (size_t i = 0; i < n; i++) {
+		struct sample_thread *th = t->threads.v[(draw + i) % n];
+		if (!th->wants_hold || th->look == LOOK_GONE || th->asleep)
+			continue;
+		int cpu = taskstate_cpu(&th->task, &letter);
+		if (letter == 'R')
+			return cpu;
+	}
+	return -1;
 }
 
 int target_read(struct target *t, struct sample_thread **threads, size_t n)
@@ -283,10 +294,12 @@ int target_pass(struct target *t, struct writer *w)
 	for (size_t i = 0; i < n && rc >= 0; i++) {
 		struct sample_thread *th = t->threads.v[i];
 		if (th->look == LOOK_SAME) {
-			/* who waited for the GIL when it was looked at may have it by the time that the words are read */
+			/* who waited for the GIL when it was looked at may have it by the time that the words are read
+			 */
 			uint32_t gil = th->sleep_flags & WIRE_FLAG_GIL_WAIT ? 0 : gil_flags(t, th);
 			show(t, w, th, th->node, th->is_torn,
-			     gil | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT | (th->flags & WIRE_FLAG_CUT));
+			     gil | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT |
+			         (th->flags & WIRE_FLAG_CUT));
 		} else if (th->look == LOOK_GONE && th->is_shown)
 			show_failed(t, w, th);
 	}

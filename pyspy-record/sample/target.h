@@ -12,7 +12,7 @@
 #include "pyspy-record/target/process.h"
 #include "pyspy-record/target/taskstate.h"
 
-enum { TARGET_INTERPRETERS_MAX = 48, TARGET_THREADS_MAX = 32768 };
+enum { TARGET_INTERPRETERS_MAX = 48, TARGET_THREADS_MAX = 32768, TARGET_HOLD_SAMPLES = 16 };
 
 /* A frame of the path that a thread was last seen on, outermost first. */
 struct path_step {
@@ -61,7 +61,8 @@ struct sample_thread {
 	bool is_torn;
 	uint32_t flags, shown_epoch;
 	uint64_t cpu_told_ns;   /* CPU time told to the writer so far */
-	bool wants_certificate; /* its last sample was not certified */
+	bool wants_certificate; /* its last sample was not certified, or brought news */
+	uint8_t wants_hold;     /* for so many samples more: where one was new, others are soon */
 };
 
 struct sample_interp {
@@ -143,10 +144,10 @@ void target_before_flush(struct target *t, struct writer *w);
 /* Between blocks: let go of what has grown to its bound. */
 void target_trim(struct target *t);
 
-/* A thread whose last sample was not certified, one that runs; NULL = none. `draw` picks among them. */
+/* A thread whose last sample was not certified; NULL = none. `draw` picks among them. */
 struct sample_thread *target_wants_stop(struct target *t, uint64_t draw);
-/* The CPU that this thread runs on; -1 = it does not. */
-int target_cpu(struct sample_thread *th);
+/* The CPU of a thread that runs and wants certificates still, or did lately; -1 = none. */
+int target_cpu_to_hold(struct target *t, uint64_t draw);
 /* Stop this thread for a moment, certify its stack. Gives up when it sleeps (then its stack is certified as it stands).
  */
 void target_stop(struct target *t, struct writer *w, struct sample_thread *th);

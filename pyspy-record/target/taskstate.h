@@ -13,7 +13,8 @@
 
 struct taskstate {
 	pid_t pid, tid;
-	int schedstat_fd, syscall_fd, stat_fd; /* -1: opened for each read (no more files may be open, or not wanted often) */
+	int schedstat_fd, syscall_fd,
+	    stat_fd; /* -1: opened for each read (no more files may be open, or not wanted often) */
 };
 struct taskstate_run {
 	uint64_t cpu_ns;  /* time on a CPU; moves at the kernel's ticks while the thread runs */
@@ -32,8 +33,8 @@ int taskstate_run(struct taskstate *t, struct taskstate_run *run);
 /* 1: it stood still during this call, *block tells in what; 0: it runs or is runnable; ERR_GONE; ERR_PERMISSION (no
  * proof to be had). */
 int taskstate_blocked(struct taskstate *t, struct taskstate_block *block);
-/* The CPU that it runs on, or is to run on, and its state letter; -1 = gone. Costs four times as much as the others; the file stays open
- * from the first call on. */
+/* The CPU that it runs on, or is to run on, and its state letter; -1 = gone. Costs four times as much as the others;
+ * the file stays open from the first call on. */
 int taskstate_cpu(struct taskstate *t, char *letter);
 /* State letter of /proc/PID/task/TID/stat (R S D T t Z ...), 0 when gone. Costs four times as much as the others. */
 char taskstate_letter(const struct taskstate *t);

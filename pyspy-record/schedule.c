@@ -27,7 +27,7 @@ void schedule_init(struct schedule *s, uint64_t mean_gap_ns, uint32_t stop_ppm, 
 	*s = (struct schedule){
 	    .mean_gap_ns = mean_gap_ns,
 	    .stops = {.ppm = stop_ppm, .credited_ns = now_ns},
-	    .holds = {.ppm = stop_ppm ? SCHEDULE_HOLD_PPM : 0, .credited_ns = now_ns},
+	    .holds = {.ppm = (uint64_t)stop_ppm * SCHEDULE_HOLD_TIMES, .credited_ns = now_ns},
 	};
 	s->random[0] = seed ^ UINT64_C(0x9e3779b97f4a7c15);
 	s->random[1] = seed * UINT64_C(0xbf58476d1ce4e5b9) + 1;

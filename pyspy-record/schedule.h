@@ -27,8 +27,8 @@ enum {
 	SCHEDULE_CREDIT_S = 5,    /* so much wall time's budget is saved up at most */
 	SCHEDULE_STOP_NS = 60000, /* a stop needs so much credit to be planned */
 	SCHEDULE_HOLD_NS = 30000, /* a hold */
-	SCHEDULE_HOLD_PPM =
-	    4000, /* threads may wait for us for 0.4 % of the time, where their samples want certificates */
+	SCHEDULE_HOLD_TIMES =
+	    5, /* threads may wait for us for 5 times as long as they may stand for stops: 1 % by default */
 	SCHEDULE_HOLD_GAP_NS = 50 * 1000 * 1000, /* rarer samples are certified by stops */
 };
 

@@ -262,9 +262,9 @@ static void test_holds(void **state)
 			continue;
 		held += 40 * US;
 		schedule_pay_hold(&s, 40 * US);
-		assert_true((double)held <= (double)now * SCHEDULE_HOLD_PPM * 1e-6 + 40 * US + 1);
+		assert_true((double)held <= (double)now * (2000. * SCHEDULE_HOLD_TIMES) * 1e-6 + 40 * US + 1);
 	}
-	assert_true((double)held > 600. * S * SCHEDULE_HOLD_PPM * 1e-6 * 0.95);
+	assert_true((double)held > 600. * S * (2000. * SCHEDULE_HOLD_TIMES) * 1e-6 * 0.95);
 	schedule_init(&s, SCHEDULE_HOLD_GAP_NS + 1, 2000, 0, 1); /* rare samples */
 	assert_false(schedule_may_hold(&s, 100 * S));
 	schedule_init(&s, SCHEDULE_HOLD_GAP_NS, 2000, 0, 1);

@@ -18,7 +18,7 @@ struct writer_note {
 	const char *key, *value;
 };
 struct writer_options {
-	char *const *argv; /* the recorder's own command line, NULL-terminated */
+	char *const *argv; /* the recorder's own command line, NULL-terminated; must live as long as the writer */
 	uint64_t mean_gap_ns;
 	uint32_t schedule, engine, view_defaults, stop_ppm;
 	const struct writer_note *notes;

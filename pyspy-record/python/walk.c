@@ -131,10 +131,11 @@ static int read_chunk(struct walk *w, struct walk_chunk *c, raddr_t at, size_t u
 /* The chunks below the top one, anew. */
 static int read_older(struct walk *w, struct walk_thread *t, raddr_t at)
 {
+	size_t total = 0;
 	t->n_older = 0;
 	while (at) {
 		unsigned char head[CHUNK_DATA];
-		if (t->n_older == WALK_CHUNKS_MAX || !is_frame_address(at))
+		if (t->n_older == WALK_CHUNKS_MAX || total > WALK_CHUNK_MAX || !is_frame_address(at))
 			return ERR_TORN;
 		TRY(repair(w, at, head, sizeof head));
 		if (t->n_older == t->cap_older) {
@@ -149,6 +150,7 @@ static int read_older(struct walk *w, struct walk_thread *t, raddr_t at)
 		uint64_t top = walk_u64(head, CHUNK_TOP), size = walk_u64(head, CHUNK_SIZE);
 		if (size > WALK_CHUNK_MAX || top > size / 8)
 			return ERR_TORN;
+		total += top * 8;
 		TRY(read_chunk(w, &t->older[t->n_older], at, CHUNK_DATA + top * 8));
 		t->n_older++;
 		at = walk_u64(head, CHUNK_PREVIOUS);

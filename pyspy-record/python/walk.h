@@ -14,7 +14,7 @@
 
 enum {
 	WALK_FRAMES_MAX = 65536,         /* deeper stacks are cut: outermost frames are missing */
-	WALK_CHUNK_MAX = 64 << 20,       /* bytes of one data-stack chunk */
+	WALK_CHUNK_MAX = 64 << 20,       /* bytes of one data-stack chunk, and of all below the top one */
 	WALK_CHUNKS_MAX = 1024,          /* chunks below the top one */
 	WALK_EXTRAS_MAX = 512,           /* frames outside the chunks that are remembered */
 	WALK_EXTRA_KEPT = 32,            /* passes that they are remembered without being met */

@@ -90,12 +90,12 @@ static int read_group(struct target *t, struct sample_thread **threads, size_t n
 				break;
 			taken++;
 		}
-		if (taken == 0 &&
-		    n > 0) { /* one thread with more pieces than a batch holds: forget them, they are read one by one */
+		if (taken == 0 && n > 0) { /* more pieces than a batch holds: forget them, they are read one by one */
 			walk_failed_piece(&t->walk, &threads[0]->walk, 0);
 			threads[0]->walk.n_extras = threads[0]->walk.n_older = 0;
 			continue;
 		}
+		size_t behind = t->batch.n;
 		plan_words_after(t);
 		int got = reader_batch_read(&t->reader, &t->batch);
 		if (got == (int)t->batch.n)
@@ -103,7 +103,7 @@ static int read_group(struct target *t, struct sample_thread **threads, size_t n
 		if (got < 0 && got != ERR_MEMORY_READ)
 			return got;
 		size_t piece = got < 0 ? 0 : (size_t)got;
-		if (piece < words) { /* an interpreter is gone */
+		if (piece < words || piece >= behind) { /* an interpreter is gone */
 			t->census_due = true;
 			return ERR_MEMORY_READ;
 		}

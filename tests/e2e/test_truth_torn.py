@@ -112,8 +112,9 @@ def torn(py, shape, threads, free=False):
         h.note("%d impossible in %d samples, %.2f %% in motion, %d leaves" % (
             bad, samples, 100.0 * motion / max(samples, 1), len(leaves)))
         h.check(not bad, "%d impossible stacks: %s, such as %s" % (bad, wrongs.most_common(4), names.most_common(3)))
-        h.check(samples >= max(ENOUGH, 500), "only %d samples" % samples)
-        h.check(motion < 0.9 * samples, "%.0f %% of the samples are in motion: nothing was proved" % (100.0 * motion / max(samples, 1)))
+        h.check(samples >= max(ENOUGH, 200), "only %d samples" % samples)
+        # how much is proved depends on the host (a stop a tick at most, within a budget); that something is does not
+        h.check(samples - motion >= 20, "%.0f %% of the %d samples are in motion: nothing was proved" % (100.0 * motion / max(samples, 1), samples))
 
 
 def reused(py, kind):

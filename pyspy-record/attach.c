@@ -2,13 +2,17 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "libcommon/escape.h"
 #include "libcommon/human.h"
+#include "libcommon/path.h"
 
 enum { POLL_FIRST_NS = 1000 * 1000, POLL_LAST_NS = 20 * 1000 * 1000, UNSUPPORTED_AFTER_NS = 500 * 1000 * 1000 };
+/* how long a shell that was attached to may take to become Python */
+#define LAUNCHER_NS (UINT64_C(3) * 1000 * 1000 * 1000)
 
 /* The program's name as the kernel has it, for people. */
 static void program_name(pid_t pid, char *out, size_t size)
@@ -72,13 +76,33 @@ static void explain(int rc, pid_t pid, const struct target *t, const struct spaw
 	}
 }
 
+/* Is it a program that starts others in its own place: a shell (pyenv's shims are shell scripts), env and the like? */
+static bool is_launcher(pid_t pid)
+{
+	static const char *const names[] = {"sh",      "bash", "dash",    "zsh",     "ksh",  "ash",
+	                                    "busybox", "env",  "uv",      "uvx",     "nice", "nohup",
+	                                    "timeout", "perl", "setpriv", "taskset", "sudo"};
+	char link[64], exe[4096];
+	snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+	ssize_t n = readlink(link, exe, sizeof exe - 1);
+	if (n <= 0)
+		return false;
+	exe[n] = 0;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(path_base(exe), names[i]) == 0)
+			return true;
+	return false;
+}
+
 /* May a later look tell another story? */
-static bool may_change(int rc, const struct spawn *spawn, uint64_t waited_ns)
+static bool may_change(int rc, pid_t pid, const struct spawn *spawn, uint64_t waited_ns)
 {
 	if (rc == ERR_AGAIN || rc == ERR_MEMORY_READ || rc == ERR_TORN || rc == ERR_LAYOUT)
 		return true;
 	if (rc == ERR_UNSUPPORTED)
 		return spawn && waited_ns < UNSUPPORTED_AFTER_NS; /* a script of an old Python may start a newer one */
+	if (!spawn && rc == ERR_NOT_PYTHON)
+		return waited_ns < LAUNCHER_NS && is_launcher(pid);
 	return spawn &&
 	       (rc == ERR_NOT_PYTHON || rc == ERR_PERMISSION); /* setuid programs on the way to Python, for a moment */
 }
@@ -97,7 +121,7 @@ int attach_open(struct target *t, pid_t pid, struct spawn *spawn, uint64_t wait_
 		if (rc == 0)
 			return 0;
 		now = clock_mono_ns();
-		if (!may_change(rc, spawn, now - begin) || now - begin >= wait_ns)
+		if (!may_change(rc, pid, spawn, now - begin) || now - begin >= wait_ns)
 			break;
 		if (signals->stop_signal)
 			return ERR_AGAIN;

@@ -40,7 +40,7 @@ static const struct arg_option table[] = {
     {OPT_OUTPUT, 'o', "output", "FILE", "where to write; - is standard output. Default: PROGRAM-TIME.pyspy"},
     {OPT_RATE, 'r', "rate", "HZ", "samples a second, 0.01 to 100000 (100; 1k is 1000)"},
     {OPT_DURATION, 'd', "duration", "TIME", "record this long: 10, 1.5, 500ms, 10s, 2m, 1h (until the program ends)"},
-    {OPT_NONBLOCKING, 0, "nonblocking", NULL, "never stop a thread, not even for a moment"},
+    {OPT_NONBLOCKING, 0, "nonblocking", NULL, "never hold a thread up, not even for a moment"},
     {OPT_MAX_STOP, 0, "max-stop", "PERCENT",
      "threads may be stopped for this part of the time (0.2), and wait on their\nCPU for 5 times that"},
     {OPT_WAIT, 0, "wait", "TIME", "how long a started program may take until Python appears (10s)"},
@@ -70,7 +70,7 @@ void record_options_help(FILE *out)
 	      "  pyspy-record -p 4711 -o - | ssh host 'cat >app.pyspy'\n\n"
 	      "Usage: pyspy-record [record] [options] -p PID\n"
 	      "       pyspy-record [record] [options] [--] PROGRAM [ARG ...]\n\n"
-	      "Records what a Python program does into a file, without stopping it; pyspy-report shows the file.\n\n"
+	      "Records what a Python program does into a file, while it runs on; pyspy-report shows the file.\n\n"
 	      "Options:\n",
 	      out);
 	args_help(out, table);

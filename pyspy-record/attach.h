@@ -4,7 +4,7 @@
 #include "pyspy-record/session.h"
 
 /* Open process `pid`, waiting up to wait_ns for an interpreter that is not up yet; a started program (`spawn` not NULL)
- * may be something else until then (a shell, env, a shim), a shell that is attached to for 3 s. 0; else the error, with *message (one line: what failed:
- * why; what to do), "" when signals told us to stop. */
+ * may be something else until then (a shell, env, a shim), a shell that is attached to for 3 s. 0; else the error, with
+ * *message (one line: what failed: why; what to do), "" when signals told us to stop. */
 int attach_open(struct target *t, pid_t pid, struct spawn *spawn, uint64_t wait_ns,
                 const struct session_signals *signals, char *message, size_t size);

@@ -4,7 +4,7 @@
 
 enum {
 	WIRE_MAJOR = 1,
-	WIRE_MINOR = 0,
+	WIRE_MINOR = 1,
 	WIRE_FILE_HEADER_SIZE = 64,
 	WIRE_BLOCK_HEADER_SIZE = 104,
 	WIRE_CONTENT_MAX = 16 << 20,
@@ -68,6 +68,11 @@ enum wire_flag {
 	WIRE_FLAG_NO_CPU = 1 << 12,
 };
 
+/* Keys of RECORDING's notes that the recorder itself writes (FORMAT.md 3.1), since 1.1. */
+#define WIRE_NOTE_RESERVED   "pyspy."
+#define WIRE_NOTE_ENGINE     "pyspy.engine"
+#define WIRE_NOTE_ENGINE_WHY "pyspy.engine.why"
+
 enum wire_view {
 	WIRE_VIEW_GIL = 1,
 	WIRE_VIEW_IDLE = 2,
@@ -82,7 +87,9 @@ enum wire_lost {
 	WIRE_LOST_TORN,
 	WIRE_LOST_LIMIT,
 	WIRE_LOST_DAMAGE,
-	WIRE_LOST_DROPPED
+	WIRE_LOST_DROPPED,
+	WIRE_LOST_OVERRUN, /* since 1.1 */
+	WIRE_LOST_END_,
 };
 enum wire_counter {
 	WIRE_COUNTER_TICKS = 1,
@@ -103,6 +110,12 @@ enum wire_counter {
 	WIRE_COUNTER_LONGEST_STOP_NS,
 	WIRE_COUNTER_HELD,
 	WIRE_COUNTER_HELD_NS,
+	WIRE_COUNTER_EVENTS_TICK, /* this and what follows: since 1.1 */
+	WIRE_COUNTER_EVENTS_CLOCK,
+	WIRE_COUNTER_EVENTS_SWITCH,
+	WIRE_COUNTER_EVENTS_CUT,
+	WIRE_COUNTER_EVENTS_OVERRUN,
+	WIRE_COUNTER_DRAINS,
 	WIRE_COUNTER_END_,
 };
 enum wire_reason {

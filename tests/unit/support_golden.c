@@ -30,6 +30,7 @@ enum {
 static void open_golden(struct support_recording *r, uint8_t uuid, uint32_t engine)
 {
 	support_recording_open(r, uuid);
+	support_recording_version(r, 0);
 	r->mean_gap_ns = 100 * SUPPORT_MS;
 	support_recording_head(r, engine);
 }
@@ -172,6 +173,7 @@ static void build_epochs(struct support_recording *r, uint8_t uuid, bool is_clos
 	struct rec_closing closing[] = {{1, 100 * SUPPORT_MS}};
 
 	support_recording_open(r, uuid);
+	support_recording_version(r, 0);
 	r->mean_gap_ns = 100 * SUPPORT_MS;
 	for (int block = 0; block < 4; block++) {
 		static struct app a;
@@ -514,9 +516,7 @@ static void golden_future(struct buf *out)
 	uint64_t n;
 
 	support_recording_open(&r, 0x0F);
-	buf_reset(&r.out);
-	r.file.minor = 7;
-	encode_file_header(&r.out, &r.file);
+	support_recording_version(&r, 7);
 	r.mean_gap_ns = 100 * SUPPORT_MS;
 	support_recording_head(&r, 0);
 	support_recording_process(&r, 1, 4711, "app.py");

@@ -47,6 +47,13 @@ void support_recording_open(struct support_recording *r, uint8_t uuid)
 	r->starts[0] = r->out.len;
 }
 
+void support_recording_version(struct support_recording *r, uint16_t minor)
+{
+	buf_reset(&r->out);
+	r->file.minor = minor;
+	encode_file_header(&r->out, &r->file);
+}
+
 void support_recording_close(struct support_recording *r)
 {
 	buf_done(&r->out);

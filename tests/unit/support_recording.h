@@ -33,6 +33,8 @@ struct support_recording {
 
 /* Writes the file header; the UUID is 16 times `uuid`. The first block starts epoch 0 and covers a second. */
 void support_recording_open(struct support_recording *r, uint8_t uuid);
+/* Right behind it: the file says that it is of version 1.`minor`. */
+void support_recording_version(struct support_recording *r, uint16_t minor);
 void support_recording_close(struct support_recording *r);
 /* The open block shall begin a new epoch: ids start afresh. */
 void support_recording_epoch(struct support_recording *r);

@@ -5,6 +5,7 @@ AR ?= ar
 PREFIX ?= /usr/local
 DESTDIR ?=
 PKG_CONFIG ?= pkg-config
+CLANG ?= clang
 V ?= 0
 VERSION := 0.1.0
 
@@ -33,7 +34,7 @@ ifeq ($(WERROR),1)
   WARN += -Werror
 endif
 CFLAGS ?=
-ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DPYSPY_VERSION='"$(VERSION)"' $(CPPFLAGS)
+ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DPYSPY_VERSION='"$(VERSION)"' -DPYSPY_HAS_KERNEL_ENGINE=$(if $(BPF_MISSING),0,1) $(CPPFLAGS)
 ALL_CFLAGS = -std=gnu17 $(WARN) $(FLAVOUR) $(LIB_CFLAGS) $(CFLAGS)
 
 # --- what must be there, asked for only by goals that compile in this make (demo, check etc. install first, then
@@ -50,10 +51,20 @@ ifneq ($(COMPILING),)
   LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libzstd libelf jansson)
   RECORD_LIBS := $(shell $(PKG_CONFIG) --libs libzstd libelf) -lm
   REPORT_LIBS := $(shell $(PKG_CONFIG) --libs libzstd jansson) -lm
+
+  # The kernel engine's eBPF program is compiled by clang, whatever CC is; `make CLANG=` and systems without it leave the
+  # engine out. There is no C library for this target; asm/types.h lies where CC finds it. v2: pyspy-record/kernel/
+  ASM_TYPES := $(filter %/asm/types.h,$(shell $(CC) -M -include asm/types.h -x c /dev/null 2>/dev/null))
+  BPF_CC := $(CLANG) -target bpf -mcpu=v2 -O2 -ffreestanding -fno-stack-protector $(patsubst %/asm/types.h,-idirafter %,$(ASM_TYPES))
+  BPF_WARN := -Wall -Wextra -Wshadow -Wno-unused-parameter $(if $(filter 1,$(WERROR)),-Werror)
+  BPF_MISSING := $(strip $(if $(CLANG),$(if $(call tool,$(CLANG),x),$(CLANG) is missing (scripts/install-deps build),\
+    $(if $(shell echo 'int x = BPF_MAP_TYPE_RINGBUF;' | $(BPF_CC) -include linux/bpf.h -x c -c -o /dev/null - 2>&1),\
+    $(CLANG) has no bpf target or linux/bpf.h is older than 5.8)),CLANG is empty))
 endif
 
 COMMON_SRC := $(wildcard libcommon/*.c format/*.c)
-RECORD_SRC := $(wildcard pyspy-record/*.c pyspy-record/*/*.c)
+BPF_SRC := $(if $(BPF_MISSING),,$(wildcard pyspy-record/kernel/*.bpf.c))
+RECORD_SRC := $(filter-out %.bpf.c,$(wildcard pyspy-record/*.c pyspy-record/*/*.c))
 REPORT_SRC := $(wildcard pyspy-report/*.c pyspy-report/*/*.c)
 ASSETS := $(wildcard pyspy-report/assets/*.js pyspy-report/assets/*.css pyspy-report/assets/*.html)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
@@ -61,9 +72,10 @@ UNIT_SUPPORT := $(wildcard tests/unit/support_*.c)
 
 obj = $(patsubst %.c,$(OBJ)/%.o,$(1))
 ASSET_OBJ := $(patsubst %,$(OBJ)/%.o,$(ASSETS))
+BPF_OBJ := $(patsubst %.bpf.c,$(OBJ)/%.bpf.embedded.o,$(BPF_SRC))
 COMMON_OBJ := $(call obj,$(COMMON_SRC))
 # what a unit test may link: everything but the two mains
-RECORD_LIB_OBJ := $(call obj,$(filter-out pyspy-record/main.c,$(RECORD_SRC)))
+RECORD_LIB_OBJ := $(call obj,$(filter-out pyspy-record/main.c,$(RECORD_SRC))) $(BPF_OBJ)
 REPORT_LIB_OBJ := $(call obj,$(filter-out pyspy-report/main.c,$(REPORT_SRC))) $(ASSET_OBJ)
 UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
 
@@ -74,21 +86,22 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
 
 all: $(O)/pyspy-record $(O)/pyspy-report ## build both programs (default) into build/; BUILD=debug|asan|tsan|coverage into build/FLAVOUR/
 
-$(O)/pyspy-record: $(call obj,$(RECORD_SRC)) $(COMMON_OBJ) $(OBJ)/sources
+$(O)/pyspy-record: $(call obj,$(RECORD_SRC)) $(BPF_OBJ) $(COMMON_OBJ) $(OBJ)/sources
+	$(if $(BPF_MISSING),@echo '  note: built without the kernel engine: $(BPF_MISSING)')
 	$(call MSG,LD,$@)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $(filter %.o,$^) $(RECORD_LIBS)
 $(O)/pyspy-report: $(call obj,$(REPORT_SRC)) $(ASSET_OBJ) $(COMMON_OBJ) $(OBJ)/sources
 	$(call MSG,LD,$@)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $(filter %.o,$^) $(REPORT_LIBS)
 
 # Objects depend on the compiler and its flags, links on the list of sources. A stamp is rewritten only when what it
 # holds has changed.
-FLAGS_NOW = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS)
+FLAGS_NOW = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) $(if $(BPF_MISSING),,$(BPF_CC))
 quoted = '$(subst ','\'',$(1))'
 ifneq ($(FLAGS_NOW),$(file <$(OBJ)/flags))
 $(OBJ)/flags: FORCE
 endif
 $(OBJ)/flags:
 	@mkdir -p $(@D); printf '%s\n' $(call quoted,$(FLAGS_NOW)) >$@
-SOURCES_NOW := $(COMMON_SRC) $(RECORD_SRC) $(REPORT_SRC) $(ASSETS) $(UNIT_SUPPORT)
+SOURCES_NOW := $(COMMON_SRC) $(RECORD_SRC) $(BPF_SRC) $(REPORT_SRC) $(ASSETS) $(UNIT_SUPPORT)
 ifneq ($(SOURCES_NOW),$(file <$(OBJ)/sources))
 $(OBJ)/sources: FORCE
 endif
@@ -104,6 +117,12 @@ $(OBJ)/%.o: %.c $(OBJ)/flags
 $(OBJ)/pyspy-report/assets/%.o: pyspy-report/assets/% scripts/embed.sh $(OBJ)/flags
 	@mkdir -p $(@D)
 	$(call MSG,EMBED,$<)scripts/embed.sh $< >$(@:.o=.c) && $(CC) $(ALL_CFLAGS) -c -o $@ $(@:.o=.c)
+# an eBPF program NAME.bpf.c becomes `asset_NAME_bpf_o`
+$(OBJ)/%.bpf.o: %.bpf.c $(OBJ)/flags
+	@mkdir -p $(@D)
+	$(call MSG,BPF,$<)$(BPF_CC) $(BPF_WARN) -I. -MMD -MP -c -o $@ $<
+$(OBJ)/%.bpf.embedded.o: $(OBJ)/%.bpf.o scripts/embed.sh
+	$(Q)scripts/embed.sh $< >$(@:.o=.c) && $(CC) $(ALL_CFLAGS) -c -o $@ $(@:.o=.c)
 -include $(wildcard $(OBJ)/*/*.d $(OBJ)/*/*/*.d)
 
 # --- unit tests: one cmocka program per tests/unit/test_*.c. A program's objects are linked only where the test (or
@@ -173,4 +192,4 @@ clean: ## remove the build folder
 	$(Q)rm -rf $(O)
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
-	@echo "variables: BUILD=release|debug|asan|tsan|coverage V=1 WERROR=1 CC= CFLAGS= LDFLAGS= PKG_CONFIG= O=FOLDER DESTDIR= PREFIX="
+	@echo "variables: BUILD=release|debug|asan|tsan|coverage V=1 WERROR=1 CC= CLANG= CFLAGS= LDFLAGS= PKG_CONFIG= O=FOLDER DESTDIR= PREFIX="

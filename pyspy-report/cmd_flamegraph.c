@@ -70,8 +70,9 @@ const struct report_verb cmd_flamegraph_verb = {
                 "  pyspy-report flamegraph -F -t -o threads.svg app.pyspy\n"
                 "  pyspy-report flamegraph -g -o gil.svg app.pyspy      who held the GIL\n",
     .about =
-        "Callers stand above what they call; the width is the share of the samples. Colours tell where code comes\n"
-        "from: your own, site-packages, the standard library, native. In a browser: click zooms, / searches (a part\n"
+        "Callers stand above what they call; the width is the share of the samples (in a recording by the kernel: of\n"
+        "the time). Colours tell where code comes from: your own, site-packages, the standard library, native. In a "
+        "browser: click zooms, / searches (a part\n"
         "of a name or /a regular expression/), Esc goes back; zoom and search are kept in the address. One file,\n"
         "nothing is fetched. The same input and options give the same bytes.",
     .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,

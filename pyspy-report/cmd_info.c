@@ -39,9 +39,9 @@ const struct report_verb cmd_info_verb = {
     .examples = "  pyspy-report info app.pyspy\n"
                 "  pyspy-report info --json app.pyspy | jq .samples\n",
     .about =
-        "Host, recorder, times; samples by state, by the way they were taken, by how certain they are; stops of the\n"
-        "program and what recording cost; what was lost and what is damaged; processes and threads with their share\n"
-        "of CPU and GIL. Nothing is filtered.",
+        "Host, recorder, engine, times; samples by state, by the way they were taken, by how certain they are; stops\n"
+        "of the program and what recording cost; what was lost and what is damaged; processes and threads with their\n"
+        "share of CPU and GIL. Shares are of samples, in a recording by the kernel of time. Nothing is filtered.",
     .own = rows,
     .own_option = info_option,
     .run = cmd_info,

@@ -92,9 +92,10 @@ const struct report_verb cmd_script_verb = {
         "  5 marks   separated by commas, - when there are none:\n"
         "            gil (holds it), gil-wait (waits for it), gc (the collector runs), in-motion (never certified:\n"
         "            shown as [in motion]), cut (outer frames missing: [cut]), lost (stack not in the file: [lost]),\n"
-        "            unproved (a code object could not be proved), event=NS (stands for NS of CPU time)\n"
+        "            unproved (a code object could not be proved), event=NS (stands for NS of the thread's\n"
+        "            time: on a CPU when the state is on-cpu or active, else off it)\n"
         "  6 way     outside (read while it ran) still (it slept, or its CPU was held)\n"
-        "            kernel stopped\n"
+        "            kernel (on its CPU; or the stack with which it left it, when the state is another one) stopped\n"
         "  7 stack   frames from the outermost in, separated by ';', as `pyspy-report raw` writes them\n"
         "Control characters in names are written \\n, \\t, \\x1b and so on.",
     .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,

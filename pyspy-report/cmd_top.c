@@ -89,7 +89,9 @@ const struct report_verb cmd_top_verb = {
     .about =
         "self: samples in which it was the innermost frame; total: in which it was anywhere in the stack (recursion\n"
         "counts once). Percentages are of the samples shown; times are what these samples stand for, summed over\n"
-        "threads. [in motion] is what could not be told apart below a caller; [no Python frame] a thread without one.",
+        "threads. In a recording by the kernel each sample stands for a time of its own: there percentages and order\n"
+        "are of time, and the numbers of samples (self n, total n) only say how sure they are.\n"
+        "[in motion] is what could not be told apart below a caller; [no Python frame] a thread without one.",
     .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
     .own = rows,
     .own_option = top_option,

@@ -11,7 +11,7 @@
   const HELP = "Click a frame to zoom, / to search, Esc to go back.";
   const LONGEST = 200; // of a search text that comes with the address
 
-  // One pass that reads the picture; later passes only write. A frame's samples are [x, x + w).
+  // One pass that reads the picture; later passes only write. A frame's weight (samples or time) is [x, x + w).
   const frames = [...holder.querySelectorAll(":scope > g")].map((g, index) => {
     const [title, rect, text] = g.children;
     const lines = title.textContent.split("\n"); // names have no line ends: they stand as \n

@@ -220,7 +220,7 @@ static int load_on_events(void *ctx, const struct rec_events *e)
 
 static int load_on_lost(void *ctx, const struct rec_lost *r)
 {
-	load_recording(ctx)->lost[r->cause <= WIRE_LOST_DROPPED ? r->cause : 0] += r->count;
+	load_recording(ctx)->lost[r->cause < WIRE_LOST_END_ ? r->cause : 0] += r->count;
 	return 0;
 }
 

@@ -189,3 +189,48 @@ uint32_t profile_view_defaults(const struct profile *p)
 			return p->recordings.v[i].view_defaults;
 	return 0;
 }
+
+uint64_t profile_take_time(struct profile *p, uint64_t ns)
+{
+	uint64_t room = PROFILE_MAX_NS - 1 - p->wall_ns;
+
+	ns = ns < room ? ns : room;
+	p->wall_ns += ns;
+	return ns;
+}
+
+bool profile_by_time(const struct profile *p)
+{
+	for (size_t i = 0; i < p->recordings.n && p->wall_ns; i++) /* weights of 0 alone: counts are all there is */
+		if (p->recordings.v[i].n_events)
+			return true;
+	return false;
+}
+
+uint64_t profile_sample_worth_ns(const struct profile *p)
+{
+	uint64_t least = 0, n = 0;
+
+	for (size_t i = 0; i < p->recordings.n; i++) {
+		uint64_t gap = p->recordings.v[i].mean_gap_ns;
+
+		if (gap && (!least || gap < least))
+			least = gap;
+		n += p->recordings.v[i].n_samples;
+	}
+	if (!least && n)
+		least = p->wall_ns / n;
+	return least ? least : 1;
+}
+
+uint32_t profile_note_text(const struct profile *p, const struct profile_recording *r, const char *key)
+{
+	for (size_t i = 0; i < r->notes.n; i++) {
+		size_t n;
+		const char *s = profile_text(p, r->notes.v[i].key, &n);
+
+		if (n == strlen(key) && memcmp(s, key, n) == 0)
+			return r->notes.v[i].value;
+	}
+	return 0;
+}

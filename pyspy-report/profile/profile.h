@@ -19,6 +19,7 @@ enum {
 	PROFILE_MAX_THREADS = 16 << 20, /* and processes */
 	PROFILE_MAX_DAMAGE = 1000,      /* entries kept of the damage list; the rest is only counted */
 };
+#define PROFILE_MAX_NS (UINT64_C(1) << 63) /* no sum of times reaches this: weights beyond are cut (FORMAT.md 4.4) */
 
 struct profile_function {
 	uint32_t kind;                   /* enum wire_function_kind */
@@ -79,9 +80,9 @@ struct profile_recording {
 	uint64_t begin_ns, end_ns; /* covered by blocks; both 0 without any */
 	int64_t anchor_ns;         /* of the last block */
 	uint64_t n_blocks, n_epochs, n_ticks, n_events, n_samples;
-	uint64_t sampled_ns, not_sampled_ns;  /* FORMAT.md 4.3: time that ticks stand for, and gaps */
-	uint64_t absent_ticks, failed_ticks;  /* thread ticks without a sample */
-	uint64_t lost[WIRE_LOST_DROPPED + 1]; /* counts of LOST by cause; [0] unknown causes */
+	uint64_t sampled_ns, not_sampled_ns; /* FORMAT.md 4.3: time that ticks stand for, and gaps */
+	uint64_t absent_ticks, failed_ticks; /* thread ticks without a sample */
+	uint64_t lost[WIRE_LOST_END_];       /* counts of LOST by cause; [0] unknown causes */
 	uint64_t counters[WIRE_COUNTER_END_];
 	uint32_t has_counter; /* bit i: counters[i] was given */
 };
@@ -103,6 +104,7 @@ struct profile {
 	VEC(struct profile_thread) threads;
 	VEC(struct profile_recording) recordings;
 	struct tally tally;
+	uint64_t wall_ns;                   /* of all rows of the tally: below PROFILE_MAX_NS */
 	uint32_t in_motion, lost, no_frame; /* synthetic locations */
 
 	VEC(struct profile_damage) damage;
@@ -129,5 +131,14 @@ const char *profile_text(const struct profile *p, uint32_t string, size_t *n);
 struct profile_function profile_function_of(const struct profile *p, uint32_t function);
 struct profile_location profile_location_of(const struct profile *p, uint32_t location);
 const char *profile_module_path(const struct profile *p, uint32_t module); /* "" for 0 */
+/* `ns` more of thread time, as much of it as there is room for. */
+uint64_t profile_take_time(struct profile *p, uint64_t ns);
+/* There are events: shares are of time, in every view. Otherwise they are of counts (FORMAT.md 4.1). */
+bool profile_by_time(const struct profile *p);
+/* What one sample is worth where time is shown as a number of samples: the mean gap of the recording that has the
+ * shortest; without any, the mean over all samples. At least 1. */
+uint64_t profile_sample_worth_ns(const struct profile *p);
+/* Text of the note with this key; 0 = there is none. */
+uint32_t profile_note_text(const struct profile *p, const struct profile_recording *r, const char *key);
 /* View defaults of the first recording (enum wire_view). */
 uint32_t profile_view_defaults(const struct profile *p);

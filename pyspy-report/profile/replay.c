@@ -9,6 +9,7 @@ struct replay_at {
 	struct epoch *e;
 	replay_visit *visit;
 	void *ctx;
+	size_t event; /* the next one to show */
 };
 
 void replay_done(struct replay *y)
@@ -35,12 +36,19 @@ static int replay_by_time(const void *a, const void *b)
 
 	if (x->time_ns != y->time_ns)
 		return x->time_ns < y->time_ns ? -1 : 1;
-	return (x->thread > y->thread) - (x->thread < y->thread);
+	if (x->thread != y->thread)
+		return x->thread < y->thread ? -1 : 1;
+	/* whatever sorts them, the same input gives the same order */
+	if (x->stack != y->stack)
+		return x->stack < y->stack ? -1 : 1;
+	if (x->flags != y->flags)
+		return x->flags < y->flags ? -1 : 1;
+	return (x->weight_ns > y->weight_ns) - (x->weight_ns < y->weight_ns);
 }
 
 int replay_keep(struct replay *y, const struct runs *r, const struct epoch *e)
 {
-	struct replay_block b = {y->ticks_ns.n, y->runs.n, y->events.n};
+	struct replay_block b = {y->ticks_ns.n, y->runs.n};
 
 	if (!vec_push(&y->blocks, b) || !vec_room(&y->ticks_ns, r->ticks_ns.n) || !vec_room(&y->runs, r->list.n) ||
 	    !vec_room(&y->events, r->events.n))
@@ -60,8 +68,6 @@ int replay_keep(struct replay *y, const struct runs *r, const struct epoch *e)
 		    (v->flags & (WIRE_FLAG_ABSENT - 1)) | TALLY_EVENT |
 		        (map_get(&r->doubts, v->stack, 0) ? WIRE_FLAG_UNPROVED : 0)};
 	}
-	if (r->events.n)
-		qsort(y->events.v + b.events, r->events.n, sizeof *y->events.v, replay_by_time);
 	return 0;
 }
 
@@ -75,10 +81,14 @@ static int replay_one(struct replay_at *a, uint64_t time_ns, uint64_t weight_ns,
 	return a->visit(a->ctx, a->e->profile, &s);
 }
 
-static int replay_events(struct replay_at *a, size_t *next, size_t end, uint64_t until_ns)
+/* Events that are older than `until_ns`; all: those of that time too. */
+static int replay_events(struct replay_at *a, uint64_t until_ns, bool all)
 {
-	for (; *next < end && a->y->events.v[*next].time_ns < until_ns; ++*next) {
-		const struct replay_event *v = &a->y->events.v[*next];
+	for (; a->event < a->y->events.n; a->event++) {
+		const struct replay_event *v = &a->y->events.v[a->event];
+
+		if (v->time_ns >= until_ns && !all)
+			return 0;
 		int rc = replay_one(a, v->time_ns, v->weight_ns, v->thread, v->stack, v->flags);
 		if (rc)
 			return rc;
@@ -120,12 +130,12 @@ static int replay_step(struct replay *y, size_t *next, size_t end, uint32_t tick
 static int replay_block(struct replay_at *a, const struct replay_block *b, const struct replay_block *end)
 {
 	struct replay *y = a->y;
-	size_t run = b->runs, event = b->events;
+	size_t run = b->runs;
 
 	y->active.n = 0;
 	for (size_t tick = 0; b->ticks + tick < end->ticks; tick++) {
 		uint64_t time_ns = y->ticks_ns.v[b->ticks + tick];
-		int rc = replay_events(a, &event, end->events, time_ns);
+		int rc = replay_events(a, time_ns, false);
 
 		if (!rc)
 			rc = replay_step(y, &run, end->runs, (uint32_t)tick);
@@ -136,17 +146,21 @@ static int replay_block(struct replay_at *a, const struct replay_block *b, const
 		if (rc)
 			return rc;
 	}
-	return replay_events(a, &event, end->events, UINT64_MAX);
+	return 0;
 }
 
 int replay_show(struct replay *y, struct epoch *e, replay_visit *visit, void *ctx)
 {
-	struct replay_at a = {y, e, visit, ctx};
-	struct replay_block end = {y->ticks_ns.n, y->runs.n, y->events.n};
+	struct replay_at a = {y, e, visit, ctx, 0};
+	struct replay_block end = {y->ticks_ns.n, y->runs.n};
 	int rc = 0;
 
+	if (y->events.n)
+		qsort(y->events.v, y->events.n, sizeof *y->events.v, replay_by_time);
 	for (size_t i = 0; i < y->blocks.n && !rc; i++)
 		rc = replay_block(&a, &y->blocks.v[i], i + 1 < y->blocks.n ? &y->blocks.v[i + 1] : &end);
+	if (!rc)
+		rc = replay_events(&a, UINT64_MAX, true);
 	y->blocks.n = y->ticks_ns.n = y->runs.n = y->events.n = 0;
 	return rc;
 }

@@ -1,7 +1,9 @@
 /* replay: the samples of an epoch, one by one, in order of time, once its certificates are known.
  *
  * Flow:    profile/runs -> [replay] -> whoever asked for samples (load_options.sample).
- * Memory:  the runs of one epoch (20 bytes each) and its tick times.
+ * Memory:  the runs of one epoch (20 bytes each), its tick times, its events (32 bytes each).
+ * Order:   within an epoch, whatever block a sample came in: events may be older than their block. An event that is
+ *          older than its epoch comes first in it.
  */
 #pragma once
 #include "pyspy-report/profile/runs.h"
@@ -10,7 +12,7 @@ struct replay_sample {
 	uint32_t recording, thread, stack; /* global */
 	uint32_t flags;                    /* enum wire_flag, tally_flag */
 	uint64_t time_ns;
-	uint64_t weight_ns; /* events: CPU time it stands for; else 0 */
+	uint64_t weight_ns; /* events: time of the thread that it stands for; else 0 */
 };
 /* 0, or anything else to end reading with it. */
 typedef int replay_visit(void *ctx, const struct profile *p, const struct replay_sample *s);
@@ -20,7 +22,7 @@ struct replay_event {
 	uint32_t thread, stack, flags;
 };
 struct replay_block {
-	size_t ticks, runs, events; /* where those of the block begin */
+	size_t ticks, runs; /* where those of the block begin */
 };
 struct replay {
 	VEC(struct replay_block) blocks;

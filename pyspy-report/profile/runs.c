@@ -87,6 +87,8 @@ static void runs_measure(struct runs_at *a, const struct rec_block *b)
 
 	if (b->end_ns <= b->begin_ns || !r->ticks_ns.n)
 		return;
+	if (r->events.n && !r->entries.n) /* all threads were the kernel's: no tick looked at any */
+		return;
 	if (a->recording->mean_gap_ns && a->recording->mean_gap_ns < UINT64_MAX / WIRE_GAP_LIMIT) {
 		for (size_t i = 0; i < r->ticks_ns.n; i++) {
 			missed += runs_excess(at, r->ticks_ns.v[i], limit);
@@ -129,12 +131,11 @@ static int runs_count(struct runs_at *a, const struct epoch_thread *t, uint32_t 
 			return ERR_NO_MEMORY;
 	if (!n && !cpu_ns)
 		return 0;
-	return tally_add(&a->e->tally, &(struct tally_row){.thread = t->global,
-	                                                   .stack = t->stack,
-	                                                   .flags = flags,
-	                                                   .n = n,
-	                                                   .wall_ns = runs_time(a, end) - runs_time(a, t->tick),
-	                                                   .cpu_ns = cpu_ns});
+	uint64_t wall_ns = profile_take_time(a->e->profile, runs_time(a, end) - runs_time(a, t->tick));
+	return tally_add(
+	    &a->e->tally,
+	    &(struct tally_row){
+	        .thread = t->global, .stack = t->stack, .flags = flags, .n = n, .wall_ns = wall_ns, .cpu_ns = cpu_ns});
 }
 
 static int runs_entry(struct runs_at *a, const struct rec_entry *entry)
@@ -187,19 +188,27 @@ static int runs_count_ticks(struct runs_at *a)
 	return 0;
 }
 
+static bool runs_is_cpu_time(uint32_t flags)
+{
+	uint32_t state = flags & WIRE_FLAG_STATE;
+
+	return state == WIRE_STATE_ON_CPU || state == WIRE_STATE_ACTIVE;
+}
+
 static int runs_count_events(struct runs_at *a)
 {
 	const struct runs *r = a->r;
 
 	for (size_t i = 0; i < r->events.n; i++) {
 		const struct rec_event *v = &r->events.v[i];
+		uint64_t ns = profile_take_time(a->e->profile, v->weight_ns);
 		struct tally_row row = {
 		    .thread = v->thread < a->e->threads.n ? a->e->threads.v[v->thread].global : 0,
 		    .stack = v->stack,
 		    .flags = (v->flags & (WIRE_FLAG_ABSENT - 1)) | TALLY_EVENT,
 		    .n = 1,
-		    .wall_ns = v->weight_ns,
-		    .cpu_ns = v->weight_ns,
+		    .wall_ns = ns,
+		    .cpu_ns = runs_is_cpu_time(v->flags) ? ns : 0,
 		};
 
 		if (r->doubts.n && map_get(&r->doubts, v->stack, 0))

@@ -11,14 +11,14 @@
 /* Beside enum wire_flag: what became of a sample on its way into the profile. */
 enum tally_flag {
 	TALLY_IN_MOTION = 1 << 13, /* never certified: the stack ends in [in motion] */
-	TALLY_EVENT = 1 << 14,     /* from EVENTS: n events, time is the CPU time they stand for */
+	TALLY_EVENT = 1 << 14,     /* from EVENTS: n events; time is the sum of their weights */
 	TALLY_LOST = 1 << 15,      /* its stack was never defined: [lost] */
 };
 
 struct tally_row {
 	uint32_t thread, stack, flags; /* flags: enum wire_flag and tally_flag */
 	uint64_t n;                    /* samples */
-	uint64_t wall_ns;              /* time they stand for (ticks: of the clock; events: of the CPU) */
+	uint64_t wall_ns;              /* time of their thread that they stand for */
 	uint64_t cpu_ns;               /* CPU time used meanwhile */
 };
 

@@ -7,21 +7,21 @@
 struct rank_by {
 	const struct naming *n;
 	enum rank_order order;
+	bool by_time;
 };
 
 static int rank_compare(const void *a, const void *b, void *ctx)
 {
 	const struct rank_row *x = a, *y = b;
 	const struct rank_by *by = ctx;
-	uint64_t i = by->order == RANK_SELF ? x->self_n : x->total_n;
-	uint64_t j = by->order == RANK_SELF ? y->self_n : y->total_n;
+	uint64_t self[2] = {by->by_time ? x->self_ns : x->self_n, by->by_time ? y->self_ns : y->self_n};
+	uint64_t total[2] = {by->by_time ? x->total_ns : x->total_n, by->by_time ? y->total_ns : y->total_n};
+	const uint64_t *first = by->order == RANK_SELF ? self : total, *second = by->order == RANK_SELF ? total : self;
 
-	if (i == j) {
-		i = by->order == RANK_SELF ? x->total_n : x->self_n;
-		j = by->order == RANK_SELF ? y->total_n : y->self_n;
-	}
-	if (i != j)
-		return i > j ? -1 : 1;
+	if (first[0] != first[1])
+		return first[0] > first[1] ? -1 : 1;
+	if (second[0] != second[1])
+		return second[0] > second[1] ? -1 : 1;
 	return naming_compare(by->n, x->frame, y->frame);
 }
 
@@ -60,11 +60,12 @@ static void rank_walk(struct rank *r, const struct tree *t, uint32_t *open)
 
 int rank_build(struct rank *r, const struct tree *t, const struct naming *n, enum rank_order order)
 {
-	struct rank_by by = {n, order};
+	struct rank_by by = {n, order, t->by_time};
 	uint32_t *open = calloc(n->frames.n + 1, sizeof *open);
 	size_t used = 0;
 
 	memset(r, 0, sizeof *r);
+	r->by_time = t->by_time;
 	if (!open || !vec_room(&r->rows, n->frames.n)) {
 		free(open);
 		return ERR_NO_MEMORY;

@@ -1,5 +1,6 @@
-/* rank: a call tree -> how much each frame has itself and in total.
+/* rank: a call tree -> how much each frame has itself and in total, in samples and in time.
  *
+ * Rows are in order of time where the tree is (tree.by_time), else of samples.
  * A frame that is several times in one stack (recursion) counts once for it.
  */
 #pragma once
@@ -11,6 +12,7 @@ struct rank_row {
 };
 struct rank {
 	VEC(struct rank_row) rows;
+	bool by_time; /* as the tree */
 };
 enum rank_order { RANK_SELF, RANK_TOTAL };
 

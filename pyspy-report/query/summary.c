@@ -4,10 +4,26 @@
 
 #include "libcommon/err.h"
 
-static void summary_add(struct summary_count *c, const struct tally_row *r)
+static enum summary_taken summary_taken(uint32_t flags)
 {
-	uint64_t n = r->n;
+	uint32_t state = flags & WIRE_FLAG_STATE;
+	bool runs = state == WIRE_STATE_ON_CPU || state == WIRE_STATE_ACTIVE;
 
+	switch ((flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT) {
+	case WIRE_WAY_STILL:
+		return runs ? SUMMARY_HELD : SUMMARY_STILL;
+	case WIRE_WAY_KERNEL:
+		return runs ? SUMMARY_KERNEL : SUMMARY_SWITCH;
+	case WIRE_WAY_STOPPED:
+		return SUMMARY_STOPPED;
+	default:
+		return SUMMARY_OUTSIDE;
+	}
+}
+
+/* `n`: samples or nanoseconds of the row. */
+static void summary_sum(struct summary_count *c, const struct tally_row *r, uint64_t n)
+{
 	c->n += n;
 	c->idle += filter_is_idle(r->flags) ? n : 0;
 	c->gil += r->flags & WIRE_FLAG_GIL ? n : 0;
@@ -20,8 +36,15 @@ static void summary_add(struct summary_count *c, const struct tally_row *r)
 	c->events += r->flags & TALLY_EVENT ? n : 0;
 	c->state[r->flags & WIRE_FLAG_STATE] += n;
 	c->way[(r->flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT] += n;
+	c->taken[summary_taken(r->flags)] += n;
 	c->wall_ns += r->wall_ns;
 	c->cpu_ns += r->cpu_ns;
+}
+
+static void summary_add(struct summary_part *p, const struct tally_row *r)
+{
+	summary_sum(&p->samples, r, r->n);
+	summary_sum(&p->ns, r, r->wall_ns);
 }
 
 int summary_build(struct summary *s, const struct profile *p, const struct filter *f)
@@ -29,6 +52,7 @@ int summary_build(struct summary *s, const struct profile *p, const struct filte
 	bool *seen = calloc(p->processes.n, sizeof *seen);
 
 	memset(s, 0, sizeof *s);
+	s->by_time = profile_by_time(p);
 	if (!seen || !vec_room(&s->threads, p->threads.n)) {
 		free(seen);
 		return ERR_NO_MEMORY;
@@ -46,7 +70,7 @@ int summary_build(struct summary *s, const struct profile *p, const struct filte
 	for (size_t i = 0; i < s->threads.n; i++) {
 		uint32_t process = p->threads.v[i].process;
 
-		if (!s->threads.v[i].n)
+		if (!s->threads.v[i].samples.n)
 			continue;
 		s->n_threads++;
 		s->n_processes += !seen[process];
@@ -59,6 +83,11 @@ int summary_build(struct summary *s, const struct profile *p, const struct filte
 void summary_done(struct summary *s)
 {
 	vec_free(&s->threads);
+}
+
+const struct summary_count *summary_shares(const struct summary *s, const struct summary_part *part)
+{
+	return s->by_time ? &part->ns : &part->samples;
 }
 
 uint64_t summary_lost(const struct profile *p, enum wire_lost cause)

@@ -1,23 +1,44 @@
-/* summary: samples counted by what is known of them, in all, of the view, and by thread. */
+/* summary: samples, and the time that they stand for, by what is known of them: in all, of the view, and by thread. */
 #pragma once
 #include "pyspy-report/profile/profile.h"
 #include "pyspy-report/query/filter.h"
 
+/* How a sample was taken: FORMAT.md's ways, told apart as far as the state allows. */
+enum summary_taken {
+	SUMMARY_OUTSIDE, /* read from outside while it ran */
+	SUMMARY_STILL,   /* standing still: it slept */
+	SUMMARY_HELD,    /* standing still: its CPU was held */
+	SUMMARY_KERNEL,  /* by the kernel, on a CPU */
+	SUMMARY_SWITCH,  /* by the kernel, off its CPU: the stack with which it left it */
+	SUMMARY_STOPPED, /* stopped for it */
+	SUMMARY_TAKEN_
+};
+
+/* Samples, or nanoseconds. */
 struct summary_count {
-	uint64_t n, idle, gil, gil_wait, gc;
+	uint64_t n; /* all of them */
+	uint64_t idle, gil, gil_wait, gc;
 	uint64_t in_motion, lost, unproved, cut, events;
 	uint64_t state[8], way[4]; /* enum wire_state, wire_way */
-	uint64_t wall_ns, cpu_ns;
+	uint64_t taken[SUMMARY_TAKEN_];
+	uint64_t wall_ns, cpu_ns; /* in either case */
+};
+
+struct summary_part {
+	struct summary_count samples, ns;
 };
 
 struct summary {
-	struct summary_count all, kept;    /* kept: those that pass the filter */
-	VEC(struct summary_count) threads; /* by thread, all of it */
-	uint32_t n_threads, n_processes;   /* that have samples */
+	struct summary_part all, kept;    /* kept: those that pass the filter */
+	VEC(struct summary_part) threads; /* by thread, all of it */
+	uint32_t n_threads, n_processes;  /* that have samples */
+	bool by_time;                     /* shares are of time (profile_by_time) */
 };
 
 int summary_build(struct summary *s, const struct profile *p, const struct filter *f); /* 0 or ERR_NO_MEMORY */
 void summary_done(struct summary *s);
+/* What shares of this part are shares of: its time or its samples. */
+const struct summary_count *summary_shares(const struct summary *s, const struct summary_part *part);
 /* Sums over all recordings of the input. */
 uint64_t summary_lost(const struct profile *p, enum wire_lost cause);
 uint64_t summary_counter(const struct profile *p, enum wire_counter counter);

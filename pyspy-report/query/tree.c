@@ -176,6 +176,7 @@ int tree_build(struct tree *t, struct naming *n, const struct filter *f, const s
 	int rc;
 
 	memset(t, 0, sizeof *t);
+	t->by_time = profile_by_time(n->profile);
 	map_init(&a.children, 0);
 	map_init(&a.known, 0);
 	rc = vec_push(&t->nodes, ((struct tree_node){.parent = TREE_NONE, .frame = TREE_NONE})) ? 0 : ERR_NO_MEMORY;

@@ -21,7 +21,19 @@ struct tree_node {
 struct tree {
 	VEC(struct tree_node) nodes;
 	uint32_t max_depth;
+	bool by_time; /* widths, shares and orders are of time, not of samples (profile_by_time) */
 };
+
+/* What a node weighs in the view: nanoseconds or samples. */
+static inline uint64_t tree_self(const struct tree *t, uint32_t node)
+{
+	return t->by_time ? t->nodes.v[node].self_ns : t->nodes.v[node].self_n;
+}
+
+static inline uint64_t tree_total(const struct tree *t, uint32_t node)
+{
+	return t->by_time ? t->nodes.v[node].total_ns : t->nodes.v[node].total_n;
+}
 
 struct tree_options {
 	bool threads;   /* the thread is the first frame */

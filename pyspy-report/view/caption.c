@@ -43,7 +43,7 @@ void caption_command(struct buf *out, const struct profile *p, const struct summ
 	uint32_t first = 0, most = 0;
 
 	for (uint32_t i = 0; i < s->threads.n && !first; i++)
-		if (s->threads.v[i].n)
+		if (s->threads.v[i].samples.n)
 			first = p->threads.v[i].process;
 	if (!first && p->processes.n > 1)
 		first = 1;
@@ -59,22 +59,44 @@ void caption_command(struct buf *out, const struct profile *p, const struct summ
 		buf_printf(out, " and %u more process%s", most, most == 1 ? "" : "es");
 }
 
+const char *caption_amount(char *out, bool is_time, uint64_t amount)
+{
+	return is_time ? human_duration(out, amount) : human_count(out, amount);
+}
+
+/* "38.5 s of 98.7 s of thread time (3,850 of 9,870 samples)"; by counts: "3,850 of 9,870 samples". */
+static void put_amount(struct buf *out, const struct summary *s)
+{
+	char a[HUMAN_SIZE], b[HUMAN_SIZE];
+	bool is_all = s->kept.samples.n == s->all.samples.n;
+
+	if (s->by_time) {
+		if (!is_all)
+			buf_printf(out, "%s of ", human_duration(a, s->kept.ns.n));
+		buf_printf(out, "%s of thread time (", human_duration(a, s->all.ns.n));
+	}
+	if (!is_all)
+		buf_printf(out, "%s of ", human_count(a, s->kept.samples.n));
+	buf_printf(out, "%s samples%s", human_count(b, s->all.samples.n), s->by_time ? ")" : "");
+}
+
 void caption_samples(struct buf *out, const struct profile *p, const struct summary *s, const struct filter *f)
 {
-	char a[HUMAN_SIZE], b[HUMAN_SIZE], c[HUMAN_SIZE];
+	char a[HUMAN_SIZE], c[HUMAN_SIZE];
+	uint64_t idle = summary_shares(s, &s->all)->idle;
 
-	if (s->kept.n == s->all.n)
-		buf_printf(out, "%s samples", human_count(a, s->all.n));
-	else
-		buf_printf(out, "%s of %s samples", human_count(a, s->kept.n), human_count(b, s->all.n));
+	put_amount(out, s);
 	buf_printf(out, " of %u thread%s", s->n_threads, s->n_threads == 1 ? "" : "s");
 	if (s->n_processes > 1)
 		buf_printf(out, " of %u processes", s->n_processes);
 	buf_printf(out, " in %s", human_duration(c, caption_duration_ns(p)));
 	if (f->gil_only)
 		buf_str(out, "; only GIL holders (-g)");
-	else if (!f->idle && s->all.idle)
-		buf_printf(out, "; %s idle left out (-i shows them)", human_count(a, s->all.idle));
+	else if (!f->idle && idle)
+		buf_printf(out, "; %s idle left out (-i shows %s)", caption_amount(a, s->by_time, idle),
+		           s->by_time ? "it" : "them");
+	if (s->by_time)
+		buf_str(out, "; shares are of time");
 }
 
 static void put_part(struct buf *out, bool *any, const char *what, uint64_t n, uint64_t of)
@@ -91,18 +113,21 @@ static void put_part(struct buf *out, bool *any, const char *what, uint64_t n, u
 void caption_losses(struct buf *out, const struct profile *p, const struct summary *s)
 {
 	uint64_t late = summary_lost(p, WIRE_LOST_LATE), counted = summary_counter(p, WIRE_COUNTER_LATE), gap = 0;
+	uint64_t overrun = summary_lost(p, WIRE_LOST_OVERRUN), full = summary_counter(p, WIRE_COUNTER_EVENTS_OVERRUN);
+	const struct summary_count *kept = summary_shares(s, &s->kept);
 	bool any = false;
 	char a[HUMAN_SIZE];
 
-	put_part(out, &any, "in motion", s->kept.in_motion, s->kept.n);
-	put_part(out, &any, "unproved", s->kept.unproved, s->kept.n);
-	put_part(out, &any, "cut", s->kept.cut, s->kept.n);
-	put_part(out, &any, "stack lost", s->kept.lost, s->kept.n);
+	put_part(out, &any, "in motion", kept->in_motion, kept->n);
+	put_part(out, &any, "unproved", kept->unproved, kept->n);
+	put_part(out, &any, "cut", kept->cut, kept->n);
+	put_part(out, &any, "stack lost", kept->lost, kept->n);
 	put_part(out, &any, "late ticks", counted > late ? counted : late, 0);
 	put_part(out, &any, "unreadable", summary_lost(p, WIRE_LOST_UNREADABLE), 0);
 	put_part(out, &any, "torn", summary_lost(p, WIRE_LOST_TORN), 0);
 	put_part(out, &any, "over the recorder's memory limit", summary_lost(p, WIRE_LOST_LIMIT), 0);
 	put_part(out, &any, "dropped", summary_lost(p, WIRE_LOST_DROPPED), 0);
+	put_part(out, &any, "buffer of the kernel full", overrun > full ? overrun : full, 0);
 	put_part(out, &any, "missing through damage", p->missing_samples + summary_lost(p, WIRE_LOST_DAMAGE), 0);
 	for (size_t i = 0; i < p->recordings.n; i++)
 		gap += p->recordings.v[i].not_sampled_ns;

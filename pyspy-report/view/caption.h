@@ -9,12 +9,15 @@
 
 /* "python3 app.py (pid 12, CPython 3.11.2)", "and 2 more processes" */
 void caption_command(struct buf *out, const struct profile *p, const struct summary *s);
-/* "1,204 of 5,000 samples in 10.1 s, 100 a second; idle left out (-i shows them)" */
+/* "1,204 of 5,000 samples of 3 threads in 10.1 s; 3,796 idle left out (-i shows them)"; where shares are of time:
+ * "12.1 s of 50.2 s of thread time (1,204 of 5,000 samples) of ...; shares are of time" */
 void caption_samples(struct buf *out, const struct profile *p, const struct summary *s, const struct filter *f);
 /* "in motion 1.2 %, 3 ticks late": nothing when nothing was lost. */
 void caption_losses(struct buf *out, const struct profile *p, const struct summary *s);
 /* Samples and losses on stderr. */
 void caption_log(const struct profile *p, const struct summary *s, const struct filter *f);
+/* "1,204" samples, or "12.1 s" where the amount is nanoseconds. `out` has HUMAN_SIZE. */
+const char *caption_amount(char *out, bool is_time, uint64_t amount);
 /* Time covered by the recordings, one after the other. */
 uint64_t caption_duration_ns(const struct profile *p);
 /* "python3 app.py" */

@@ -8,7 +8,7 @@ struct layout {
 	struct flame_layout *out;
 	const struct tree *t;
 	const struct flame_layout_options *o;
-	uint64_t least;       /* samples that a frame needs */
+	uint64_t least;       /* weight that a frame needs */
 	bool *keep;           /* by node */
 	uint64_t *n_below;    /* by node: nodes of its subtree, itself included */
 	VEC(uint32_t) sorted; /* children of the node at hand */
@@ -19,7 +19,7 @@ static int layout_heavier(const void *a, const void *b, void *ctx)
 {
 	const struct tree *t = ctx;
 	uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
-	uint64_t x = t->nodes.v[i].total_n, y = t->nodes.v[j].total_n;
+	uint64_t x = tree_total(t, i), y = tree_total(t, j);
 
 	if (x != y)
 		return x > y ? -1 : 1;
@@ -35,7 +35,7 @@ static int layout_choose(struct layout *a)
 	const struct tree *t = a->t;
 
 	for (uint32_t i = 0; i < t->nodes.n; i++)
-		if (t->nodes.v[i].total_n >= a->least && !vec_push(&a->sorted, i))
+		if (tree_total(t, i) >= a->least && !vec_push(&a->sorted, i))
 			return ERR_NO_MEMORY;
 	if (a->sorted.n > a->o->max_frames) {
 		qsort_r(a->sorted.v, a->sorted.n, sizeof *a->sorted.v, layout_heavier, (void *)t);
@@ -61,7 +61,7 @@ static int layout_children(struct layout *a, const struct flame_box *parent)
 		qsort_r(a->sorted.v, a->sorted.n, sizeof *a->sorted.v, layout_heavier, (void *)t);
 	for (size_t i = 0; i < a->sorted.n; i++) {
 		uint32_t c = a->sorted.v[i];
-		uint64_t total = t->nodes.v[c].total_n;
+		uint64_t total = tree_total(t, c);
 
 		if (!a->keep[c]) {
 			hidden += total;
@@ -87,7 +87,7 @@ static int layout_children(struct layout *a, const struct flame_box *parent)
 
 static int layout_boxes(struct layout *a)
 {
-	struct flame_box root = {.total = a->t->nodes.v[0].total_n};
+	struct flame_box root = {.total = tree_total(a->t, 0)};
 
 	if (!vec_push(&a->todo, root))
 		return ERR_NO_MEMORY;
@@ -111,7 +111,7 @@ int flame_layout_make(struct flame_layout *l, const struct tree *t, const struct
 
 	memset(l, 0, sizeof *l);
 	l->n_frames = t->nodes.n - 1;
-	a.least = (uint64_t)(o->min_share * (double)t->nodes.v[0].total_n);
+	a.least = (uint64_t)(o->min_share * (double)tree_total(t, 0));
 	a.least = a.least ? a.least : 1;
 	a.keep = calloc(t->nodes.n, sizeof *a.keep);
 	a.n_below = calloc(t->nodes.n, sizeof *a.n_below);

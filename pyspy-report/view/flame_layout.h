@@ -1,4 +1,5 @@
-/* flame_layout: a call tree -> the boxes of a flame graph. No units: positions are samples, rows are depths.
+/* flame_layout: a call tree -> the boxes of a flame graph. No units: positions are
+ * samples or nanoseconds, as the tree weighs (tree_total), rows are depths.
  *
  * Frames too small to see are put together: each parent has at most one box "and n more frames", behind its children.
  * Nothing is left out silently: what has no box is counted.
@@ -9,13 +10,13 @@
 struct flame_box {
 	uint32_t node;         /* of the tree; of a box for more: the parent */
 	uint32_t depth;        /* row: the root has 0 */
-	uint64_t begin, total; /* samples left of it, samples of it */
+	uint64_t begin, total; /* weight left of it, weight of it */
 	uint64_t n_more;       /* 0; else the box stands for that many frames */
 };
 
 struct flame_layout_options {
 	uint64_t max_frames; /* boxes of frames, at most */
-	double min_share;    /* of all samples: less is not drawn as a frame */
+	double min_share;    /* of the whole weight: less is not drawn as a frame */
 	bool by_weight;      /* children heaviest first; else by name */
 };
 

@@ -23,6 +23,8 @@ struct svg {
 	const struct naming *n;
 	const struct summary *s;
 	struct flame_layout layout;
+	uint64_t all;   /* weight of the root */
+	unsigned shift; /* data-x and data-w are weights >> shift */
 	struct buf raw, safe, xml;
 	struct buf name; /* of the box at hand */
 };
@@ -127,8 +129,8 @@ static void put_legend(struct svg *g, const struct flame_svg_options *o)
 		        palette_label((enum naming_origin)i));
 		x += 30 + (int)(CHAR_WIDTH * (double)strlen(palette_label((enum naming_origin)i)));
 	}
-	fprintf(g->out, "<text x=\"%d\" y=\"79\">left to right: by %s, not by time</text>\n</g>\n", x,
-	        o->by_weight ? "weight" : "name");
+	fprintf(g->out, "<text x=\"%d\" y=\"79\">left to right: by %s, not by time%s</text>\n</g>\n", x,
+	        o->by_weight ? "weight" : "name", g->t->by_time ? "; width: time" : "");
 }
 
 static void put_controls(struct svg *g)
@@ -143,23 +145,38 @@ static void put_controls(struct svg *g)
 	        MARGIN, MARGIN + 120, WIDTH - MARGIN, MARGIN);
 }
 
-static double to_x(const struct svg *g, uint64_t samples)
+static double to_x(const struct svg *g, uint64_t weight)
 {
-	return MARGIN + (double)INNER * (double)samples / (double)g->t->nodes.v[0].total_n;
+	return MARGIN + (double)INNER * (double)weight / (double)g->all;
+}
+
+/* A script's numbers are exact below 2^53. Ends are shifted and not widths, so that boxes stay within their parents. */
+static unsigned exact_shift(uint64_t all)
+{
+	unsigned shift = 0;
+
+	while (all >> shift >= UINT64_C(1) << 53)
+		shift++;
+	return shift;
 }
 
 static void put_numbers(struct svg *g, const struct flame_box *b)
 {
 	const struct tree_node *k = &g->t->nodes.v[b->node];
-	double all = (double)g->t->nodes.v[0].total_n;
+	uint64_t self = tree_self(g->t, b->node);
+	bool by_time = g->t->by_time;
 	char n[HUMAN_SIZE], p[HUMAN_SIZE], d[HUMAN_SIZE];
 
 	buf_reset(&g->raw);
-	buf_printf(&g->raw, "%s samples, %s", human_count(n, b->total), human_percent(p, (double)b->total, all));
+	buf_printf(&g->raw, "%s%s, %s", caption_amount(n, by_time, b->total), by_time ? "" : " samples",
+	           human_percent(p, (double)b->total, (double)g->all));
 	if (!b->n_more) {
-		buf_printf(&g->raw, ", %s", human_duration(d, k->total_ns));
-		buf_printf(&g->raw, "; self %s, %s", human_count(n, k->self_n),
-		           human_percent(p, (double)k->self_n, all));
+		if (by_time)
+			buf_printf(&g->raw, ", %s samples", human_count(d, k->total_n));
+		else
+			buf_printf(&g->raw, ", %s", human_duration(d, k->total_ns));
+		buf_printf(&g->raw, "; self %s, %s", caption_amount(n, by_time, self),
+		           human_percent(p, (double)self, (double)g->all));
 	}
 	fputc('\n', g->out);
 	put_text(g, SIZE_MAX - 1); /* "<0.1 %" has its own '<' */
@@ -168,13 +185,14 @@ static void put_numbers(struct svg *g, const struct flame_box *b)
 static void put_box(struct svg *g, const struct flame_box *b)
 {
 	double x = to_x(g, b->begin), w = to_x(g, b->begin + b->total) - x;
+	uint64_t begin = b->begin >> g->shift;
 	int y = TOP + ROW * (int)b->depth;
 	char color[PALETTE_SIZE] = "", count[HUMAN_SIZE], share[HUMAN_SIZE];
 
 	buf_reset(&g->name);
 	if (b->n_more) {
 		buf_printf(&g->name, "+%s frame%s, %s", human_count(count, b->n_more), b->n_more == 1 ? "" : "s",
-		           human_percent(share, (double)b->total, (double)g->t->nodes.v[0].total_n));
+		           human_percent(share, (double)b->total, (double)g->all));
 	} else if (b->node == 0) {
 		buf_str(&g->name, "all");
 		palette_color(color, NAMING_MADE, "", 0);
@@ -187,7 +205,7 @@ static void put_box(struct svg *g, const struct flame_box *b)
 		naming_text(g->n, frame, &g->name);
 	}
 	fprintf(g->out, "<g%s data-x=\"%" PRIu64 "\" data-w=\"%" PRIu64 "\"><title>",
-	        b->n_more ? " class=\"more\"" : "", b->begin, b->total);
+	        b->n_more ? " class=\"more\"" : "", begin, ((b->begin + b->total) >> g->shift) - begin);
 	put(g, &g->name, SIZE_MAX - 1);
 	put_numbers(g, b);
 	fprintf(
@@ -208,7 +226,6 @@ static void put_asset(struct svg *g, const char *before, const unsigned char *s,
 
 static void put_document(struct svg *g, const struct filter *f, const struct flame_svg_options *o)
 {
-	uint64_t all = g->t->nodes.v[0].total_n;
 	int64_t height = TOP + ROW * ((int64_t)g->layout.max_depth + 1) + BOTTOM;
 
 	fprintf(g->out,
@@ -217,7 +234,7 @@ static void put_document(struct svg *g, const struct filter *f, const struct fla
 	        "\" "
 	        "preserveAspectRatio=\"xMinYMin meet\" data-all=\"%" PRIu64 "\" data-left=\"%d\" data-inner=\"%d\" "
 	        "data-top=\"%d\" data-row=\"%d\">\n",
-	        WIDTH, height, all, MARGIN, INNER, TOP, ROW);
+	        WIDTH, height, g->all >> g->shift, MARGIN, INNER, TOP, ROW);
 	put_header(g, f, o);
 	put_asset(g, "<style><![CDATA[\n", asset_flame_svg_css, asset_flame_svg_css_len, "]]></style>\n");
 	fputs("<defs><pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" "
@@ -227,12 +244,12 @@ static void put_document(struct svg *g, const struct filter *f, const struct fla
 	put_legend(g, o);
 	put_controls(g);
 	fputs("<g id=\"frames\">\n", g->out);
-	if (!all)
+	if (!g->all)
 		fprintf(g->out,
-		        "<text x=\"%d\" y=\"%d\">No samples are left: nothing was recorded, or the filters keep "
+		        "<text x=\"%d\" y=\"%d\">No %s left: nothing was recorded, or the filters keep "
 		        "nothing (-i shows idle samples).</text>\n",
-		        MARGIN, TOP + BOX);
-	for (size_t i = 0; i < g->layout.boxes.n && all; i++)
+		        MARGIN, TOP + BOX, g->t->by_time ? "time is" : "samples are");
+	for (size_t i = 0; i < g->layout.boxes.n && g->all; i++)
 		put_box(g, &g->layout.boxes.v[i]);
 	fputs("</g>\n", g->out);
 	put_asset(g, "<script><![CDATA[\n", asset_flame_svg_js, asset_flame_svg_js_len, "]]></script>\n</svg>\n");
@@ -243,9 +260,10 @@ int flame_svg_write(FILE *out, const struct tree *t, const struct naming *n, con
 {
 	struct flame_layout_options how = {
 	    .max_frames = o->max_frames, .min_share = MIN_WIDTH / INNER, .by_weight = o->by_weight};
-	struct svg g = {.out = out, .t = t, .n = n, .s = s};
+	struct svg g = {.out = out, .t = t, .n = n, .s = s, .all = tree_total(t, 0)};
 	int rc = flame_layout_make(&g.layout, t, &how);
 
+	g.shift = exact_shift(g.all);
 	buf_init(&g.name, 0);
 	buf_init(&g.raw, 0);
 	buf_init(&g.safe, 0);

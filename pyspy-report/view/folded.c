@@ -6,13 +6,30 @@
 #include "libcommon/escape.h"
 #include "pyspy-report/view/frame_text.h"
 
-int folded_write(FILE *out, const struct tree *t, const struct naming *n)
+struct folded_at {
+	uint64_t unit_ns, ns, worth; /* ns, worth: of all lines so far */
+};
+
+/* The number for a line of `ns`: rounded, and what the lines so far got too much or too little is made up for here, so
+ * that all lines together are the whole time, rounded. */
+static uint64_t folded_worth(struct folded_at *at, uint64_t ns)
 {
+	uint64_t before = at->worth;
+
+	at->ns += ns;
+	at->worth = at->ns / at->unit_ns + (at->ns % at->unit_ns >= at->unit_ns - at->unit_ns / 2);
+	return at->worth - before;
+}
+
+int folded_write(FILE *out, const struct tree *t, const struct naming *n, struct folded_result *r)
+{
+	struct folded_at at = {.unit_ns = profile_sample_worth_ns(n->profile)};
 	VEC(size_t) ends = {0}; /* by depth: length of the line up to there */
 	struct frame_text texts;
 	struct buf line;
 	int rc = 0;
 
+	*r = (struct folded_result){.unit_ns = t->by_time ? at.unit_ns : 0};
 	frame_text_init(&texts, n, escape_folded);
 	buf_init(&line, 0);
 	if (!vec_room(&ends, (size_t)t->max_depth + 1))
@@ -30,8 +47,13 @@ int folded_write(FILE *out, const struct tree *t, const struct naming *n)
 		rc = texts.all.err ? texts.all.err : line.err;
 		if (rc || !k->self_n)
 			continue;
+		uint64_t worth = t->by_time ? folded_worth(&at, k->self_ns) : k->self_n;
+		if (!worth) {
+			r->n_small++;
+			continue;
+		}
 		fwrite(line.data, 1, line.len, out);
-		fprintf(out, " %" PRIu64 "\n", k->self_n);
+		fprintf(out, " %" PRIu64 "\n", worth);
 	}
 	frame_text_done(&texts);
 	buf_done(&line);

@@ -75,8 +75,42 @@ static void put_time(json_t *object, const char *key, int64_t realtime_ns)
 		put(object, key, json_string(out));
 }
 
-static json_t *count(const struct summary_count *c)
+static json_t *taken(const struct summary_count *c)
 {
+	json_t *o = json_object();
+
+	for (uint32_t i = 0; i < SUMMARY_TAKEN_; i++)
+		put_number(o, words_taken(i), c->taken[i]);
+	return o;
+}
+
+/* Of recordings by the kernel, beside the numbers of samples: the time that they stand for, which shares are of. */
+static json_t *times(const struct summary_count *c)
+{
+	json_t *o = json_object(), *states = json_object();
+	uint64_t cpu_ns = c->cpu_ns < c->wall_ns ? c->cpu_ns : c->wall_ns;
+
+	put_number(o, "busy", c->n - c->idle);
+	put_number(o, "idle", c->idle);
+	put_number(o, "on_cpu", cpu_ns);
+	put_number(o, "off_cpu", c->wall_ns - cpu_ns);
+	put_number(o, "gil", c->gil);
+	put_number(o, "gil_wait", c->gil_wait);
+	put_number(o, "gc", c->gc);
+	put_number(o, "in_motion", c->in_motion);
+	put_number(o, "lost", c->lost);
+	put_number(o, "unproved", c->unproved);
+	put_number(o, "cut", c->cut);
+	for (uint32_t i = 0; i <= WIRE_STATE_STOPPED; i++)
+		put_number(states, words_state(i), c->state[i]);
+	put(o, "states", states);
+	put(o, "taken", taken(c));
+	return o;
+}
+
+static json_t *count(const struct summary *s, const struct summary_part *part)
+{
+	const struct summary_count *c = &part->samples;
 	json_t *o = json_object(), *states = json_object(), *ways = json_object();
 
 	put_number(o, "samples", c->n);
@@ -97,6 +131,10 @@ static json_t *count(const struct summary_count *c)
 		put_number(ways, words_way(i), c->way[i]);
 	put(o, "states", states);
 	put(o, "ways", ways);
+	if (s->by_time) {
+		put(o, "taken", taken(c));
+		put(o, "time_ns", times(&part->ns));
+	}
 	return o;
 }
 
@@ -174,10 +212,15 @@ static json_t *recording(const struct profile *p, const struct profile_recording
 	put_number(o, "ticks", r->n_ticks);
 	put_number(o, "events", r->n_events);
 	put_number(o, "samples", r->n_samples);
+	if (profile_note_text(p, r, WIRE_NOTE_ENGINE))
+		put(o, "engine_text", text(p, profile_note_text(p, r, WIRE_NOTE_ENGINE)));
+	if (profile_note_text(p, r, WIRE_NOTE_ENGINE_WHY))
+		put(o, "engine_why_not_kernel", text(p, profile_note_text(p, r, WIRE_NOTE_ENGINE_WHY)));
 	put_number(o, "absent_ticks", r->absent_ticks);
 	put_number(o, "failed_ticks", r->failed_ticks);
-	for (uint32_t i = 0; i <= WIRE_LOST_DROPPED; i++)
-		put_number(lost, words_lost(i), r->lost[i]);
+	for (uint32_t i = 0; i < WIRE_LOST_END_; i++)
+		if (i <= WIRE_LOST_DROPPED || r->lost[i] || r->n_events)
+			put_number(lost, words_lost(i), r->lost[i]);
 	put(o, "lost", lost);
 	for (uint32_t i = 1; i < WIRE_COUNTER_END_; i++)
 		if (r->has_counter & 1u << i && *words_counter(i))
@@ -188,9 +231,10 @@ static json_t *recording(const struct profile *p, const struct profile_recording
 	return o;
 }
 
-static json_t *thread(const struct profile *p, const struct profile_thread *t, const struct summary_count *c)
+static json_t *thread(const struct profile *p, const struct summary *s, uint32_t id)
 {
-	json_t *o = count(c);
+	const struct profile_thread *t = &p->threads.v[id];
+	json_t *o = count(s, &s->threads.v[id]);
 
 	put_number(o, "tid", t->tid);
 	put_number(o, "ns_tid", t->ns_tid);
@@ -252,9 +296,9 @@ static json_t *processes(const struct profile *p, const struct summary *s)
 		put(json_array_get(list, i), "threads", json_array());
 	for (uint32_t i = 0; i < p->threads.n; i++) {
 		const struct profile_thread *t = &p->threads.v[i];
-		if (i || s->threads.v[i].n) /* thread 0: samples of threads that were never defined */
+		if (i || s->threads.v[i].samples.n) /* thread 0: samples of threads that were never defined */
 			json_array_append_new(json_object_get(json_array_get(list, t->process), "threads"),
-			                      thread(p, t, &s->threads.v[i]));
+			                      thread(p, s, i));
 	}
 	if (!json_array_size(json_object_get(json_array_get(list, 0), "threads")))
 		json_array_remove(list, 0);
@@ -291,11 +335,15 @@ int info_json_write(FILE *out, const struct profile *p, const struct summary *s)
 	json_t *o = json_object(), *list = json_array();
 	int rc;
 
+	uint64_t n = s->all.samples.n;
+
 	put_number(o, "schema_version", INFO_JSON_SCHEMA);
+	if (s->by_time)
+		put(o, "shares_of", json_string("time"));
 	put_number(o, "bytes", p->input_bytes);
-	put(o, "bytes_per_sample", s->all.n ? json_real((double)p->input_bytes / (double)s->all.n) : json_null());
+	put(o, "bytes_per_sample", n ? json_real((double)p->input_bytes / (double)n) : json_null());
 	put_number(o, "duration_ns", caption_duration_ns(p));
-	put(o, "samples", count(&s->all));
+	put(o, "samples", count(s, &s->all));
 	for (size_t i = 0; i < p->recordings.n; i++)
 		json_array_append_new(list, recording(p, &p->recordings.v[i]));
 	put(o, "recordings", list);

@@ -2,6 +2,8 @@
  *
  * The document begins with "schema_version"; fields are only ever added to a version. Texts of the profiled program
  * that are no UTF-8 have U+FFFD in place of the bad bytes; everything but ASCII is written as \uNNNN.
+ * Where shares are of time ("shares_of": "time"; a recording by the kernel) each count of samples has a "time_ns" with
+ * the same names beside it, and "taken" says how the samples were taken.
  */
 #pragma once
 #include <stdio.h>

@@ -85,16 +85,47 @@ static void put_when(struct info *i, const struct profile_recording *r)
 
 static void put_sampling(struct info *i, const struct profile_recording *r)
 {
-	static const char *const how[] = {"read from outside", "by the kernel", "by the kernel and from outside"};
 	char gap[HUMAN_SIZE], hz[HUMAN_SIZE] = "";
 
 	if (!r->has_facts || !r->mean_gap_ns)
 		return;
-	if (r->kernel_hz)
-		snprintf(hz, sizeof hz, "; CPU time to %.3g ms", 1000.0 / r->kernel_hz);
-	line(i, "sampling", "%.6g a second (%s gaps, mean %s), %s%s", 1e9 / (double)r->mean_gap_ns,
-	     r->schedule ? "fixed" : "random", human_duration(gap, r->mean_gap_ns), how[r->engine < 3 ? r->engine : 0],
-	     hz);
+	if (r->kernel_hz && r->engine != 1) /* the kernel engine knows it exactly */
+		snprintf(hz, sizeof hz, "; CPU time to %.3g ms%s", 1000.0 / r->kernel_hz,
+		         r->engine ? " from outside" : "");
+	line(i, "sampling", "%.6g a second (%s gaps, mean %s)%s", 1e9 / (double)r->mean_gap_ns,
+	     r->schedule ? "fixed" : "random", human_duration(gap, r->mean_gap_ns), hz);
+}
+
+/* Who took the samples: in the recorder's own words, or in those of the file's number. */
+static void put_engine(struct info *i, const struct profile_recording *r)
+{
+	static const char *const how[] = {"outside", "kernel", "kernel, and outside for some threads"};
+	uint32_t note = profile_note_text(i->p, r, WIRE_NOTE_ENGINE);
+
+	if (note)
+		text_line(i, "engine", "", note, "");
+	else if (r->has_facts)
+		line(i, "engine", "%s", how[r->engine < 3 ? r->engine : 0]);
+	text_line(i, "", "not by the kernel: ", profile_note_text(i->p, r, WIRE_NOTE_ENGINE_WHY), "");
+}
+
+static void put_notes(struct info *i, const struct profile_recording *r)
+{
+	uint32_t engine = profile_note_text(i->p, r, WIRE_NOTE_ENGINE),
+	         why = profile_note_text(i->p, r, WIRE_NOTE_ENGINE_WHY);
+	bool any = false;
+
+	for (size_t k = 0; k < r->notes.n; k++) {
+		struct buf key, value;
+		const char *a = safe(&key, i->p, r->notes.v[k].key), *b = safe(&value, i->p, r->notes.v[k].value);
+
+		if (!(engine && strcmp(a, WIRE_NOTE_ENGINE) == 0) && !(why && strcmp(a, WIRE_NOTE_ENGINE_WHY) == 0)) {
+			line(i, any ? "" : "notes", "%s: %s", a, b);
+			any = true;
+		}
+		buf_done(&key);
+		buf_done(&value);
+	}
 }
 
 static void put_words(struct info *i, const struct profile_recording *r)
@@ -122,13 +153,6 @@ static void put_words(struct info *i, const struct profile_recording *r)
 		line(i, "", "its views have%s unless told otherwise", buf_cstr(&out));
 	buf_done(&raw);
 	buf_done(&out);
-	for (size_t k = 0; k < r->notes.n; k++) {
-		struct buf key, value;
-		const char *a = safe(&key, i->p, r->notes.v[k].key), *b = safe(&value, i->p, r->notes.v[k].value);
-		line(i, k ? "" : "notes", "%s: %s", a, b);
-		buf_done(&key);
-		buf_done(&value);
-	}
 }
 
 static void put_stops(struct info *i, const struct profile_recording *r)
@@ -154,6 +178,10 @@ static void put_stops(struct info *i, const struct profile_recording *r)
 		     "%s samples were taken while the thread's CPU was held; it waited %s for us (%s of the time)",
 		     human_count(n, c[WIRE_COUNTER_HELD]), human_duration(t, c[WIRE_COUNTER_HELD_NS]),
 		     human_percent(pc, (double)c[WIRE_COUNTER_HELD_NS], (double)span));
+	if (c[WIRE_COUNTER_DRAINS])
+		line(i, "buffer", "between kernel and recorder emptied %s times (%.3g a second)",
+		     human_count(n, c[WIRE_COUNTER_DRAINS]),
+		     span ? (double)c[WIRE_COUNTER_DRAINS] * 1e9 / (double)span : 0);
 	if (r->has_counter & 1u << WIRE_COUNTER_CPU_NS)
 		line(i, "cost", "the recorder used %s of CPU time (%s), %.3g us a sample; %s of memory",
 		     human_duration(t, c[WIRE_COUNTER_CPU_NS]),
@@ -162,30 +190,44 @@ static void put_stops(struct info *i, const struct profile_recording *r)
 		     human_bytes(n, c[WIRE_COUNTER_PEAK_BYTES]));
 }
 
+/* `what`: "things were lost": how many of them. */
+static void loss(struct info *i, bool *any, uint64_t n, const char *what)
+{
+	int noun = (int)strcspn(what, " ") - (n == 1); /* it is a plural */
+	char a[HUMAN_SIZE];
+
+	if (n)
+		line(i, *any ? "" : "lost", "%s %.*s%s", human_count(a, n), noun, what, strchr(what, ' '));
+	*any |= n != 0;
+}
+
 static void put_lost(struct info *i, const struct profile_recording *r)
 {
-	uint64_t late = r->lost[WIRE_LOST_LATE], counted = r->counters[WIRE_COUNTER_LATE];
-	char n[HUMAN_SIZE];
-	struct buf b;
+	bool any = false;
 
-	buf_init(&b, 0);
-	late = counted > late ? counted : late;
-	if (late)
-		buf_printf(&b, ", %s ticks came too late and were skipped", human_count(n, late));
-	for (uint32_t k = 0; k <= WIRE_LOST_DROPPED; k++)
-		if (k != WIRE_LOST_LATE && r->lost[k])
-			buf_printf(&b, ", %s %s", human_count(n, r->lost[k]), words_lost(k));
-	if (r->failed_ticks)
-		buf_printf(&b, ", %s could not be read", human_count(n, r->failed_ticks));
-	if (r->counters[WIRE_COUNTER_READS_FAILED] && !r->failed_ticks)
-		buf_printf(&b, ", %s reads failed", human_count(n, r->counters[WIRE_COUNTER_READS_FAILED]));
-	line(i, "lost", "%s", b.len ? buf_cstr(&b) + 2 : "nothing");
-	buf_done(&b);
+	for (uint32_t k = WIRE_LOST_LATE; k <= WIRE_LOST_END_; k++) {
+		uint32_t cause = k % WIRE_LOST_END_; /* the unknown ones (0) come last */
+		uint64_t n = r->lost[cause], counted = 0;
+
+		/* a counter may know of more than was written down */
+		if (cause == WIRE_LOST_LATE)
+			counted = r->counters[WIRE_COUNTER_LATE];
+		else if (cause == WIRE_LOST_OVERRUN)
+			counted = r->counters[WIRE_COUNTER_EVENTS_OVERRUN];
+		loss(i, &any, counted > n ? counted : n, words_lost_long(cause));
+	}
+	loss(i, &any, r->failed_ticks, "samples could not be read");
+	if (!r->failed_ticks)
+		loss(i, &any, r->counters[WIRE_COUNTER_READS_FAILED], "reads failed");
+	loss(i, &any, r->counters[WIRE_COUNTER_EVENTS_CUT],
+	     "samples of the kernel came in part: too deep for its buffer, or paged out");
+	if (!any)
+		line(i, "lost", "nothing");
 }
 
 static void put_recording(struct info *i, const struct profile_recording *r)
 {
-	char a[HUMAN_SIZE], b[HUMAN_SIZE], c[HUMAN_SIZE];
+	char a[HUMAN_SIZE], b[HUMAN_SIZE], c[HUMAN_SIZE], d[HUMAN_SIZE];
 	struct buf host, kernel, machine;
 
 	text_line(i, "recording", "", r->input, "");
@@ -199,11 +241,14 @@ static void put_recording(struct info *i, const struct profile_recording *r)
 		buf_done(&machine);
 	}
 	put_words(i, r);
+	put_notes(i, r);
+	put_engine(i, r);
 	put_sampling(i, r);
 	put_stops(i, r);
 	put_lost(i, r);
-	line(i, "file", "format %u.%u, %s block(s) in %s epoch(s), %s ticks", r->file.major, r->file.minor,
-	     human_count(a, r->n_blocks), human_count(b, r->n_epochs), human_count(c, r->n_ticks));
+	line(i, "file", "format %u.%u, %s block(s) in %s epoch(s), %s ticks%s%s%s", r->file.major, r->file.minor,
+	     human_count(a, r->n_blocks), human_count(b, r->n_epochs), human_count(c, r->n_ticks),
+	     r->n_events ? ", " : "", r->n_events ? human_count(d, r->n_events) : "", r->n_events ? " events" : "");
 }
 
 static void part(struct buf *b, const char *what, uint64_t n, uint64_t of)
@@ -214,35 +259,129 @@ static void part(struct buf *b, const char *what, uint64_t n, uint64_t of)
 		buf_printf(b, "%s%s %s", b->len ? ", " : "", what, human_percent(p, (double)n, (double)of));
 }
 
+static void put_amounts(struct info *i)
+{
+	const struct summary_count *n = &i->s->all.samples, *ns = &i->s->all.ns;
+	uint64_t cpu_ns = n->cpu_ns < n->wall_ns ? n->cpu_ns : n->wall_ns;
+	uint32_t threads = i->s->n_threads;
+	char a[HUMAN_SIZE], b[HUMAN_SIZE], c[HUMAN_SIZE], d[HUMAN_SIZE], e[HUMAN_SIZE];
+
+	if (i->s->by_time) {
+		line(i, "time",
+		     "%s of %u thread%s: %s on a CPU, %s off it; %s busy, %s idle (left out of views unless -i)",
+		     human_duration(a, ns->n), threads, threads == 1 ? "" : "s", human_duration(b, cpu_ns),
+		     human_duration(c, n->wall_ns - cpu_ns), human_duration(d, ns->n - ns->idle),
+		     human_duration(e, ns->idle));
+		line(i, "samples", "%s, %.3g bytes each; each stands for a time of its own: shares are of time",
+		     human_count(a, n->n), (double)i->p->input_bytes / (double)n->n);
+		return;
+	}
+	line(i, "samples", "%s of %u thread%s: %s busy, %s idle (left out of views unless -i)", human_count(a, n->n),
+	     threads, threads == 1 ? "" : "s", human_count(d, n->n - n->idle), human_count(e, n->idle));
+	if (n->n)
+		line(i, "", "%.3g bytes each; they stand for %s of thread time, %s of CPU time",
+		     (double)i->p->input_bytes / (double)n->n, human_duration(a, n->wall_ns),
+		     human_duration(d, n->cpu_ns));
+}
+
+/* What the kernel's samples on a CPU were triggered by. */
+static const char *trigger(struct info *i, char *out, size_t size)
+{
+	uint64_t tick = summary_counter(i->p, WIRE_COUNTER_EVENTS_TICK),
+	         own = summary_counter(i->p, WIRE_COUNTER_EVENTS_CLOCK);
+	char a[HUMAN_SIZE], b[HUMAN_SIZE];
+
+	*out = 0;
+	if (tick && own)
+		snprintf(out, size, ": %s on the CPU's timer tick, %s on the thread's own clock", human_count(a, tick),
+		         human_count(b, own));
+	else if (tick || own)
+		snprintf(out, size, ": on %s", tick ? "the CPU's timer tick" : "the thread's own clock");
+	return out;
+}
+
+static void put_taken(struct info *i)
+{
+	const struct summary_count *n = &i->s->all.samples, *ns = &i->s->all.ns, *of = summary_shares(i->s, &i->s->all);
+	char a[HUMAN_SIZE], b[HUMAN_SIZE], c[HUMAN_SIZE], more[3 * HUMAN_SIZE];
+
+	if (n->n)
+		line(i, "taken", "%10s %10s %16s", "samples", "time",
+		     i->s->by_time ? "share of time" : "share of samples");
+	else
+		line(i, "taken", "-");
+	for (uint32_t k = 0; k < SUMMARY_TAKEN_; k++)
+		if (n->taken[k])
+			line(i, "", "%10s %10s %16s  %s%s", human_count(a, n->taken[k]),
+			     human_duration(b, ns->taken[k]), human_percent(c, (double)of->taken[k], (double)of->n),
+			     words_taken_long(k), k == SUMMARY_KERNEL ? trigger(i, more, sizeof more) : "");
+}
+
 static void put_samples(struct info *i)
 {
-	const struct summary_count *c = &i->s->all;
+	const struct summary_count *n = &i->s->all.samples, *c = summary_shares(i->s, &i->s->all);
 	char a[HUMAN_SIZE], d[HUMAN_SIZE], e[HUMAN_SIZE], f[HUMAN_SIZE], g[HUMAN_SIZE];
 	struct buf b;
 
 	buf_init(&b, 0);
-	line(i, "samples", "%s of %u thread%s: %s busy, %s idle (left out of views unless -i)", human_count(a, c->n),
-	     i->s->n_threads, i->s->n_threads == 1 ? "" : "s", human_count(d, c->n - c->idle), human_count(e, c->idle));
-	if (c->n)
-		line(i, "", "%.3g bytes each; they stand for %s of thread time, %s of CPU time",
-		     (double)i->p->input_bytes / (double)c->n, human_duration(a, c->wall_ns),
-		     human_duration(d, c->cpu_ns));
-	line(i, "GIL", "%s of the samples hold it, %s wait for it", human_percent(a, (double)c->gil, (double)c->n),
-	     human_percent(d, (double)c->gil_wait, (double)c->n));
+	put_amounts(i);
+	line(i, "GIL",
+	     i->s->by_time ? "threads hold it for %s of their time, wait for it for %s"
+	                   : "%s of the samples hold it, %s wait for it",
+	     human_percent(a, (double)c->gil, (double)c->n), human_percent(d, (double)c->gil_wait, (double)c->n));
 	for (uint32_t k = 0; k < 8; k++)
 		part(&b, words_state(k), c->state[k], c->n);
 	part(&b, "collecting garbage", c->gc, c->n);
 	line(i, "state", "%s", b.len ? buf_cstr(&b) : "-");
-	buf_reset(&b);
-	for (uint32_t k = 0; k < 4; k++)
-		part(&b, words_way(k), c->way[k], c->n);
-	line(i, "taken", "%s", b.len ? buf_cstr(&b) : "-");
-	buf_reset(&b);
+	put_taken(i);
 	line(i, "certainty",
 	     "%s in motion (%s: shown up to their certain caller), %s with unproved code, %s cut, %s lost",
-	     human_count(a, c->in_motion), human_percent(d, (double)c->in_motion, (double)c->n),
-	     human_count(e, c->unproved), human_count(f, c->cut), human_count(g, c->lost));
+	     human_count(a, n->in_motion), human_percent(d, (double)c->in_motion, (double)c->n),
+	     human_count(e, n->unproved), human_count(f, n->cut), human_count(g, n->lost));
 	buf_done(&b);
+}
+
+static void put_thread_name(struct info *i, uint32_t thread)
+{
+	const struct profile_thread *t = &i->p->threads.v[thread];
+	struct buf name;
+
+	if (thread) {
+		fprintf(i->out, "  %s", safe(&name, i->p, t->name));
+		buf_done(&name);
+	} else {
+		fputs("  (threads that the file does not define)", i->out);
+	}
+	if (t->flags & WIRE_THREAD_MAIN)
+		fputs(" (main)", i->out);
+	if (t->interpreter)
+		fprintf(i->out, " (interpreter %u)", t->interpreter);
+	if (t->has_ended)
+		fputs(" (ended)", i->out);
+	fputc('\n', i->out);
+}
+
+static void put_thread(struct info *i, uint32_t thread)
+{
+	const struct summary_part *of = &i->s->threads.v[thread];
+	const struct summary_count *n = &of->samples, *c = summary_shares(i->s, of);
+	uint64_t off_ns = n->wall_ns > n->cpu_ns ? n->wall_ns - n->cpu_ns : 0;
+	char amount[HUMAN_SIZE], off[HUMAN_SIZE], cpu[HUMAN_SIZE], wall[HUMAN_SIZE], share[3][HUMAN_SIZE];
+
+	human_count(amount, n->n);
+	human_duration(wall, n->wall_ns);
+	human_duration(off, off_ns);
+	human_duration(cpu, n->cpu_ns);
+	human_percent(share[0], (double)(c->n - c->idle), (double)c->n);
+	human_percent(share[1], (double)c->gil, (double)c->n);
+	human_percent(share[2], (double)c->gil_wait, (double)c->n);
+	fprintf(i->out, "  %10u", i->p->threads.v[thread].tid);
+	if (i->s->by_time)
+		fprintf(i->out, " %10s %10s %10s %8s %8s %8s %10s", wall, cpu, off, share[0], share[1], share[2],
+		        amount);
+	else
+		fprintf(i->out, " %10s %8s %8s %8s %10s", amount, share[0], share[1], share[2], cpu);
+	put_thread_name(i, thread);
 }
 
 static void put_threads(struct info *i, uint32_t process)
@@ -250,31 +389,16 @@ static void put_threads(struct info *i, uint32_t process)
 	bool any = false;
 
 	for (uint32_t k = 0; k < i->p->threads.n; k++) {
-		const struct profile_thread *t = &i->p->threads.v[k];
-		const struct summary_count *c = &i->s->threads.v[k];
-		char n[HUMAN_SIZE], busy[HUMAN_SIZE], gil[HUMAN_SIZE], wait[HUMAN_SIZE], cpu[HUMAN_SIZE];
-		struct buf name;
-
-		if (t->process != process || (!k && !c->n))
+		if (i->p->threads.v[k].process != process || (!k && !i->s->threads.v[k].samples.n))
 			continue;
-		if (!any)
+		if (!any && i->s->by_time)
+			fprintf(i->out, "  %10s %10s %10s %10s %8s %8s %8s %10s  %s\n", "thread", "wall time",
+			        "CPU time", "off CPU", "busy", "GIL", "waiting", "samples", "name");
+		else if (!any)
 			fprintf(i->out, "  %10s %10s %8s %8s %8s %10s  %s\n", "thread", "samples", "busy", "GIL",
 			        "waiting", "CPU time", "name");
 		any = true;
-		fprintf(i->out, "  %10u %10s %8s %8s %8s %10s  %s", t->tid, human_count(n, c->n),
-		        human_percent(busy, (double)(c->n - c->idle), (double)c->n),
-		        human_percent(gil, (double)c->gil, (double)c->n),
-		        human_percent(wait, (double)c->gil_wait, (double)c->n), human_duration(cpu, c->cpu_ns),
-		        k ? safe(&name, i->p, t->name) : "(threads that the file does not define)");
-		if (k)
-			buf_done(&name);
-		if (t->flags & WIRE_THREAD_MAIN)
-			fputs(" (main)", i->out);
-		if (t->interpreter)
-			fprintf(i->out, " (interpreter %u)", t->interpreter);
-		if (t->has_ended)
-			fputs(" (ended)", i->out);
-		fputc('\n', i->out);
+		put_thread(i, k);
 	}
 }
 
@@ -345,6 +469,6 @@ void info_text_write(FILE *out, const struct profile *p, const struct summary *s
 	put_samples(&i);
 	put_damage(&i);
 	for (uint32_t k = 0; k < p->processes.n; k++)
-		if (k || s->threads.v[0].n)
+		if (k || s->threads.v[0].samples.n)
 			put_process(&i, k);
 }

@@ -40,6 +40,7 @@ static double percent(uint64_t part, uint64_t whole)
 int top_table_write(FILE *out, const struct rank *r, const struct naming *n, const struct summary *s,
                     const struct filter *f, const struct top_table_options *o)
 {
+	uint64_t all = summary_shares(s, &s->kept)->n;
 	size_t shown = o->limit && o->limit < r->rows.n ? o->limit : r->rows.n;
 	char count[2][HUMAN_SIZE], time[2][HUMAN_SIZE];
 	struct buf raw, safe;
@@ -48,8 +49,8 @@ int top_table_write(FILE *out, const struct rank *r, const struct naming *n, con
 	buf_init(&safe, 0);
 	put_header(out, n->profile, s, f);
 	if (r->rows.n)
-		fprintf(out, "\n%7s %7s %10s %10s %10s %10s  %s\n", "self %", "total %", "self", "total", "self time",
-		        "total time", "function (file:line)");
+		fprintf(out, "\n%7s %7s %10s %10s %10s %10s  %s\n", "self %", "total %", r->by_time ? "self n" : "self",
+		        r->by_time ? "total n" : "total", "self time", "total time", "function (file:line)");
 	for (size_t i = 0; i < shown; i++) {
 		const struct rank_row *k = &r->rows.v[i];
 
@@ -57,8 +58,8 @@ int top_table_write(FILE *out, const struct rank *r, const struct naming *n, con
 		buf_reset(&safe);
 		naming_text(n, k->frame, &raw);
 		escape_text(&safe, buf_cstr(&raw), raw.len);
-		fprintf(out, "%7.2f %7.2f %10s %10s %10s %10s  %s\n", percent(k->self_n, s->kept.n),
-		        percent(k->total_n, s->kept.n), human_count(count[0], k->self_n),
+		fprintf(out, "%7.2f %7.2f %10s %10s %10s %10s  %s\n", percent(r->by_time ? k->self_ns : k->self_n, all),
+		        percent(r->by_time ? k->total_ns : k->total_n, all), human_count(count[0], k->self_n),
 		        human_count(count[1], k->total_n), human_duration(time[0], k->self_ns),
 		        human_duration(time[1], k->total_ns), buf_cstr(&safe));
 	}

@@ -27,7 +27,8 @@ const char *words_engine(uint32_t engine)
 
 const char *words_lost(uint32_t cause)
 {
-	static const char *const list[] = {"unknown", "late", "unreadable", "torn", "limit", "damage", "dropped"};
+	static const char *const list[] = {"unknown", "late",   "unreadable", "torn",
+	                                   "limit",   "damage", "dropped",    "overrun"};
 	return WORD(list, cause);
 }
 
@@ -52,8 +53,46 @@ const char *words_counter(uint32_t counter)
 	    [WIRE_COUNTER_LONGEST_STOP_NS] = "longest_stop_ns",
 	    [WIRE_COUNTER_HELD] = "held",
 	    [WIRE_COUNTER_HELD_NS] = "held_ns",
+	    [WIRE_COUNTER_EVENTS_TICK] = "events_tick",
+	    [WIRE_COUNTER_EVENTS_CLOCK] = "events_clock",
+	    [WIRE_COUNTER_EVENTS_SWITCH] = "events_switch",
+	    [WIRE_COUNTER_EVENTS_CUT] = "events_cut",
+	    [WIRE_COUNTER_EVENTS_OVERRUN] = "events_overrun",
+	    [WIRE_COUNTER_DRAINS] = "drains",
 	};
 	return counter < sizeof list / sizeof *list && list[counter] ? list[counter] : "";
+}
+
+const char *words_lost_long(uint32_t cause)
+{
+	static const char *const list[] = {
+	    [0] = "samples lost for a reason that this version does not know",
+	    [WIRE_LOST_LATE] = "ticks came too late and were skipped",
+	    [WIRE_LOST_UNREADABLE] = "samples lost because the program's memory could not be read",
+	    [WIRE_LOST_TORN] = "samples lost because no stack could be made of what was read",
+	    [WIRE_LOST_LIMIT] = "samples lost because the recorder's memory bound was reached",
+	    [WIRE_LOST_DAMAGE] = "samples lost through damage",
+	    [WIRE_LOST_DROPPED] = "samples lost because the output could not take them",
+	    [WIRE_LOST_OVERRUN] = "samples lost because the buffer between kernel and recorder was full",
+	};
+	return list[cause < WIRE_LOST_END_ ? cause : 0];
+}
+
+const char *words_taken(uint32_t taken)
+{
+	static const char *const list[] = {"outside", "still", "held", "kernel", "switch", "stopped"};
+	return WORD(list, taken);
+}
+
+const char *words_taken_long(uint32_t taken)
+{
+	static const char *const list[] = {"from outside, while the thread ran",
+	                                   "from outside, while the thread stood still",
+	                                   "from outside, while the thread's CPU was held",
+	                                   "by the kernel, on the thread's CPU",
+	                                   "by the kernel, as the thread left its CPU",
+	                                   "from outside, while the thread was stopped"};
+	return WORD(list, taken);
 }
 
 const char *words_reason(uint32_t reason)

@@ -6,6 +6,9 @@ const char *words_state(uint32_t state);     /* on-cpu */
 const char *words_way(uint32_t way);         /* outside */
 const char *words_engine(uint32_t engine);   /* outside, kernel, both */
 const char *words_lost(uint32_t cause);      /* late */
+const char *words_lost_long(uint32_t cause); /* samples lost because ... */
+const char *words_taken(uint32_t taken);     /* enum summary_taken: held */
+const char *words_taken_long(uint32_t taken);
 const char *words_counter(uint32_t counter); /* stopped_ns; "" = no such counter */
 const char *words_reason(uint32_t reason);   /* duration */
 const char *words_reason_long(uint32_t reason);

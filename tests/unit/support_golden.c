@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "tests/unit/support_recording.h"
-
 enum {
 	TICKS = 10, /* a block: a second at 100 ms */
 	ACTIVE = WIRE_STATE_ACTIVE | WIRE_FLAG_GIL,
@@ -11,7 +9,6 @@ enum {
 	WAITING = WIRE_STATE_SLEEPING | WIRE_FLAG_GIL_WAIT | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT,
 	ASLEEP = WIRE_STATE_SLEEPING | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT,
 	STOPPED = ACTIVE | WIRE_WAY_STOPPED << WIRE_FLAG_WAY_SHIFT,
-	KERNEL = RUNNING | WIRE_WAY_KERNEL << WIRE_FLAG_WAY_SHIFT,
 	GONE = WIRE_FLAG_ABSENT,
 };
 
@@ -27,7 +24,7 @@ enum {
 		.tick = t, .thread = th, .flags = fl, .cpu_ns = (cpu)*SUPPORT_MS                                       \
 	}
 
-static void open_golden(struct support_recording *r, uint8_t uuid, uint32_t engine)
+void support_golden_open(struct support_recording *r, uint8_t uuid, uint32_t engine)
 {
 	support_recording_open(r, uuid);
 	support_recording_version(r, 0);
@@ -35,59 +32,54 @@ static void open_golden(struct support_recording *r, uint8_t uuid, uint32_t engi
 	support_recording_head(r, engine);
 }
 
-static void end_golden(struct support_recording *r, struct buf *out)
+void support_golden_end(struct support_recording *r, struct buf *out)
 {
 	buf_put(out, r->out.data, r->out.len);
 	support_recording_close(r);
 }
 
-static void put_end(struct support_recording *r, uint32_t reason, uint32_t how, uint32_t status)
+void support_golden_put_end(struct support_recording *r, uint32_t reason, uint32_t how, uint32_t status)
 {
 	encode_end(&r->content, &(struct rec_end){r->block.end_ns, reason, how, status});
 }
 
-/* A stack of one line of a new function above `parent`. */
-static stack_id frame(struct support_recording *r, stack_id parent, const char *module, const char *name,
-                      const char *file, uint32_t first_line, int32_t line)
+stack_id support_golden_frame(struct support_recording *r, stack_id parent, const char *module, const char *name,
+                              const char *file, uint32_t first_line, int32_t line)
 {
 	function_id f = support_recording_function(r, module, name, file, first_line);
 
 	return support_recording_stack(r, parent, support_recording_line(r, f, line), true);
 }
 
-struct app {
-	stack_id module, main, work, fib[3], loads;
-};
-
-static struct app define_app(struct support_recording *r)
+struct support_golden_app support_golden_app(struct support_recording *r)
 {
 	static const char APP[] = "/srv/app/app.py", JSON[] = "/usr/lib/python3.13/json/__init__.py";
-	struct app a;
+	struct support_golden_app a;
 	function_id fib;
 	struct rec_location columns = {
 	    .has_line = true, .line = 7, .end_line = 7, .has_columns = true, .column = 15, .end_column = 38};
 
-	a.module = frame(r, 0, "__main__", "<module>", APP, 1, 30);
-	a.main = frame(r, a.module, "__main__", "main", APP, 20, 24);
-	a.work = frame(r, a.main, "__main__", "Worker.work", APP, 12, 14);
+	a.module = support_golden_frame(r, 0, "__main__", "<module>", APP, 1, 30);
+	a.main = support_golden_frame(r, a.module, "__main__", "main", APP, 20, 24);
+	a.work = support_golden_frame(r, a.main, "__main__", "Worker.work", APP, 12, 14);
 	fib = support_recording_function(r, "__main__", "fib", APP, 4);
 	columns.function = fib;
 	a.fib[0] = support_recording_stack(r, a.work, support_recording_location(r, &columns), true);
 	a.fib[1] = support_recording_stack(r, a.fib[0], r->n_locations, true);
 	a.fib[2] = support_recording_stack(r, a.fib[1], support_recording_line(r, fib, 6), true);
-	a.loads = frame(r, a.main, "json", "loads", JSON, 299, 346);
+	a.loads = support_golden_frame(r, a.main, "json", "loads", JSON, 299, 346);
 	return a;
 }
 
 static void golden_basic(struct buf *out)
 {
 	struct support_recording r;
-	struct app a;
+	struct support_golden_app a;
 	uint64_t n;
 
-	open_golden(&r, 0x01, 0);
+	support_golden_open(&r, 0x01, 0);
 	support_recording_process(&r, 1, 4711, "app.py");
-	a = define_app(&r);
+	a = support_golden_app(&r);
 	struct rec_entry first[] = {AT(0, 1, a.work, ACTIVE, 0), AT(2, 1, a.fib[2], ACTIVE, 200),
 	                            AT(7, 1, a.fib[0], ACTIVE, 500), AT(9, 1, a.loads, ACTIVE, 200)};
 	struct rec_entry second[] = {AT(0, 1, a.loads, ACTIVE, 0), AT(6, 1, a.module, ASLEEP, 600)};
@@ -97,9 +89,9 @@ static void golden_basic(struct buf *out)
 	support_recording_seal(&r, n, TICKS, false);
 	n = support_recording_ticks(&r, TICKS, second, N(second), NULL, 0);
 	encode_process_end(&r.content, &(struct rec_process_end){1, r.block.end_ns, WIRE_HOW_EXITED, 3});
-	put_end(&r, WIRE_END_TARGET, WIRE_HOW_EXITED, 3);
+	support_golden_put_end(&r, WIRE_END_TARGET, WIRE_HOW_EXITED, 3);
 	support_recording_seal(&r, n, TICKS, true);
-	end_golden(&r, out);
+	support_golden_end(&r, out);
 }
 
 /* Threads 2 (a worker that comes and goes), 3 (in a second interpreter), 4 (a task of thread 1), 5 (a greenlet of 2).
@@ -132,17 +124,17 @@ static void define_threads(struct support_recording *r)
 static void golden_threads(struct buf *out)
 {
 	struct support_recording r;
-	struct app a;
+	struct support_golden_app a;
 	stack_id wait, task, other;
 	uint64_t n;
 
-	open_golden(&r, 0x02, 0);
+	support_golden_open(&r, 0x02, 0);
 	support_recording_process(&r, 1, 4711, "server.py");
 	define_threads(&r);
-	a = define_app(&r);
-	wait = frame(&r, 0, "threading", "Condition.wait", "/usr/lib/python3.13/threading.py", 327, 359);
-	task = frame(&r, 0, "server", "handle", "/srv/app/server.py", 40, 44);
-	other = frame(&r, 0, "__main__", "<module>", "<string>", 1, 1);
+	a = support_golden_app(&r);
+	wait = support_golden_frame(&r, 0, "threading", "Condition.wait", "/usr/lib/python3.13/threading.py", 327, 359);
+	task = support_golden_frame(&r, 0, "server", "handle", "/srv/app/server.py", 40, 44);
+	other = support_golden_frame(&r, 0, "__main__", "<module>", "<string>", 1, 1);
 	struct rec_entry first[] = {
 	    AT(0, 1, a.work, RUNNING, 0),
 	    AT(0, 2, wait, ASLEEP, 0),
@@ -162,9 +154,9 @@ static void golden_threads(struct buf *out)
 
 	n = support_recording_ticks(&r, TICKS, first, N(first), closings, N(closings));
 	encode_thread_end(&r.content, 2, r.block.begin_ns + 940 * SUPPORT_MS);
-	put_end(&r, WIRE_END_SIGINT, 0, 0);
+	support_golden_put_end(&r, WIRE_END_SIGINT, 0, 0);
 	support_recording_seal(&r, n, TICKS, true);
-	end_golden(&r, out);
+	support_golden_end(&r, out);
 }
 
 /* The parts of golden_epochs, also for those that damage it. */
@@ -176,7 +168,7 @@ static void build_epochs(struct support_recording *r, uint8_t uuid, bool is_clos
 	support_recording_version(r, 0);
 	r->mean_gap_ns = 100 * SUPPORT_MS;
 	for (int block = 0; block < 4; block++) {
-		static struct app a;
+		static struct support_golden_app a;
 		static stack_id later;
 		uint64_t n;
 
@@ -187,13 +179,14 @@ static void build_epochs(struct support_recording *r, uint8_t uuid, bool is_clos
 			support_recording_process(r, 1, 4711, "app.py");
 			/* in the second epoch the same functions have other ids, and a child has come */
 			if (block == 2) {
-				frame(r, 0, "site", "main", "/usr/lib/python3.13/site.py", 600, 618);
+				support_golden_frame(r, 0, "site", "main", "/usr/lib/python3.13/site.py", 600, 618);
 				support_recording_process(r, 2, 4800, "child.py");
 			}
-			a = define_app(r);
+			a = support_golden_app(r);
 		} else {
 			/* a definition in an epoch's second block */
-			later = frame(r, a.main, "app.util", block == 1 ? "early" : "late", "/srv/app/util.py", 3, 5);
+			later = support_golden_frame(r, a.main, "app.util", block == 1 ? "early" : "late",
+			                             "/srv/app/util.py", 3, 5);
 		}
 		struct rec_entry entries[] = {
 		    AT(0, 1, block % 2 ? later : a.work, ACTIVE, 0),
@@ -207,7 +200,7 @@ static void build_epochs(struct support_recording *r, uint8_t uuid, bool is_clos
 			encode_process_end(&r->content,
 			                   &(struct rec_process_end){1, r->block.end_ns, WIRE_HOW_LEFT, 0});
 			if (is_closed)
-				put_end(r, WIRE_END_DURATION, 0, 0);
+				support_golden_put_end(r, WIRE_END_DURATION, 0, 0);
 		}
 		support_recording_seal(r, n, TICKS, block == 3 && is_closed);
 	}
@@ -218,20 +211,20 @@ static void golden_epochs(struct buf *out)
 	struct support_recording r;
 
 	build_epochs(&r, 0x03, true);
-	end_golden(&r, out);
+	support_golden_end(&r, out);
 }
 
 static void golden_motion(struct buf *out)
 {
 	struct support_recording r;
-	struct app a;
+	struct support_golden_app a;
 	function_id hot;
 	stack_id later, never, bare;
 	uint64_t n;
 
-	open_golden(&r, 0x04, 0);
+	support_golden_open(&r, 0x04, 0);
 	support_recording_process(&r, 1, 4711, "app.py");
-	a = define_app(&r);
+	a = support_golden_app(&r);
 	hot = support_recording_function(&r, "__main__", "hot", "/srv/app/app.py", 50);
 	later = support_recording_stack(&r, a.work, support_recording_line(&r, hot, 51), false);
 	never = support_recording_stack(&r, a.work, support_recording_line(&r, hot, 52), false);
@@ -255,9 +248,9 @@ static void golden_motion(struct buf *out)
 	encode_doubt(&r.content, doubted, N(doubted));
 	encode_certify(&r.content, certified, N(certified));
 	encode_counters(&r.content, (struct rec_counter[]){{WIRE_COUNTER_UNCERTIFIED, 8}, {WIRE_COUNTER_STOPS, 1}}, 2);
-	put_end(&r, WIRE_END_DURATION, 0, 0);
+	support_golden_put_end(&r, WIRE_END_DURATION, 0, 0);
 	support_recording_seal(&r, n, TICKS, true);
-	end_golden(&r, out);
+	support_golden_end(&r, out);
 }
 
 static stack_id native(struct support_recording *r, stack_id parent, module_id module, uint64_t offset,
@@ -274,11 +267,11 @@ static void golden_native(struct buf *out)
 	static const uint8_t BUILD_ID[20] = {0xDE, 0xAD, 0xBE, 0xEF, 1,  2,  3,  4,  5,  6,
 	                                     7,    8,    9,    10,   11, 12, 13, 14, 15, 16};
 	struct support_recording r;
-	struct app a;
+	struct support_golden_app a;
 	stack_id c, unresolved, unknown;
 	uint64_t n;
 
-	open_golden(&r, 0x05, 0);
+	support_golden_open(&r, 0x05, 0);
 	support_recording_process(&r, 1, 4711, "app.py");
 	struct rec_module modules[] = {
 	    {.id = 1,
@@ -297,7 +290,7 @@ static void golden_native(struct buf *out)
 	};
 	encode_module(&r.content, &modules[0]);
 	encode_module(&r.content, &modules[1]);
-	a = define_app(&r);
+	a = support_golden_app(&r);
 	c = native(&r, a.work, 2, 0x2F40, "fast_sum");
 	c = native(&r, c, 1, 0x9A3C0, "__memmove_avx_unaligned_erms");
 	unresolved = native(&r, a.work, 2, 0x3000, "");
@@ -309,38 +302,9 @@ static void golden_native(struct buf *out)
 	    AT(9, 1, a.loads, RUNNING, 100),
 	};
 	n = support_recording_ticks(&r, TICKS, entries, N(entries), NULL, 0);
-	put_end(&r, WIRE_END_SIGTERM, 0, 0);
+	support_golden_put_end(&r, WIRE_END_SIGTERM, 0, 0);
 	support_recording_seal(&r, n, TICKS, true);
-	end_golden(&r, out);
-}
-
-static void golden_events(struct buf *out)
-{
-	struct support_recording r;
-	struct app a;
-	uint64_t t, n;
-
-	open_golden(&r, 0x06, 2);
-	support_recording_process(&r, 1, 4711, "app.py");
-	encode_thread(&r.content, &(struct rec_thread){.id = 2, .process = 1, .tid = 4712, .ns_tid = 4712});
-	a = define_app(&r);
-	t = r.block.begin_ns;
-	/* drained from two processors' buffers: not in order of time */
-	struct rec_event events[] = {
-	    {t + 100 * SUPPORT_MS, 1, a.work, KERNEL, 100 * SUPPORT_MS},
-	    {t + 300 * SUPPORT_MS, 1, a.fib[2], KERNEL, 200 * SUPPORT_MS},
-	    {t + 700 * SUPPORT_MS, 1, a.fib[2], KERNEL, 400 * SUPPORT_MS},
-	    {t + 200 * SUPPORT_MS, 2, a.loads, KERNEL & ~WIRE_FLAG_GIL, 150 * SUPPORT_MS},
-	};
-	struct rec_event more[] = {{t + 900 * SUPPORT_MS, 1, a.fib[0], KERNEL | WIRE_FLAG_GC, 200 * SUPPORT_MS}};
-	struct rec_entry sleeping[] = {AT(4, 2, a.main, ASLEEP, 0)};
-
-	n = support_recording_ticks(&r, TICKS, sleeping, N(sleeping), NULL, 0);
-	encode_events(&r.content, &(struct rec_events){1000, 1000, events, N(events)});
-	encode_events(&r.content, &(struct rec_events){1, 1, more, N(more)});
-	put_end(&r, WIRE_END_DURATION, 0, 0);
-	support_recording_seal(&r, n + N(events) + N(more), TICKS, true);
-	end_golden(&r, out);
+	support_golden_end(&r, out);
 }
 
 /* Names as a hostile or unlucky program may give them. */
@@ -375,13 +339,13 @@ static void golden_names(struct buf *out)
 	stack_id s = 0;
 	uint64_t n;
 
-	open_golden(&r, 0x07, 0);
+	support_golden_open(&r, 0x07, 0);
 	support_recording_process(&r, 1, 4711, "</title>\033]0;x\a.py");
 	for (unsigned i = 0; i < N(NAMES); i++)
-		s = frame(&r, s, NAMES[i], NAMES[i], NAMES[N(NAMES) - 1 - i], i, (int32_t)i + 1);
+		s = support_golden_frame(&r, s, NAMES[i], NAMES[i], NAMES[N(NAMES) - 1 - i], i, (int32_t)i + 1);
 	memset(long_name, 'x', sizeof long_name - 1);
 	long_name[sizeof long_name - 1] = 0;
-	s = frame(&r, s, "long", long_name, "../../../etc/passwd", 1, 1);
+	s = support_golden_frame(&r, s, "long", long_name, "../../../etc/passwd", 1, 1);
 	/* a NUL inside */
 	struct rec_function nul = {.module = support_recording_string(&r, "nul"),
 	                           .qualname = support_recording_bytes(&r, "a\0b", 3),
@@ -407,21 +371,21 @@ static void golden_names(struct buf *out)
 	                                               .ns_tid = 4711,
 	                                               .name = support_recording_string(&r, "\033[2J<b>\xE2\x80\xAE"),
 	                                               .flags = WIRE_THREAD_MAIN});
-	put_end(&r, WIRE_END_DURATION, 0, 0);
+	support_golden_put_end(&r, WIRE_END_DURATION, 0, 0);
 	support_recording_seal(&r, n, n_entries, true);
-	end_golden(&r, out);
+	support_golden_end(&r, out);
 }
 
 static void golden_lost(struct buf *out)
 {
 	struct support_recording r;
 	struct rec_counter counters[WIRE_COUNTER_LONGEST_STOP_NS]; /* all that 1.0 began with */
-	struct app a;
+	struct support_golden_app a;
 	uint64_t n;
 
-	open_golden(&r, 0x08, 0);
+	support_golden_open(&r, 0x08, 0);
 	support_recording_process(&r, 1, 4711, "app.py");
-	a = define_app(&r);
+	a = support_golden_app(&r);
 	/* ticks in the first second of three: the rest above 5 mean gaps was not sampled */
 	r.block.end_ns = r.block.begin_ns + 3 * SUPPORT_S;
 	struct rec_entry entries[] = {AT(0, 1, a.work, ACTIVE, 0), AT(5, 1, r.n_stacks + 7, ACTIVE, 500),
@@ -435,9 +399,9 @@ static void golden_lost(struct buf *out)
 	for (uint32_t i = 0; i < N(counters); i++)
 		counters[i] = (struct rec_counter){i + 1, (i + 1) * 1000};
 	encode_counters(&r.content, counters, N(counters));
-	put_end(&r, WIRE_END_OUTPUT, WIRE_HOW_KILLED, 11);
+	support_golden_put_end(&r, WIRE_END_OUTPUT, WIRE_HOW_KILLED, 11);
 	support_recording_seal(&r, n, TICKS, true);
-	end_golden(&r, out);
+	support_golden_end(&r, out);
 }
 
 static void golden_open(struct buf *out)
@@ -445,7 +409,7 @@ static void golden_open(struct buf *out)
 	struct support_recording r;
 
 	build_epochs(&r, 0x09, false);
-	end_golden(&r, out);
+	support_golden_end(&r, out);
 }
 
 static void golden_damaged(struct buf *out)
@@ -487,11 +451,11 @@ static void golden_joined(struct buf *out)
 {
 	struct support_recording r;
 	struct rec_host host = {.id = 1};
-	struct app a;
+	struct support_golden_app a;
 	uint64_t n;
 
 	golden_cut(out);
-	open_golden(&r, 0x0E, 0);
+	support_golden_open(&r, 0x0E, 0);
 	host.name = support_recording_string(&r, "web-2");
 	host.boot_id = support_recording_string(&r, "0d4a7a9c-0000-4000-8000-000000000002");
 	host.kernel = support_recording_string(&r, "5.15.0-91-generic");
@@ -500,19 +464,19 @@ static void golden_joined(struct buf *out)
 	support_recording_process(&r, 1, 99, "app.py");
 	encode_process(&r.content, &(struct rec_process){.id = 2, .pid = 77, .ns_pid = 7, .host = 1, .exec_number = 1});
 	encode_thread(&r.content, &(struct rec_thread){.id = 2, .process = 2, .tid = 77, .ns_tid = 7});
-	a = define_app(&r);
+	a = support_golden_app(&r);
 	struct rec_entry entries[] = {AT(0, 1, a.work, ACTIVE, 0), AT(0, 2, a.loads, ACTIVE, 0)};
 	n = support_recording_ticks(&r, TICKS, entries, N(entries), NULL, 0);
-	put_end(&r, WIRE_END_SIGHUP, 0, 0);
+	support_golden_put_end(&r, WIRE_END_SIGHUP, 0, 0);
 	support_recording_seal(&r, n, TICKS, true);
-	end_golden(&r, out);
+	support_golden_end(&r, out);
 }
 
 /* As version 1.7 might write it. */
 static void golden_future(struct buf *out)
 {
 	struct support_recording r;
-	struct app a;
+	struct support_golden_app a;
 	uint64_t n;
 
 	support_recording_open(&r, 0x0F);
@@ -520,7 +484,7 @@ static void golden_future(struct buf *out)
 	r.mean_gap_ns = 100 * SUPPORT_MS;
 	support_recording_head(&r, 0);
 	support_recording_process(&r, 1, 4711, "app.py");
-	a = define_app(&r);
+	a = support_golden_app(&r);
 	/* a record of an unknown type */
 	encode_varint(&r.content, 99);
 	encode_varint(&r.content, 5);
@@ -531,7 +495,7 @@ static void golden_future(struct buf *out)
 	buf_put(&r.content, "\x01\xE8\x07\x2A", 4);
 	struct rec_entry entries[] = {AT(0, 1, a.work, ACTIVE | 1 << 20, 0)};
 	n = support_recording_ticks(&r, TICKS, entries, N(entries), NULL, 0);
-	put_end(&r, 250, 0, 0);
+	support_golden_put_end(&r, 250, 0, 0);
 	support_recording_seal(&r, n, TICKS, true);
 	/* a frame of another kind between header and block */
 	buf_put(out, r.out.data, WIRE_FILE_HEADER_SIZE);
@@ -544,15 +508,30 @@ static void golden_empty(struct buf *out)
 {
 	struct support_recording r;
 
-	open_golden(&r, 0x10, 0);
-	put_end(&r, WIRE_END_TARGET, 0, 0);
+	support_golden_open(&r, 0x10, 0);
+	support_golden_put_end(&r, WIRE_END_TARGET, 0, 0);
 	support_recording_seal(&r, 0, 0, true);
-	end_golden(&r, out);
+	support_golden_end(&r, out);
 }
 
 const struct support_golden SUPPORT_GOLDEN[] = {
-    {"basic", golden_basic},   {"threads", golden_threads}, {"epochs", golden_epochs}, {"motion", golden_motion},
-    {"native", golden_native}, {"events", golden_events},   {"names", golden_names},   {"lost", golden_lost},
-    {"open", golden_open},     {"damaged", golden_damaged}, {"hole", golden_hole},     {"cut", golden_cut},
-    {"joined", golden_joined}, {"future", golden_future},   {"empty", golden_empty},   {0},
+    {"basic", golden_basic},
+    {"threads", golden_threads},
+    {"epochs", golden_epochs},
+    {"motion", golden_motion},
+    {"native", golden_native},
+    {"events", support_golden_events},
+    {"names", golden_names},
+    {"lost", golden_lost},
+    {"open", golden_open},
+    {"damaged", golden_damaged},
+    {"hole", golden_hole},
+    {"cut", golden_cut},
+    {"joined", golden_joined},
+    {"future", golden_future},
+    {"empty", golden_empty},
+    {"kernel", support_golden_kernel},
+    {"mixed", support_golden_mixed},
+    {"fallback", support_golden_fallback},
+    {0},
 };

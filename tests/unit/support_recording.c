@@ -159,9 +159,17 @@ void support_recording_head(struct support_recording *r, uint32_t engine)
 	    support_recording_string(r, "-p"),
 	    support_recording_string(r, "4711"),
 	};
-	struct rec_note notes[] = {
+	struct rec_note notes[3] = {
 	    {support_recording_string(r, "trigger"), support_recording_string(r, "own timer")},
 	};
+	uint32_t n_notes = 1;
+
+	if (r->engine)
+		notes[n_notes++] = (struct rec_note){support_recording_string(r, WIRE_NOTE_ENGINE),
+		                                     support_recording_string(r, r->engine)};
+	if (r->engine_why)
+		notes[n_notes++] = (struct rec_note){support_recording_string(r, WIRE_NOTE_ENGINE_WHY),
+		                                     support_recording_string(r, r->engine_why)};
 	struct rec_recording head = {
 	    .host = support_recording_string(r, "build-07"),
 	    .kernel = support_recording_string(r, "6.1.0-18-amd64"),
@@ -175,7 +183,7 @@ void support_recording_head(struct support_recording *r, uint32_t engine)
 	    .kernel_hz = 250,
 	    .stop_ppm = 2000,
 	    .notes = notes,
-	    .n_notes = sizeof notes / sizeof notes[0],
+	    .n_notes = n_notes,
 	    .started_ns = SUPPORT_BOOT_NS,
 	};
 

@@ -24,6 +24,8 @@ struct support_recording {
 	uint32_t n_functions, n_locations, n_stacks; /* last ids of the epoch */
 	uint32_t first_lines[256];                   /* by function */
 	uint64_t mean_gap_ns;                        /* 10 ms; set before support_recording_head */
+	const char *engine,
+	    *engine_why; /* notes pyspy.engine and .why; NULL = none; set before support_recording_head */
 	struct rec_file file;
 	struct rec_block block; /* header of the open block; ends are made to follow each other */
 	struct block_sealer *sealer;

@@ -60,7 +60,7 @@ static char *folded(struct profile *p, const struct filter *f, const struct nami
 
 	assert_int_equal(naming_init(&n, p, o), 0);
 	assert_int_equal(tree_build(&t, &n, f, rows), 0);
-	assert_int_equal(folded_write(out, &t, &n), 0);
+	assert_int_equal(folded_write(out, &t, &n, &(struct folded_result){0}), 0);
 	fclose(out);
 	tree_done(&t);
 	naming_done(&n);
@@ -114,11 +114,11 @@ static void uncertified_is_in_motion(void **state)
 	              "d (motion.py:41) 5\n");
 	load_view(&p, "motion");
 	assert_int_equal(summary_build(&s, &p, &everything), 0);
-	assert_int_equal(s.all.n, 100);
-	assert_int_equal(s.all.in_motion, 55);
-	assert_int_equal(s.all.unproved, 10);
-	assert_int_equal(s.all.idle, 5);
-	assert_int_equal(s.all.way[WIRE_WAY_STILL], 5);
+	assert_int_equal(s.all.samples.n, 100);
+	assert_int_equal(s.all.samples.in_motion, 55);
+	assert_int_equal(s.all.samples.unproved, 10);
+	assert_int_equal(s.all.samples.idle, 5);
+	assert_int_equal(s.all.samples.way[WIRE_WAY_STILL], 5);
 	summary_done(&s);
 	profile_done(&p);
 }
@@ -131,8 +131,8 @@ static void undefined_is_lost(void **state)
 	expect_folded("undefined", &everything, &lines, &no_rows, "[lost] 150\n");
 	load_view(&p, "undefined");
 	assert_int_equal(summary_build(&s, &p, &everything), 0);
-	assert_int_equal(s.all.lost, 150);
-	assert_int_equal(s.threads.v[0].n, 150);
+	assert_int_equal(s.all.samples.lost, 150);
+	assert_int_equal(s.threads.v[0].samples.n, 150);
 	summary_done(&s);
 	profile_done(&p);
 }
@@ -156,14 +156,14 @@ static void processes_and_threads_are_one_in_all_epochs(void **state)
 	assert_int_equal(r->failed_ticks, 80);
 	assert_true(tree_wants_processes(&p));
 	assert_int_equal(summary_build(&s, &p, &everything), 0);
-	assert_int_equal(s.all.n, 1320);
+	assert_int_equal(s.all.samples.n, 1320);
 	assert_int_equal(s.n_processes, 2);
-	assert_int_equal(s.all.gil_wait, 320);
-	assert_int_equal(s.all.idle, 520);
-	assert_int_equal(s.all.cut, 160);
+	assert_int_equal(s.all.samples.gil_wait, 320);
+	assert_int_equal(s.all.samples.idle, 520);
+	assert_int_equal(s.all.samples.cut, 160);
 	/* each block's second, for each thread as long as it was there; CPU time as the closings said */
-	assert_int_equal(s.all.wall_ns, 4 * (uint64_t)(2 * 1000 + 500 + 800) * 1000000);
-	assert_int_equal(s.all.cpu_ns, 4 * UINT64_C(1000000000));
+	assert_int_equal(s.all.samples.wall_ns, 4 * (uint64_t)(2 * 1000 + 500 + 800) * 1000000);
+	assert_int_equal(s.all.samples.cpu_ns, 4 * UINT64_C(1000000000));
 	summary_done(&s);
 	profile_done(&p);
 }
@@ -257,7 +257,7 @@ static void files_merge(void **state)
 	assert_int_equal(p.recordings.n, 2);
 	struct summary s;
 	assert_int_equal(summary_build(&s, &p, &everything), 0);
-	assert_int_equal(s.all.n, 2640);
+	assert_int_equal(s.all.samples.n, 2640);
 	summary_done(&s);
 	profile_done(&p);
 	buf_done(&b);

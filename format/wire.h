@@ -73,6 +73,8 @@ enum wire_flag {
 #define WIRE_NOTE_ENGINE     "pyspy.engine"
 #define WIRE_NOTE_ENGINE_WHY "pyspy.engine.why"
 
+enum wire_engine { WIRE_ENGINE_OUTSIDE, WIRE_ENGINE_KERNEL, WIRE_ENGINE_BOTH };
+
 enum wire_view {
 	WIRE_VIEW_GIL = 1,
 	WIRE_VIEW_IDLE = 2,

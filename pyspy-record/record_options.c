@@ -20,6 +20,7 @@ enum {
 	OPT_FLUSH,
 	OPT_MAX_STOP,
 	OPT_NONBLOCKING,
+	OPT_ENGINE,
 	OPT_NOTE,
 	OPT_QUIET,
 	OPT_GIL,
@@ -40,6 +41,8 @@ static const struct arg_option table[] = {
     {OPT_OUTPUT, 'o', "output", "FILE", "where to write; - is standard output. Default: PROGRAM-TIME.pyspy"},
     {OPT_RATE, 'r', "rate", "HZ", "samples a second, 0.01 to 100000 (100; 1k is 1000)"},
     {OPT_DURATION, 'd', "duration", "TIME", "record this long: 10, 1.5, 500ms, 10s, 2m, 1h (until the program ends)"},
+    {OPT_ENGINE, 0, "engine", "NAME",
+     "who samples running threads: kernel (root, or CAP_BPF and CAP_PERFMON),\noutside, or auto: the kernel where it may"},
     {OPT_NONBLOCKING, 0, "nonblocking", NULL, "never hold a thread up, not even for a moment"},
     {OPT_MAX_STOP, 0, "max-stop", "PERCENT",
      "threads may be stopped for this part of the time (0.2), and wait on their\nCPU for 5 times that"},
@@ -181,6 +184,18 @@ static int set_max_stop(struct record_options *o, const char *word)
 	return 0;
 }
 
+static int set_engine(struct record_options *o, const char *word)
+{
+	static const char *const names[] = {
+	    [RECORD_ENGINE_AUTO] = "auto", [RECORD_ENGINE_KERNEL] = "kernel", [RECORD_ENGINE_OUTSIDE] = "outside"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!strcmp(word, names[i])) {
+			o->engine = (enum record_engine)i;
+			return 0;
+		}
+	return wrong("--engine", word, "not an engine; auto, kernel or outside");
+}
+
 static int add_note(struct record_options *o, const char *word)
 {
 	const char *equals = strchr(word, '=');
@@ -215,6 +230,8 @@ static int take(struct record_options *o, int id, const char *value)
 		return set_max_stop(o, value);
 	case OPT_NOTE:
 		return add_note(o, value);
+	case OPT_ENGINE:
+		return set_engine(o, value);
 	case OPT_NONBLOCKING:
 		o->nonblocking = true;
 		return 0;

@@ -7,6 +7,11 @@
 #include "pyspy-record/emit/writer.h"
 
 enum { RECORD_OPTIONS_NOTES = 64, RECORD_OPTIONS_PIDS = 64 };
+enum record_engine {
+	RECORD_ENGINE_AUTO, /* the kernel where it may */
+	RECORD_ENGINE_KERNEL,
+	RECORD_ENGINE_OUTSIDE,
+};
 struct record_options {
 	int pids[RECORD_OPTIONS_PIDS]; /* -p, repeatable */
 	unsigned n_pids;
@@ -16,6 +21,7 @@ struct record_options {
 	uint64_t duration_ns;   /* -d; 0 = until the end */
 	uint64_t wait_ns;       /* --wait: how long a started program may take until Python appears; default 10 s */
 	bool quiet;             /* -q */
+	enum record_engine engine; /* --engine, default auto */
 	bool nonblocking;       /* --nonblocking: no stops at all */
 	uint32_t stop_ppm;      /* --max-stop PERCENT, default 0.2 % = 2000 millionths of wall time */
 	uint32_t view_defaults; /* -g -i -t -F --nolineno --full-filenames: kept in the file (enum wire_view) */

@@ -5,6 +5,7 @@
 
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
+#include "libcommon/log.h"
 
 enum {
 	CENSUS_SHARE = 20,                 /* looking who is there takes at most a twentieth of the time */
@@ -31,6 +32,17 @@ static void add_counts(struct target_counts *to, const struct target_counts *c)
 		to->longest_stop_ns = c->longest_stop_ns;
 }
 
+static void add_events(struct events_counts *to, const struct events_counts *c)
+{
+	to->tick += c->tick;
+	to->clock += c->clock;
+	to->at_switch += c->at_switch;
+	to->still += c->still;
+	to->lost += c->lost;
+	to->cut += c->cut;
+	to->no_clock += c->no_clock;
+}
+
 static bool is_spawned(const struct seats *s, const struct seat *seat)
 {
 	return s->spawn && s->spawn->pid == seat->pid;
@@ -44,6 +56,7 @@ static void add_target(struct seats_totals *sum, const struct target *t)
 	sum->codes += t->codes.v.n - 1;
 	sum->nodes += t->trie.nodes.n - 1;
 	sum->threads_seen += t->threads_seen;
+	add_events(&sum->events, &t->events.counts);
 }
 
 struct seats_totals seats_totals(const struct seats *s)
@@ -64,11 +77,16 @@ static void leave_seat(struct seats *s, struct seat *seat, uint32_t how, uint32_
 	struct target *t = &seat->target;
 	if (!seat->open)
 		return;
+	drain_ring(s->drain);
 	uint64_t now = clock_boot_ns();
-	target_before_flush(t, s->w);
+	if (events_is_on(&t->events))
+		events_flush(t, s->w, clock_mono_ns(), true);
+	else
+		target_before_flush(t, s->w);
 	for (size_t i = 0; i < t->threads.n; i++)
 		writer_thread_end(s->w, t->threads.v[i]->id, now);
 	writer_process_end(s->w, t->id, now, how, status);
+	events_done(t);
 	add_target(&s->past, t);
 	target_close(t);
 	seat->open = false;
@@ -82,6 +100,8 @@ void seats_take(struct seats *s, struct seat *seat)
 	seat->reopening = false;
 	seat->census_next_ns = seat->names_next_ns = 0;
 	target_tell_process(t, s->w, s->spawn != NULL, clock_boot_ns());
+	if (s->drain->kernel && events_begin(t, s->w, s->drain->kernel) < 0)
+		log_info("pid %d: the kernel cannot sample it; it is sampled from outside", (int)seat->pid);
 }
 
 /* The last act of a stop may have been the end of our own child. */
@@ -109,8 +129,7 @@ static void end_seat(struct seats *s, struct seat *seat)
 	seat->pid = 0;
 }
 
-/* Is the process still there, and still the program that we know? */
-static void check_seat(struct seats *s, struct seat *seat, uint64_t now)
+void seats_check(struct seats *s, struct seat *seat, uint64_t now)
 {
 	struct target *t = &seat->target;
 	if ((is_spawned(s, seat) && spawn_poll(s->spawn)) || !process_is_alive(t->facts.pid, t->facts.start_ticks)) {
@@ -142,12 +161,13 @@ static void look_around_one(struct seats *s, struct seat *seat)
 	uint64_t begin = clock_mono_ns();
 	if (t->census_due && begin >= seat->census_next_ns) {
 		int rc = target_census(t, s->w, clock_boot_ns());
+		events_bind(t);
 		uint64_t end = clock_mono_ns();
 		seat->census_next_ns = end + (end - begin) * CENSUS_SHARE;
 		if (t->names_due && seat->names_next_ns > end + NAMES_AFTER_NS)
 			seat->names_next_ns = end + NAMES_AFTER_NS;
 		if (rc == ERR_GONE)
-			check_seat(s, seat, end);
+			seats_check(s, seat, end);
 		if (!seat->open)
 			return;
 		begin = end;
@@ -160,18 +180,26 @@ static void look_around_one(struct seats *s, struct seat *seat)
 	}
 }
 
+bool seats_want_ticks(const struct seats *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].reopening || (s->v[i].open && !events_is_on(&s->v[i].target.events)))
+			return true;
+	return false;
+}
+
 void seats_pass(struct seats *s, uint64_t now)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		struct seat *seat = &s->v[i];
 		if (seat->reopening)
 			reopen_seat(s, seat, now);
-		if (!seat->open)
+		if (!seat->open || events_is_on(&seat->target.events))
 			continue;
 		seat->target.held_cpu = s->held_cpu;
 		int rc = target_pass(&seat->target, s->w);
 		if (rc < 0 || seat->target.threads.n == 0)
-			check_seat(s, seat, now);
+			seats_check(s, seat, now);
 	}
 }
 
@@ -236,12 +264,15 @@ bool seats_settle(struct seats *s)
 	return pending;
 }
 
-void seats_before_flush(struct seats *s, uint64_t boot_ns)
+void seats_before_flush(struct seats *s, uint64_t boot_ns, bool is_last)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		if (!s->v[i].open)
 			continue;
-		target_before_flush(&s->v[i].target, s->w);
+		if (events_is_on(&s->v[i].target.events))
+			events_flush(&s->v[i].target, s->w, s->drain->at_ns, is_last);
+		else
+			target_before_flush(&s->v[i].target, s->w);
 		target_tell_process(&s->v[i].target, s->w, s->spawn != NULL, boot_ns);
 	}
 }
@@ -264,8 +295,10 @@ bool seats_all_ended(const struct seats *s)
 void seats_close(struct seats *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		if (s->v[i].open)
+		if (s->v[i].open) {
+			events_done(&s->v[i].target);
 			target_close(&s->v[i].target);
+		}
 	free(s->v);
 	s->v = NULL;
 	s->n = 0;

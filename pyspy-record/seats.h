@@ -2,6 +2,7 @@
  * another program.
  */
 #pragma once
+#include "pyspy-record/drain.h"
 #include "pyspy-record/sample/target.h"
 #include "pyspy-record/target/spawn.h"
 
@@ -17,6 +18,7 @@ struct seat {
 
 struct seats_totals {
 	struct target_counts counts;
+	struct events_counts events;
 	uint64_t reads, repairs, codes, nodes;
 	size_t n_threads;      /* now */
 	uint64_t threads_seen; /* ever */
@@ -27,6 +29,7 @@ struct seats {
 	size_t n;
 	struct spawn *spawn; /* the started program among them, or NULL */
 	struct writer *w;
+	struct drain *drain;      /* of what the kernel samples; its kernel is NULL when all is sampled from outside */
 	int held_cpu;             /* the only CPU that we run on, -1 = several */
 	uint64_t wait_ns;         /* how long a process that executed another program may take until Python appears */
 	struct seats_totals past; /* of targets that were closed */
@@ -34,7 +37,11 @@ struct seats {
 
 /* Begin to sample seat->target, just opened. */
 void seats_take(struct seats *s, struct seat *seat);
-/* A tick: a sample of every thread of every process. `now`: CLOCK_MONOTONIC. */
+/* Is there a process that ticks are needed for? */
+bool seats_want_ticks(const struct seats *s);
+/* Is the process of this seat still there, and still the program that we know? */
+void seats_check(struct seats *s, struct seat *seat, uint64_t now);
+/* A tick: a sample of every thread of every process that the kernel does not sample. `now`: CLOCK_MONOTONIC. */
 void seats_pass(struct seats *s, uint64_t now);
 /* Who is there, what are they called: where due, within a share of the time. */
 void seats_look_around(struct seats *s);
@@ -49,7 +56,7 @@ uint64_t seats_stop(struct seats *s, uint64_t draw);
 /* Let go of threads that would not stop in time; true while there are any. */
 bool seats_settle(struct seats *s);
 /* Before and after the writer's flush. */
-void seats_before_flush(struct seats *s, uint64_t boot_ns);
+void seats_before_flush(struct seats *s, uint64_t boot_ns, bool is_last);
 void seats_after_flush(struct seats *s);
 bool seats_all_ended(const struct seats *s);
 struct seats_totals seats_totals(const struct seats *s);

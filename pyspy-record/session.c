@@ -13,6 +13,7 @@
 #include "libcommon/err.h"
 #include "libcommon/log.h"
 #include "pyspy-record/attach.h"
+#include "pyspy-record/drain.h"
 #include "pyspy-record/emit/status.h"
 #include "pyspy-record/emit/writer.h"
 #include "pyspy-record/sample/hold.h"
@@ -34,6 +35,8 @@ struct session {
 	struct writer *w;
 	struct schedule schedule;
 	struct seats seats;
+	struct drain drain;
+	char engine[96], engine_why[400]; /* notes of the recording; "" = none */
 	uint64_t begin_ns, end_ns, flush_next_ns, progress_next_ns; /* CLOCK_MONOTONIC; end 0 = none */
 	uint64_t cpu_begin_ns;
 	uint64_t ticks;
@@ -113,16 +116,26 @@ static void tell_counters(struct session *s)
 	writer_count(s->w, WIRE_COUNTER_LONGEST_STOP_NS, t.counts.longest_stop_ns);
 	writer_count(s->w, WIRE_COUNTER_HELD, t.counts.held);
 	writer_count(s->w, WIRE_COUNTER_HELD_NS, s->held_ns);
+	if (!s->drain.kernel)
+		return;
+	writer_count(s->w, WIRE_COUNTER_EVENTS_TICK, t.events.tick);
+	writer_count(s->w, WIRE_COUNTER_EVENTS_CLOCK, t.events.clock);
+	writer_count(s->w, WIRE_COUNTER_EVENTS_SWITCH, t.events.at_switch);
+	writer_count(s->w, WIRE_COUNTER_EVENTS_CUT, t.events.cut);
+	writer_count(s->w, WIRE_COUNTER_EVENTS_OVERRUN, s->drain.overrun);
+	writer_count(s->w, WIRE_COUNTER_DRAINS, s->drain.n);
 }
 
 /* What was lost since the last flush, by cause. */
 static void tell_losses(struct session *s, uint64_t begin, uint64_t end)
 {
-	static const enum wire_lost causes[] = {WIRE_LOST_LATE, WIRE_LOST_UNREADABLE, WIRE_LOST_TORN, WIRE_LOST_LIMIT};
-	static uint64_t told[4]; /* one session a process */
-	struct target_counts c = seats_totals(&s->seats).counts;
-	uint64_t now[4] = {s->schedule.late, c.reads_failed, c.torn, c.limit};
-	for (int i = 0; i < 4; i++) {
+	static const enum wire_lost causes[] = {WIRE_LOST_LATE, WIRE_LOST_UNREADABLE, WIRE_LOST_TORN,
+	                                        WIRE_LOST_LIMIT, WIRE_LOST_OVERRUN, WIRE_LOST_DROPPED};
+	static uint64_t told[6]; /* one session a process */
+	struct seats_totals t = seats_totals(&s->seats);
+	struct target_counts c = t.counts;
+	uint64_t now[6] = {s->schedule.late, c.reads_failed, c.torn, c.limit, s->drain.overrun, t.events.lost};
+	for (int i = 0; i < 6; i++) {
 		struct rec_lost l = {.begin_ns = begin, .end_ns = end, .cause = causes[i], .count = now[i] - told[i]};
 		if (l.count)
 			writer_lost(s->w, &l);
@@ -133,7 +146,11 @@ static void tell_losses(struct session *s, uint64_t begin, uint64_t end)
 static int flush(struct session *s, const struct rec_end *end)
 {
 	uint64_t now = clock_boot_ns();
-	seats_before_flush(&s->seats, now);
+	if (s->drain.kernel) {
+		drain_take(&s->drain);
+		drain_count(&s->drain);
+	}
+	seats_before_flush(&s->seats, now, end != NULL);
 	tell_losses(s, now > s->o->flush_ns ? now - s->o->flush_ns : 0, now);
 	tell_counters(s);
 	int rc = writer_flush(s->w, now, end);
@@ -158,7 +175,9 @@ static void show_progress(struct session *s, uint64_t now)
 
 static uint64_t wake_time(const struct session *s, uint64_t now)
 {
-	uint64_t t = s->schedule.next_ns;
+	uint64_t t = seats_want_ticks(&s->seats) ? s->schedule.next_ns : UINT64_MAX;
+	if (s->drain.kernel && s->drain.next_ns < t)
+		t = s->drain.next_ns;
 	if (s->schedule.stop_next_ns && s->schedule.stop_next_ns < t)
 		t = s->schedule.stop_next_ns;
 	if (s->flush_next_ns < t)
@@ -191,7 +210,11 @@ static enum wire_reason run_loop(struct session *s, int *error)
 		if (s->end_ns && now >= s->end_ns)
 			return WIRE_END_DURATION;
 		s->unsettled = seats_settle(&s->seats);
-		if (now >= s->schedule.next_ns) {
+		if (!seats_want_ticks(&s->seats)) {
+			seats_poll(&s->seats);
+			if (now >= s->schedule.next_ns)
+				schedule_again(&s->schedule, now);
+		} else if (now >= s->schedule.next_ns) {
 			s->woke_ns = now;
 			take_tick(s, now);
 			schedule_next(&s->schedule, clock_mono_ns());
@@ -199,6 +222,8 @@ static enum wire_reason run_loop(struct session *s, int *error)
 		} else {
 			seats_poll(&s->seats);
 		}
+		if (s->drain.kernel && now >= s->drain.next_ns)
+			drain_take(&s->drain);
 		if (s->schedule.stop_next_ns && now >= s->schedule.stop_next_ns)
 			take_stop(s);
 		if (seats_all_ended(&s->seats))
@@ -214,6 +239,49 @@ static enum wire_reason run_loop(struct session *s, int *error)
 			s->progress_next_ns = now + PROGRESS_NS;
 		}
 	}
+}
+
+/* Let the kernel take the samples where it may. False: it was asked for and cannot be had; r->message says why. */
+static bool choose_engine(struct session *s)
+{
+	struct kernel *k = NULL;
+	const struct record_options *o = s->o;
+	size_t n_threads = 0;
+	for (size_t i = 0; i < s->seats.n; i++)
+		n_threads += process_n_threads(s->seats.v[i].pid);
+	s->seats.drain = &s->drain;
+	snprintf(s->engine, sizeof s->engine, "outside");
+	if (o->engine == RECORD_ENGINE_OUTSIDE) {
+		snprintf(s->engine_why, sizeof s->engine_why, "--engine outside was asked for");
+	} else if (kernel_open(&k, &(struct kernel_options){.rate_hz = o->rate_hz, .n_threads = (uint32_t)n_threads},
+	                       s->engine_why, sizeof s->engine_why) < 0) {
+		if (o->engine == RECORD_ENGINE_KERNEL) {
+			snprintf(s->r->message, sizeof s->r->message, "--engine kernel: %s", s->engine_why);
+			return false;
+		}
+		log_info("sampling from outside, not by the kernel: %s", s->engine_why);
+	} else if (kernel_clock(k) == KERNEL_CLOCK_TICK) {
+		snprintf(s->engine, sizeof s->engine, "kernel: timer tick, %u Hz", kernel_tick_hz(k));
+	} else {
+		snprintf(s->engine, sizeof s->engine, "kernel: cpu-clock events");
+	}
+	drain_init(&s->drain, k, &s->seats, o->rate_hz, clock_mono_ns());
+	return true;
+}
+
+/* The notes of the user and ours. */
+static const struct writer_note *make_notes(struct session *s, uint32_t *n)
+{
+	struct writer_note *notes = calloc(s->o->n_notes + 2, sizeof *notes);
+	*n = 0;
+	if (!notes)
+		return NULL;
+	for (; *n < s->o->n_notes; ++*n)
+		notes[*n] = s->o->notes[*n];
+	notes[(*n)++] = (struct writer_note){"pyspy.engine", s->engine};
+	if (*s->engine_why)
+		notes[(*n)++] = (struct writer_note){"pyspy.engine.why", s->engine_why};
+	return notes;
 }
 
 /* A thread that would not stop must not be left behind with our request pending. */
@@ -291,8 +359,6 @@ int session_run(const struct record_options *o, struct spawn *spawn, struct sink
 	    .mean_gap_ns = (uint64_t)(1e9 / o->rate_hz),
 	    .view_defaults = o->view_defaults,
 	    .stop_ppm = o->nonblocking ? 0 : o->stop_ppm,
-	    .notes = o->notes,
-	    .n_notes = o->n_notes,
 	};
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	struct sigaction child = {.sa_handler = on_child, .sa_flags = SA_NOCLDSTOP};
@@ -301,12 +367,19 @@ int session_run(const struct record_options *o, struct spawn *spawn, struct sink
 	s.seats = (struct seats){.spawn = spawn, .wait_ns = o->wait_ns};
 	s.seats.v = calloc(spawn ? 1 : o->n_pids, sizeof *s.seats.v);
 	int rc = s.seats.v ? open_seats(&s) : ERR_NO_MEMORY;
+	s.seats.drain = &s.drain;
+	if (rc == 0 && !choose_engine(&s))
+		rc = ERR_UNSUPPORTED;
+	wo.notes = make_notes(&s, &wo.n_notes);
+	wo.engine = s.drain.kernel ? WIRE_ENGINE_KERNEL : WIRE_ENGINE_OUTSIDE;
 	if (rc == 0)
-		rc = writer_new(&s.w, sink, &wo);
+		rc = wo.notes ? writer_new(&s.w, sink, &wo) : ERR_NO_MEMORY;
 	if (rc < 0) {
 		if (rc == ERR_NO_MEMORY)
 			snprintf(r->message, sizeof r->message, "cannot record: out of memory");
 		seats_close(&s.seats);
+		kernel_close(s.drain.kernel);
+		free((void *)wo.notes);
 		return r->error = rc;
 	}
 	status_started(r->target, o->rate_hz, sink->path);
@@ -327,6 +400,8 @@ int session_run(const struct record_options *o, struct spawn *spawn, struct sink
 	enum wire_reason reason = run_loop(&s, &error);
 	finish(&s, reason, error);
 	seats_close(&s.seats);
+	kernel_close(s.drain.kernel);
 	writer_free(s.w);
+	free((void *)wo.notes);
 	return r->error;
 }

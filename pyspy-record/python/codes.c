@@ -257,6 +257,7 @@ int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_genera
 	/* a version not yet given out when the sample began: the object is younger than the sample */
 	*proved = by_version(c) && c->has_generation && ident.version != 0 && ident.version < generation.before;
 	code.checked_generation = generation.after;
+	code.read_ns = c->now_ns;
 	return remember(c, &code, &ident, globals, tables, id);
 }
 

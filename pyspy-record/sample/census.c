@@ -106,6 +106,28 @@ static int add_thread(struct target *t, struct writer *w, const unsigned char *h
 	return 0;
 }
 
+struct sample_thread *target_add_ghost(struct target *t, struct writer *w, const unsigned char *image, raddr_t tstate,
+                                       uint32_t interp, pid_t tid)
+{
+	const struct layout *l = &t->interpreter.layout;
+	struct sample_thread *th = calloc(1, sizeof *th);
+	if (!th || !vec_push(&t->threads, th)) {
+		free(th);
+		return NULL;
+	}
+	th->tstate = tstate;
+	th->interp = interp;
+	th->tid = tid;
+	th->ns_tid = (pid_t)walk_u64(image, l->tstate.native_thread_id);
+	th->pthread = walk_u64(image, l->tstate.thread_id);
+	th->walk.tstate = tstate;
+	th->thread_flags = tid == t->facts.pid ? WIRE_THREAD_MAIN : 0;
+	th->task = (struct taskstate){t->facts.pid, tid, -1, -1, -1};
+	tell_thread(t, w, th);
+	t->threads_seen++;
+	return th;
+}
+
 static void close_thread(struct sample_thread *th)
 {
 	taskstate_close(&th->task);

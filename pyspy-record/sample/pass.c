@@ -1,36 +1,12 @@
 /* One tick of one process: ways 2 (standing still) and 3 (from outside) of design.md. */
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "libcommon/err.h"
-#include "pyspy-record/sample/target.h"
+#include "pyspy-record/sample/gil.h"
 
 enum { READ_TRIES = 16 };
 
-static bool holds_gil(const struct target *t, const struct sample_thread *th)
-{
-	const struct layout *l = &t->interpreter.layout;
-	const struct sample_interp *in = &t->interps[th->interp];
-	if (l->gil_kind == LAYOUT_GIL_RUNTIME)
-		return t->words.gil_current == th->tstate;
-	if (in->words.gil.locked != 1 || in->words.gil.last_holder != th->tstate)
-		return false;
-	if (l->gil_kind == LAYOUT_GIL_STATUS)
-		return walk_u32(th->walk.image, l->tstate.status) & l->tstate.status_active;
-	return walk_u32(th->walk.image, l->tstate.state) == 1;
-}
-
-/* A thread blocked in a futex inside the GIL's own struct waits for the GIL. */
-static bool waits_for_gil(const struct target *t, const struct sample_thread *th)
-{
-	const struct layout *l = &t->interpreter.layout;
-	raddr_t gil =
-	    l->gil_kind == LAYOUT_GIL_RUNTIME ? t->interpreter.runtime + l->runtime.gil : t->interps[th->interp].gil;
-	return gil && th->block.number == SYS_futex && th->block.args[0] >= gil &&
-	       th->block.args[0] < gil + l->gil.size;
-}
-
-static uint32_t sleep_flags(const struct target *t, const struct sample_thread *th)
+uint32_t target_sleep_flags(const struct target *t, const struct sample_thread *th)
 {
 	uint32_t flags;
 	switch (taskstate_letter(&th->task)) {
@@ -44,7 +20,7 @@ static uint32_t sleep_flags(const struct target *t, const struct sample_thread *
 	default:
 		flags = WIRE_STATE_SLEEPING;
 	}
-	return flags | (waits_for_gil(t, th) ? WIRE_FLAG_GIL_WAIT : 0);
+	return flags | (gil_is_awaited(t, th, th->block.number, th->block.args[0]) ? WIRE_FLAG_GIL_WAIT : 0);
 }
 
 /* The words of the interpreters, before the stacks: who holds the GIL, who is there, what was made. */
@@ -74,8 +50,7 @@ static void plan_words_after(struct target *t)
 		                 &t->interps[i].words.generation_after, 4);
 }
 
-/* Read as many of the threads as fit into one batch; returns how many were dealt with, or an error. */
-static int read_group(struct target *t, struct sample_thread **threads, size_t n)
+int target_read_some(struct target *t, struct sample_thread **threads, size_t n)
 {
 	size_t first[READER_BATCH_MAX];
 	for (int tries = 0; tries < READ_TRIES; tries++) {
@@ -120,6 +95,14 @@ static int read_group(struct target *t, struct sample_thread **threads, size_t n
 	return ERR_MEMORY_READ;
 }
 
+stack_id target_torn_stack(struct writer *w)
+{
+	struct rec_function f = {.kind = WIRE_FUNCTION_SYNTHETIC, .qualname = writer_string(w, "torn", 4)};
+	struct rec_location l = {.function = writer_function(w, &f)};
+	struct rec_stack s = {.location = writer_location(w, &l)};
+	return writer_stack(w, &s);
+}
+
 /* Tell the writer of the thread's sample in this tick, if it is not what it was. */
 static void show(struct target *t, struct writer *w, struct sample_thread *th, node_id node, bool torn, uint32_t flags)
 {
@@ -135,10 +118,7 @@ static void show(struct target *t, struct writer *w, struct sample_thread *th, n
 		return;
 	stack_id stack = 0;
 	if (torn) {
-		struct rec_function f = {.kind = WIRE_FUNCTION_SYNTHETIC, .qualname = writer_string(w, "torn", 4)};
-		struct rec_location l = {.function = writer_function(w, &f)};
-		struct rec_stack s = {.location = writer_location(w, &l)};
-		stack = writer_stack(w, &s);
+		stack = target_torn_stack(w);
 	} else {
 		stack = trie_stack(&t->trie, &t->codes, w, node);
 	}
@@ -167,13 +147,6 @@ static void show_failed(struct target *t, struct writer *w, struct sample_thread
 	th->is_shown = false;
 }
 
-static uint32_t gil_flags(const struct target *t, const struct sample_thread *th)
-{
-	if (!holds_gil(t, th))
-		return 0;
-	return WIRE_FLAG_GIL | (t->interps[th->interp].words.gc ? WIRE_FLAG_GC : 0);
-}
-
 /* It stood still when it was looked at: did it until now? */
 static bool still_stands(struct sample_thread *th)
 {
@@ -187,7 +160,7 @@ static void fall_asleep(struct target *t, struct sample_thread *th)
 {
 	th->asleep = true;
 	th->sleep_count = th->run.count;
-	th->sleep_flags = sleep_flags(t, th);
+	th->sleep_flags = target_sleep_flags(t, th);
 }
 
 static void take(struct target *t, struct writer *w, struct sample_thread *th)
@@ -207,7 +180,7 @@ static void take(struct target *t, struct writer *w, struct sample_thread *th)
 		show_failed(t, w, th);
 		return;
 	}
-	uint32_t flags = gil_flags(t, th) | (is_cut ? WIRE_FLAG_CUT : 0);
+	uint32_t flags = gil_flags(t, th, th->walk.image) | (is_cut ? WIRE_FLAG_CUT : 0);
 	if (still_stands(th) && rc == 0) {
 		bool news = trie_certify(&t->trie, w, node);
 		if (th->held) { /* it would run, were it not for us */
@@ -264,8 +237,19 @@ int target_cpu_to_hold(struct target *t, uint64_t draw)
 
 int target_read(struct target *t, struct sample_thread **threads, size_t n)
 {
-	int got = read_group(t, threads, n);
+	int got = target_read_some(t, threads, n);
 	return got < 0 ? got : 0;
+}
+
+/* Has the list of interpreters or of threads changed? Is it still the same program? */
+static void weigh_words(struct target *t, int rc)
+{
+	if (t->words.interpreters_head != t->interpreters_head)
+		t->census_due = true;
+	for (size_t i = 0; i < t->n_interps; i++)
+		if (t->interps[i].words.threads_head != t->interps[i].threads_head)
+			t->census_due = true;
+	t->failures = rc < 0 ? t->failures + 1 : 0;
 }
 
 int target_pass(struct target *t, struct writer *w)
@@ -280,7 +264,7 @@ int target_pass(struct target *t, struct writer *w)
 	int rc = 0;
 	size_t done = 0;
 	do { /* once at least: for the words */
-		rc = read_group(t, t->active.v + done, t->active.n - done);
+		rc = target_read_some(t, t->active.v + done, t->active.n - done);
 		if (rc == 0 && t->active.n > done)
 			rc = ERR_MEMORY_READ;
 		for (int i = 0; i < rc; i++)
@@ -296,19 +280,21 @@ int target_pass(struct target *t, struct writer *w)
 		if (th->look == LOOK_SAME) {
 			/* who waited for the GIL when it was looked at may have it by the time that the words are read
 			 */
-			uint32_t gil = th->sleep_flags & WIRE_FLAG_GIL_WAIT ? 0 : gil_flags(t, th);
+			uint32_t gil = th->sleep_flags & WIRE_FLAG_GIL_WAIT ? 0 : gil_flags(t, th, th->walk.image);
 			show(t, w, th, th->node, th->is_torn,
 			     gil | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT |
 			         (th->flags & WIRE_FLAG_CUT));
 		} else if (th->look == LOOK_GONE && th->is_shown)
 			show_failed(t, w, th);
 	}
-	if (t->words.interpreters_head != t->interpreters_head)
-		t->census_due = true;
-	for (size_t i = 0; i < t->n_interps; i++)
-		if (t->interps[i].words.threads_head != t->interps[i].threads_head)
-			t->census_due = true;
-	t->failures = rc < 0 ? t->failures + 1 : 0;
+	weigh_words(t, rc);
+	return rc < 0 ? rc : 0;
+}
+
+int target_words(struct target *t)
+{
+	int rc = target_read_some(t, NULL, 0);
+	weigh_words(t, rc);
 	return rc < 0 ? rc : 0;
 }
 

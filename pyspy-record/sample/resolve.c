@@ -32,7 +32,7 @@ static size_t shared_steps(const struct sample_thread *th, const struct walk_fra
 static int check_codes(struct target *t, struct sample_thread *th, const struct walk_frame *frames, size_t n,
                        size_t *shared, uint64_t generation)
 {
-	bool by_generation = t->codes.has_generation;
+	bool by_generation = t->codes.has_generation || t->sampled_ns;
 	t->to_check.n = 0;
 	t->check_mark++;
 	for (size_t i = 0; i < *shared && !(by_generation && th->path_generation == generation); i++)
@@ -58,14 +58,36 @@ static int check_codes(struct target *t, struct sample_thread *th, const struct 
 static struct codes_generation generation_of(const struct target *t, const struct sample_thread *th)
 {
 	const struct sample_interp *in = &t->interps[th->interp];
+	/* without generations: what was looked at since the kernel's samples came over, later than all of them, needs no
+	 * second look */
+	if (t->sampled_ns && !t->codes.has_generation)
+		return (struct codes_generation){0, t->events.stamp};
 	return (struct codes_generation){in->words.generation_before, in->words.generation_after};
+}
+
+/* May this object have come to its address after the sample was taken? */
+static bool is_younger(const struct target *t, code_id id, uint64_t generation)
+{
+	if (!t->sampled_ns)
+		return false;
+	return t->codes.has_generation ? codes_version(&t->codes, id) >= generation
+	                               : t->codes.v.v[id].read_ns > t->sampled_ns;
+}
+
+/* A sample that was taken earlier, by the kernel: is one of the objects of its path younger than it? */
+static bool has_younger(const struct target *t, const struct sample_thread *th, uint64_t generation)
+{
+	for (size_t i = 0; t->sampled_ns && i < th->path.n; i++)
+		if (is_younger(t, th->path.v[i].code, generation))
+			return true;
+	return false;
 }
 
 /* The generation is the next version to be given out. A version that was seen and is not below a generation read later:
  * the word that we take for the generation is something else, and proves nothing. */
-static void weigh_generation(struct target *t, const struct sample_thread *th)
+void target_weigh_generation(struct target *t, uint32_t interp)
 {
-	const struct sample_interp *in = &t->interps[th->interp];
+	const struct sample_interp *in = &t->interps[interp];
 	if (in->words.generation_after <= in->highest_version)
 		t->codes.has_generation = false;
 }
@@ -89,8 +111,8 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 		th->trie_epoch = t->trie.epoch;
 		th->path.n = 0;
 	}
-	if (t->codes.has_generation)
-		weigh_generation(t, th);
+	if (t->codes.has_generation && !t->sampled_ns) /* objects may have been read since the words were */
+		target_weigh_generation(t, th->interp);
 	size_t shared = shared_steps(th, frames, n);
 	TRY(check_codes(t, th, frames, n, &shared, generation.after));
 	th->path.n = shared;
@@ -123,6 +145,7 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 			return ERR_NO_MEMORY;
 	}
 	th->path_generation = generation.after;
+	*unproved |= has_younger(t, th, generation.before);
 	*node = at;
 	return 0;
 }

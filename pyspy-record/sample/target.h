@@ -8,6 +8,7 @@
 #include "pyspy-record/python/codes.h"
 #include "pyspy-record/python/interpreter.h"
 #include "pyspy-record/python/walk.h"
+#include "pyspy-record/sample/events.h"
 #include "pyspy-record/sample/trie.h"
 #include "pyspy-record/target/process.h"
 #include "pyspy-record/target/taskstate.h"
@@ -118,7 +119,9 @@ struct target {
 	int held_cpu;         /* the only CPU that we run on, -1 = several (hold.h) */
 	unsigned failures;    /* passes in a row that could not read anything */
 	uint64_t facts_hash;  /* of the facts last told to the writer */
+	uint64_t sampled_ns;  /* the sample at hand was taken then, by the kernel; 0 = is being taken */
 	struct target_counts counts;
+	struct events events; /* of what the kernel samples */
 };
 
 /* Look for an interpreter in process `pid`. As interpreter_find; on 0 the target is ready for target_census. On error
@@ -139,6 +142,8 @@ void target_names(struct target *t, struct writer *w);
 /* One tick: a sample of every thread into the writer's open tick. 0; ERR_GONE; other errors: nothing could be read this
  * time. */
 int target_pass(struct target *t, struct writer *w);
+/* Only what a tick reads beside the stacks: is the process there, has anybody come or gone? As target_pass. */
+int target_words(struct target *t);
 /* Before a flush: CPU times. */
 void target_before_flush(struct target *t, struct writer *w);
 /* Between blocks: let go of what has grown to its bound. */
@@ -159,8 +164,19 @@ void target_close_threads(struct target *t);
 /* Read these threads (and the words of the interpreters) in as few calls as possible. 0, ERR_GONE,
  * or the error of reading. Threads that are gone get LOOK_GONE. */
 int target_read(struct target *t, struct sample_thread **threads, size_t n);
+/* As many of them as fit into one call: how many were dealt with, or an error. */
+int target_read_some(struct target *t, struct sample_thread **threads, size_t n);
+/* State and waiting for the GIL of a thread that stands still (th->block). */
+uint32_t target_sleep_flags(const struct target *t, const struct sample_thread *th);
+/* The stack of a sample that no stack could be made of. */
+stack_id target_torn_stack(struct writer *w);
 /* The frames just walked of th -> its node. 0; ERR_TORN; ERR_FULL. *unproved: a code object was met that may have been
  * another one when the sample was taken; to be ignored when the thread stood still until now. */
 int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bool *unproved);
+/* A thread that is seen in a sample but not (any more) in the process: `image` is its state's bytes. NULL: no memory. */
+struct sample_thread *target_add_ghost(struct target *t, struct writer *w, const unsigned char *image, raddr_t tstate,
+                                       uint32_t interp, pid_t tid);
+/* Is the word that we take for the generation of this interpreter's code objects one? Else it is not used any more. */
+void target_weigh_generation(struct target *t, uint32_t interp);
 /* Take th's stack as certain if it stands still: read, resolve, prove. 1: it did; 0: it did not. *node. */
 int target_take_still(struct target *t, struct writer *w, struct sample_thread *th, node_id *node);

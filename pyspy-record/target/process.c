@@ -229,6 +229,14 @@ uint64_t process_ticks_to_ns(uint64_t ticks)
 	return ticks / hz * UINT64_C(1000000000) + ticks % hz * UINT64_C(1000000000) / hz;
 }
 
+unsigned process_n_threads(pid_t pid)
+{
+	char path[64];
+	struct stat st; /* of the folder of threads: two links and one for each (fs/proc/base.c) */
+	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	return stat(path, &st) == 0 && st.st_nlink > 2 ? (unsigned)st.st_nlink - 2 : 0;
+}
+
 bool process_is_alive(pid_t pid, uint64_t start_ticks)
 {
 	struct stat_line s;

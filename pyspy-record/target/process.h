@@ -28,6 +28,8 @@ void process_facts_done(struct process_facts *p);
 int process_start_ticks(pid_t pid, pid_t tid, uint64_t *ticks);
 /* ns of CLOCK_BOOTTIME for clock ticks since boot. */
 uint64_t process_ticks_to_ns(uint64_t ticks);
+/* Threads of a process just now; 0 = gone. */
+unsigned process_n_threads(pid_t pid);
 /* Does a process with this pid and start time still run (not a zombie)? */
 bool process_is_alive(pid_t pid, uint64_t start_ticks);
 /* A thread of the kernel: it has no memory of its own. False when there is no such process. */

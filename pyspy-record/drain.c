@@ -1,0 +1,110 @@
+#include "pyspy-record/drain.h"
+
+#include "libcommon/clock.h"
+#include "pyspy-record/seats.h"
+
+enum {
+	LEAST_GAP_NS = 5 * 1000 * 1000,
+	MOST_GAP_NS = 50 * 1000 * 1000,
+	FAST_GAP_NS = 20 * 1000 * 1000, /* at rates from FAST_HZ on: what comes in between must fit into the ring */
+	FAST_HZ = 2000,
+};
+
+void drain_init(struct drain *d, struct kernel *k, struct seats *s, double rate_hz, uint64_t now_ns)
+{
+	*d = (struct drain){.kernel = k, .seats = s, .gap_ns = LEAST_GAP_NS, .random = now_ns | 1};
+	d->most_ns = rate_hz >= FAST_HZ ? FAST_GAP_NS : MOST_GAP_NS;
+	d->next_ns = now_ns + d->gap_ns;
+}
+
+static struct seat *find_seat(struct seats *s, uint32_t tgid)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].open && (uint32_t)s->v[i].target.facts.pid == tgid && events_is_on(&s->v[i].target.events))
+			return &s->v[i];
+	return NULL;
+}
+
+static int take_record(void *ctx, const struct kernel_record *r, size_t n)
+{
+	struct drain *d = ctx;
+	struct seat *seat = find_seat(d->seats, r->tgid);
+	return seat ? events_record(&seat->target, d->seats->w, r, n) : 0;
+}
+
+void drain_ring(struct drain *d)
+{
+	if (d->kernel)
+		kernel_drain(d->kernel, take_record, d);
+}
+
+static uint64_t next_random(struct drain *d)
+{
+	d->random ^= d->random << 13;
+	d->random ^= d->random >> 7;
+	d->random ^= d->random << 17;
+	return d->random;
+}
+
+static bool take_snapshot(struct drain *d)
+{
+	const struct kernel_task *tasks;
+	int n = kernel_tasks(d->kernel, &tasks, &d->at_ns);
+	uint64_t draw = next_random(d);
+	d->stamp++;
+	for (int i = 0; i < n; i++) {
+		struct seat *seat = tasks[i].tgid ? find_seat(d->seats, tasks[i].tgid) : NULL;
+		if (seat)
+			events_task(&seat->target, &tasks[i], d->stamp, draw);
+	}
+	return n >= 0;
+}
+
+static bool is_ours(const struct seat *seat)
+{
+	return seat->open && events_is_on(&seat->target.events);
+}
+
+static void look_at_sleepers(struct drain *d)
+{
+	struct seats *s = d->seats;
+	bool again = false;
+	for (size_t i = 0; i < s->n; i++)
+		if (is_ours(&s->v[i]))
+			again |= events_look(&s->v[i].target, s->w);
+	if (!again || !take_snapshot(d))
+		return;
+	for (size_t i = 0; i < s->n; i++)
+		if (is_ours(&s->v[i]))
+			events_look_proved(&s->v[i].target, s->w);
+}
+
+void drain_take(struct drain *d)
+{
+	struct seats *s = d->seats;
+	uint64_t news = 0, now = clock_mono_ns();
+	d->n++;
+	for (size_t i = 0; i < s->n; i++) {
+		struct seat *seat = &s->v[i];
+		if (is_ours(seat) && (target_words(&seat->target) < 0 || seat->target.threads.n == 0))
+			seats_check(s, seat, now);
+		if (is_ours(seat))
+			events_before_drain(&seat->target);
+	}
+	drain_ring(d);
+	if (take_snapshot(d))
+		look_at_sleepers(d);
+	seats_look_around(s);
+	for (size_t i = 0; i < s->n; i++)
+		news += is_ours(&s->v[i]) ? s->v[i].target.events.news + s->v[i].target.census_due : 0;
+	d->gap_ns = news != d->news ? LEAST_GAP_NS : 2 * d->gap_ns > d->most_ns ? d->most_ns : 2 * d->gap_ns;
+	d->news = news;
+	d->next_ns = clock_mono_ns() + d->gap_ns;
+}
+
+void drain_count(struct drain *d)
+{
+	uint64_t counts[KERNEL_COUNT_END_];
+	kernel_counts(d->kernel, counts);
+	d->overrun = counts[KERNEL_COUNT_OVERRUN];
+}

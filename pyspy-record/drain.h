@@ -1,0 +1,31 @@
+/* drain: what the kernel has sampled comes over, for all processes of a session.
+ *
+ * Flow:    kernel/engine -> [drain] -> sample/events of each seat.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pyspy-record/kernel/engine.h"
+
+struct seats;
+
+struct drain {
+	struct kernel *kernel; /* NULL: nothing is the kernel's */
+	struct seats *seats;
+	uint64_t next_ns;         /* CLOCK_MONOTONIC */
+	uint64_t gap_ns, most_ns; /* until the next one: shorter while there is news */
+	uint64_t news;            /* as of the last one */
+	uint64_t stamp;           /* counts snapshots */
+	uint64_t at_ns;           /* of the last snapshot */
+	uint64_t n, random;
+	uint64_t overrun; /* samples lost because the ring was full, as of drain_count */
+};
+
+void drain_init(struct drain *d, struct kernel *k, struct seats *s, double rate_hz, uint64_t now_ns);
+/* Take what is there, look at those that sleep, see who has come or gone. */
+void drain_take(struct drain *d);
+/* Only what is in the ring: before a process is left. */
+void drain_ring(struct drain *d);
+/* Ask the kernel for what was lost. */
+void drain_count(struct drain *d);

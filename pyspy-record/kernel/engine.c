@@ -1,0 +1,367 @@
+#include "pyspy-record/kernel/engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "libcommon/clock.h"
+#include "libcommon/err.h"
+#include "pyspy-record/kernel/bpf.h"
+#include "pyspy-record/kernel/bpfobject.h"
+#include "pyspy-record/kernel/cpuclock.h"
+#include "pyspy-record/kernel/ring.h"
+
+#ifndef PYSPY_HAS_KERNEL_ENGINE
+#define PYSPY_HAS_KERNEL_ENGINE 0
+#endif
+
+enum {
+	TASKS_LEAST = 2048,
+	TASKS_MOST = 65536,
+	PROCESSES_MOST = 4096,
+	RING_LEAST = 2 << 20,
+	RING_MOST = 64 << 20,
+	SAMPLE_BYTES = 8 << 10,                      /* of a sample, about */
+	DRAIN_NS = 100 * 1000 * 1000,                /* the ring holds several times what comes in that time */
+	SCRATCH_BYTES = KERNEL_DATA + KERNEL_COPY + 4096 + 1024,
+	FIRST_PID_NAMESPACE = 0xeffffffc,            /* inode of the first pid namespace (PROC_PID_INIT_INO) */
+};
+
+enum map_index { CONFIG, PROCESSES, BINDINGS, TASKS, COUNTS, PHASES, SCRATCHES, MORE_TP, MORE_PERF, RING, N_MAPS };
+enum program_index { ON_TICK, ON_CLOCK, ON_SWITCH_STATE, ON_SWITCH, ON_FORK, ON_EXIT, MORE_OF_TP, MORE_OF_PERF, N_PROGRAMS };
+
+/* The timer interrupt of a busy CPU, where there is a tracepoint in it. */
+#if defined(__x86_64__) || defined(__i386__)
+#define TICK_TRACEPOINT "local_timer_entry"
+#elif defined(__powerpc64__)
+#define TICK_TRACEPOINT "timer_interrupt_entry"
+#else
+#define TICK_TRACEPOINT ""
+#endif
+
+struct kernel {
+	double rate_hz;
+	uint32_t tick_hz;
+	enum kernel_clock clock;
+	struct bpfobject_map maps[N_MAPS];
+	struct bpfobject_program programs[N_PROGRAMS];
+	int tracepoints[N_PROGRAMS];
+	struct ring ring;
+	uint32_t tasks_max;
+	uint64_t *keys;
+	struct kernel_task *tasks;
+	uint64_t *counts; /* of all CPUs */
+	int n_cpus;
+};
+
+#if PYSPY_HAS_KERNEL_ENGINE
+extern const unsigned char asset_sample_bpf_o[];
+extern const unsigned int asset_sample_bpf_o_len;
+#endif
+
+static uint64_t tick_ns(void)
+{
+	struct timespec t;
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &t) < 0 || t.tv_sec || t.tv_nsec <= 0)
+		return 0;
+	return (uint64_t)t.tv_nsec;
+}
+
+static uint32_t power_of_two(double at_least, uint32_t least, uint32_t most)
+{
+	uint32_t n = least;
+	while (n < most && n < at_least)
+		n *= 2;
+	return n;
+}
+
+static void fill_tables(struct kernel *k, const struct kernel_options *o)
+{
+	uint32_t tasks = power_of_two(8.0 * o->n_threads, TASKS_LEAST, TASKS_MOST);
+	double running = o->n_threads < (uint32_t)k->n_cpus ? o->n_threads : (double)k->n_cpus;
+	double bytes = (running + 1) * o->rate_hz * SAMPLE_BYTES * (DRAIN_NS * 1e-9) * 4;
+	const struct bpfobject_map maps[N_MAPS] = {
+	    [CONFIG] = {"config", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct kernel_config), 1, 0, -1},
+	    [PROCESSES] = {"processes", BPF_MAP_TYPE_HASH, 4, sizeof(struct kernel_process), PROCESSES_MOST,
+	                   BPF_F_NO_PREALLOC, -1},
+	    [BINDINGS] = {"bindings", BPF_MAP_TYPE_HASH, 4, sizeof(struct kernel_binding), tasks, 0, -1},
+	    [TASKS] = {"tasks", BPF_MAP_TYPE_HASH, 8, sizeof(struct kernel_task), tasks, 0, -1},
+	    [COUNTS] = {"counts", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, KERNEL_COUNT_END_, 0, -1},
+	    [PHASES] = {"phases", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 4 * (KERNEL_PHASES + 8), 1, 0, -1},
+	    [SCRATCHES] = {"scratches", BPF_MAP_TYPE_ARRAY, 4, SCRATCH_BYTES, (uint32_t)k->n_cpus, 0, -1},
+	    [MORE_TP] = {"more_tp", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0, -1},
+	    [MORE_PERF] = {"more_perf", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0, -1},
+	    [RING] = {"ring", BPF_MAP_TYPE_RINGBUF, 0, 0, power_of_two(bytes, RING_LEAST, RING_MOST), 0, -1},
+	};
+	const struct bpfobject_program programs[N_PROGRAMS] = {
+	    [ON_TICK] = {"raw_tp/local_timer_entry", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
+	    [ON_CLOCK] = {"perf_event/clock", BPF_PROG_TYPE_PERF_EVENT, false, -1},
+	    [ON_SWITCH_STATE] = {"raw_tp/sched_switch_state", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
+	    [ON_SWITCH] = {"raw_tp/sched_switch", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
+	    [ON_FORK] = {"raw_tp/sched_process_fork", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
+	    [ON_EXIT] = {"raw_tp/sched_process_exit", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
+	    [MORE_OF_TP] = {"raw_tp/more", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
+	    [MORE_OF_PERF] = {"perf_event/more", BPF_PROG_TYPE_PERF_EVENT, false, -1},
+	};
+	memcpy(k->maps, maps, sizeof maps);
+	memcpy(k->programs, programs, sizeof programs);
+	k->tasks_max = tasks;
+}
+
+/* Ids in the kernel are those of the first pid namespace; ours may be another one. */
+static int configure(struct kernel *k)
+{
+	struct kernel_config c = {.tick_ns = tick_ns()};
+	struct stat st;
+	uint32_t zero = 0;
+	if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != FIRST_PID_NAMESPACE) {
+		c.ns_dev = st.st_dev;
+		c.ns_ino = st.st_ino;
+	}
+	TRY(bpf_map_update(k->maps[CONFIG].fd, &zero, &c, BPF_ANY));
+	uint32_t fd = (uint32_t)k->programs[MORE_OF_TP].fd;
+	TRY(bpf_map_update(k->maps[MORE_TP].fd, &zero, &fd, BPF_ANY));
+	fd = (uint32_t)k->programs[MORE_OF_PERF].fd;
+	return bpf_map_update(k->maps[MORE_PERF].fd, &zero, &fd, BPF_ANY);
+}
+
+static int attach(struct kernel *k, enum program_index i, const char *tracepoint)
+{
+	if (k->programs[i].fd < 0 || !tracepoint[0])
+		return ERR_UNSUPPORTED;
+	k->tracepoints[i] = bpf_raw_tracepoint_open(tracepoint, k->programs[i].fd);
+	return k->tracepoints[i] < 0 ? k->tracepoints[i] : 0;
+}
+
+static int attach_all(struct kernel *k, char *why, size_t size)
+{
+	static const struct {
+		enum program_index program;
+		const char *name;
+	} needed[] = {{ON_FORK, "sched_process_fork"}, {ON_EXIT, "sched_process_exit"}};
+	char words[160];
+	const char *name = "";
+	int rc = 0;
+	for (size_t i = 0; i < sizeof needed / sizeof *needed && rc == 0; i++)
+		rc = attach(k, needed[i].program, name = needed[i].name);
+	if (rc < 0) {
+		snprintf(why, size, "tracepoint %s: %s", name, bpf_words(errno, words, sizeof words));
+		return rc;
+	}
+	k->tick_hz = tick_ns() ? (uint32_t)((CLOCK_NS_PER_S + tick_ns() / 2) / tick_ns()) : 0;
+	k->clock = KERNEL_CLOCK_OWN;
+	if (k->rate_hz <= k->tick_hz && attach(k, ON_TICK, TICK_TRACEPOINT) == 0)
+		k->clock = KERNEL_CLOCK_TICK;
+	return 0;
+}
+
+/* Words for what most people meet first. */
+static int explain(int rc, char *why, size_t size)
+{
+	struct utsname u;
+	int major = 0, minor = 0;
+	if (uname(&u) == 0)
+		sscanf(u.release, "%d.%d", &major, &minor);
+	if (major < 5 || (major == 5 && minor < 8)) {
+		snprintf(why, size, "Linux %d.%d is older than 5.8", major, minor);
+		return ERR_UNSUPPORTED;
+	}
+	if (rc == ERR_PERMISSION) {
+		size_t n = strlen(why);
+		snprintf(why + n, size - n, "; it wants root, or `setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep` on the recorder");
+	}
+	return rc;
+}
+
+#if PYSPY_HAS_KERNEL_ENGINE
+/* The program for switches that asks what only newer kernels know, else the other one. */
+static int load(struct kernel *k, char *why, size_t size, FILE *log)
+{
+	k->programs[ON_SWITCH].type = 0;
+	if (bpfobject_load(asset_sample_bpf_o, asset_sample_bpf_o_len, k->maps, N_MAPS, k->programs, N_PROGRAMS, why, size,
+	                   NULL) == 0) {
+		if (attach(k, ON_SWITCH_STATE, "sched_switch") == 0)
+			return 0;
+		bpfobject_close(k->maps, N_MAPS, k->programs, N_PROGRAMS);
+	}
+	k->programs[ON_SWITCH].type = BPF_PROG_TYPE_RAW_TRACEPOINT;
+	k->programs[ON_SWITCH_STATE].type = 0;
+	TRY(bpfobject_load(asset_sample_bpf_o, asset_sample_bpf_o_len, k->maps, N_MAPS, k->programs, N_PROGRAMS, why, size,
+	                   log));
+	return attach(k, ON_SWITCH, "sched_switch");
+}
+
+static int load_with_log(struct kernel *k, char *why, size_t size)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *log = open_memstream(&text, &n);
+	int rc = load(k, why, size, log);
+	if (log)
+		fclose(log);
+	if (rc < 0 && rc != ERR_PERMISSION && n) /* the verifier's own words, for whoever has to mend it */
+		fwrite(text, 1, n, stderr);
+	free(text);
+	return rc;
+}
+
+static int open_all(struct kernel *k, char *why, size_t size)
+{
+	int rc = load_with_log(k, why, size);
+	if (rc < 0)
+		return explain(rc, why, size);
+	rc = configure(k);
+	if (rc == 0)
+		rc = ring_open(&k->ring, k->maps[RING].fd, k->maps[RING].max_entries);
+	if (rc < 0) {
+		snprintf(why, size, "the maps: %s", strerror(errno));
+		return explain(rc, why, size);
+	}
+	rc = attach_all(k, why, size);
+	return rc < 0 ? explain(rc, why, size) : 0;
+}
+#else
+static int open_all(struct kernel *k, char *why, size_t size)
+{
+	snprintf(why, size, "this pyspy-record was built without it (no clang was there)");
+	return ERR_UNSUPPORTED;
+}
+#endif
+
+int kernel_open(struct kernel **out, const struct kernel_options *o, char *why, size_t why_size)
+{
+	struct kernel *k = calloc(1, sizeof *k);
+	*out = NULL;
+	why[0] = 0;
+	if (!k)
+		return ERR_NO_MEMORY;
+	k->rate_hz = o->rate_hz;
+	k->n_cpus = bpf_possible_cpus();
+	if (k->n_cpus < 1)
+		k->n_cpus = 1;
+	for (int i = 0; i < N_PROGRAMS; i++)
+		k->tracepoints[i] = -1;
+	fill_tables(k, o);
+	k->keys = calloc(k->tasks_max, sizeof *k->keys);
+	k->tasks = calloc(k->tasks_max, sizeof *k->tasks);
+	k->counts = calloc((size_t)k->n_cpus, sizeof *k->counts);
+	int rc = k->keys && k->tasks && k->counts ? open_all(k, why, why_size) : ERR_NO_MEMORY;
+	if (rc < 0) {
+		kernel_close(k);
+		return rc;
+	}
+	*out = k;
+	return 0;
+}
+
+void kernel_close(struct kernel *k)
+{
+	if (!k)
+		return;
+	for (int i = 0; i < N_PROGRAMS; i++)
+		if (k->tracepoints[i] >= 0)
+			close(k->tracepoints[i]);
+	ring_close(&k->ring);
+	bpfobject_close(k->maps, N_MAPS, k->programs, N_PROGRAMS);
+	free(k->keys);
+	free(k->tasks);
+	free(k->counts);
+	free(k);
+}
+
+enum kernel_clock kernel_clock(const struct kernel *k)
+{
+	return k->clock;
+}
+
+uint32_t kernel_tick_hz(const struct kernel *k)
+{
+	return k->tick_hz;
+}
+
+uint64_t kernel_period_ns(const struct kernel *k)
+{
+	return (uint64_t)(1e9 / k->rate_hz);
+}
+
+int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock)
+{
+	struct kernel_process q = *p;
+	uint32_t key = (uint32_t)tgid;
+	double chance = k->tick_hz ? k->rate_hz / k->tick_hz : 1;
+	q.triggers = KERNEL_ON_SWITCH | (own_clock ? KERNEL_ON_CLOCK : KERNEL_ON_TICK | KERNEL_ON_CLOCK);
+	q.tick_chance = chance >= 1 ? UINT32_MAX : (uint32_t)(chance * UINT32_MAX);
+	q.switch_gap_ns = kernel_period_ns(k);
+	return bpf_map_update(k->maps[PROCESSES].fd, &key, &q, BPF_ANY);
+}
+
+void kernel_leave(struct kernel *k, pid_t tgid)
+{
+	uint32_t key = (uint32_t)tgid;
+	bpf_map_delete(k->maps[PROCESSES].fd, &key);
+}
+
+int kernel_bind(struct kernel *k, pid_t tid, const struct kernel_binding *b)
+{
+	uint32_t key = (uint32_t)tid;
+	return bpf_map_update(k->maps[BINDINGS].fd, &key, b, BPF_ANY);
+}
+
+void kernel_unbind(struct kernel *k, pid_t tid)
+{
+	uint32_t key = (uint32_t)tid;
+	bpf_map_delete(k->maps[BINDINGS].fd, &key);
+}
+
+int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits)
+{
+	return cpuclock_open(tid, period_ns ? period_ns : kernel_period_ns(k), k->programs[ON_CLOCK].fd, inherits, NULL);
+}
+
+void kernel_clock_vary(struct kernel *k, int fd, uint64_t draw)
+{
+	uint64_t mean = kernel_period_ns(k);
+	cpuclock_set_period(fd, mean - mean / 4 + draw % (mean / 2 + 1));
+}
+
+struct visit {
+	kernel_visit *visit;
+	void *ctx;
+};
+
+static int visit_record(void *ctx, const void *record, size_t n)
+{
+	struct visit *v = ctx;
+	return n < sizeof(struct kernel_record) ? 0 : v->visit(v->ctx, record, n);
+}
+
+int kernel_drain(struct kernel *k, kernel_visit *visit, void *ctx)
+{
+	struct visit v = {visit, ctx};
+	return ring_drain(&k->ring, visit_record, &v, 0);
+}
+
+int kernel_tasks(struct kernel *k, const struct kernel_task **tasks, uint64_t *now_ns)
+{
+	uint32_t n = 0;
+	int rc = bpf_map_read(k->maps[TASKS].fd, k->keys, sizeof *k->keys, k->tasks, sizeof *k->tasks, k->tasks_max, &n);
+	*now_ns = clock_mono_ns();
+	*tasks = k->tasks;
+	return rc < 0 && rc != ERR_FULL ? rc : (int)n;
+}
+
+void kernel_counts(struct kernel *k, uint64_t counts[KERNEL_COUNT_END_])
+{
+	for (uint32_t i = 0; i < KERNEL_COUNT_END_; i++) {
+		counts[i] = 0;
+		if (bpf_map_lookup(k->maps[COUNTS].fd, &i, k->counts) < 0)
+			continue;
+		for (int cpu = 0; cpu < k->n_cpus; cpu++)
+			counts[i] += k->counts[cpu];
+	}
+}

@@ -1,0 +1,60 @@
+/* engine: the kernel takes the samples (design.md, way 1).
+ *
+ * Flow:    sample/events (whom to look at, and how) -> [engine: sample.bpf.c in the kernel] -> records ->
+ * sample/events. Rights:  root, or CAP_BPF and CAP_PERFMON; Linux 5.8. Threads: one engine a session, used by its one
+ * thread. A recorder that does not drain harms nobody: the ring fills up, samples are lost and counted.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pyspy-record/kernel/shared.h"
+
+struct kernel;
+
+struct kernel_options {
+	double rate_hz;
+	uint32_t n_threads; /* of all processes, about: sizes the maps */
+};
+
+/* What takes the samples of running threads. */
+enum kernel_clock {
+	KERNEL_CLOCK_TICK, /* the CPU's timer tick, a random choice of them; rates up to its own */
+	KERNEL_CLOCK_OWN,  /* a cpu-clock event of each thread's own */
+};
+
+/* 0; ERR_PERMISSION, ERR_UNSUPPORTED (built without it, or the kernel is too old or lacks something), ERR_NO_MEMORY,
+ * ERR_SYSTEM: `why` says it in one line, "what: why; what to do". */
+int kernel_open(struct kernel **k, const struct kernel_options *o, char *why, size_t why_size);
+void kernel_close(struct kernel *k); /* NULL: nothing */
+enum kernel_clock kernel_clock(const struct kernel *k);
+uint32_t kernel_tick_hz(const struct kernel *k);
+
+/* Look at this process from now on, as `p` says (triggers and chances are filled in here), or by other rules than so
+ * far. `own_clock`: its running threads are sampled by clocks of their own, whatever the engine's way is. 0 or error.
+ */
+int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock);
+void kernel_leave(struct kernel *k, pid_t tgid);
+int kernel_bind(struct kernel *k, pid_t tid, const struct kernel_binding *b);
+void kernel_unbind(struct kernel *k, pid_t tid);
+
+uint64_t kernel_period_ns(const struct kernel *k); /* between two samples of a running thread, in the mean */
+
+/* A clock of its own for this thread; threads that it starts inherit it where the kernel can (*inherits). period_ns 0:
+ * the period that the rate asks for. Returns a file descriptor for kernel_clock_vary and close(2), or an error:
+ * ERR_GONE, ERR_FULL (no more events), ERR_PERMISSION, ERR_SYSTEM. */
+int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits);
+/* Another period, a quarter more or less at most: nothing shall run in step with it. `draw`: a random number. */
+void kernel_clock_vary(struct kernel *k, int fd, uint64_t draw);
+
+typedef int kernel_visit(void *ctx, const struct kernel_record *r, size_t n);
+/* What the kernel has sent since the last time, in order; r points into the ring. Stops, with what it returned, when
+ * visit returns anything but 0. */
+int kernel_drain(struct kernel *k, kernel_visit *visit, void *ctx);
+/* All tasks that are known, at one time *now_ns (CLOCK_MONOTONIC). The array is the engine's, until the next call.
+ * Numbers of a task that is changing just now may be of two moments. Returns how many, or an error. */
+int kernel_tasks(struct kernel *k, const struct kernel_task **tasks, uint64_t *now_ns);
+/* Sums over all CPUs, since kernel_open. */
+void kernel_counts(struct kernel *k, uint64_t counts[KERNEL_COUNT_END_]);

@@ -1,0 +1,634 @@
+/* sample: the eBPF program that takes a sample of the thread that runs on this CPU.
+ *
+ * Three events lead here: the tick of the CPU's timer, a thread's own cpu-clock event, and a thread leaving its CPU.
+ * Each time the current thread stands still where it is, so what is copied of its memory is one instant. Only user
+ * memory is read, as the layout in map `processes` says. A page that is not there is not waited for: the sample is
+ * marked.
+ *
+ * All of it runs with interrupts off, so the scratch memory of a CPU has one user at a time.
+ */
+#include "helpers.bpf.h"
+#include "shared.h"
+
+BPF_MAP(config);
+BPF_MAP(processes);
+BPF_MAP(bindings);
+BPF_MAP(tasks);
+BPF_MAP(counts);
+BPF_MAP(phases);
+BPF_MAP(scratches);
+BPF_MAP(more_tp);
+BPF_MAP(more_perf);
+BPF_MAP(ring);
+
+enum { LONG_SLEEP_NS = 5000000, NO_WAKEUP = 1, MAX_TAIL_CALLS = 30 /* the kernel allows for 32 */ };
+
+/* Where the copying of one sample stands. Kept in memory, so that the verifier sees the same state at each turn. */
+struct scratch {
+	__u64 frame;              /* to look at next */
+	__u64 at, len, offset;    /* the piece of the data stack that was copied last, and where in `data` it is */
+	__u64 next, next_used;    /* the chunk below it */
+	__u64 copy_at, copy_left; /* of a chunk that is being copied */
+	__u64 header;             /* where in `data` the header of that piece is */
+	__u64 n;                  /* bytes of `data` in use */
+	__u64 calls;              /* of ourselves */
+	struct kernel_process process;
+	struct kernel_sample sample;
+	unsigned char data[KERNEL_DATA + KERNEL_COPY + 4096]; /* right behind the sample */
+};
+
+/* Keep the compiler from knowing what a number is: a bound that it thinks to be clear is one that the verifier misses.
+ */
+#define OPAQUE(x) asm volatile("" : "+r"(x))
+
+static __always_inline void count(__u32 what)
+{
+	__u64 *n = bpf_map_lookup_elem(&counts, &what);
+	if (n)
+		++*n;
+}
+
+static __always_inline __u64 current_ids(void)
+{
+	__u32 zero = 0;
+	struct kernel_config *c = bpf_map_lookup_elem(&config, &zero);
+	if (c && c->ns_ino) {
+		struct bpf_pidns_info ids;
+		if (bpf_get_ns_current_pid_tgid(c->ns_dev, c->ns_ino, &ids, sizeof ids))
+			return 0;
+		return (__u64)ids.tgid << 32 | ids.pid;
+	}
+	return bpf_get_current_pid_tgid();
+}
+
+static __always_inline __u64 read_word(__u64 from)
+{
+	__u64 v = 0;
+	bpf_probe_read_user(&v, sizeof v, (void *)from);
+	return v;
+}
+
+/* The task's entry, made when there is none. NULL: no room. */
+static __always_inline struct kernel_task *find_task(__u64 task, __u32 tgid, __u32 tid, __u64 now)
+{
+	struct kernel_task *t = bpf_map_lookup_elem(&tasks, &task);
+	if (t && t->tid == 0) { /* its fork was seen */
+		t->tid = tid;
+		t->tgid = tgid;
+		if (!t->in_ns)
+			t->in_ns = now;
+		return t;
+	}
+	if (t && t->tid == tid && t->tgid == tgid)
+		return t;
+	struct kernel_task fresh = {.tid = tid, .tgid = tgid, .first_ns = now, .in_ns = now, .out_ns = now};
+	if (bpf_map_update_elem(&tasks, &task, &fresh, 0)) {
+		count(KERNEL_COUNT_NO_ROOM);
+		return NULL;
+	}
+	return bpf_map_lookup_elem(&tasks, &task);
+}
+
+static __always_inline __u64 cpu_until(const struct kernel_task *t, __u64 now)
+{
+	return t->cpu_ns + (t->in_ns ? now - t->in_ns : 0);
+}
+
+static __always_inline void fill_record(struct kernel_record *r, __u32 kind, const struct kernel_task *t, __u64 now)
+{
+	r->kind = kind;
+	r->trigger = 0;
+	r->tid = t->tid;
+	r->tgid = t->tgid;
+	r->time_ns = now;
+	r->cpu_ns = cpu_until(t, now);
+	r->switches = t->switches;
+	r->slept_ns = 0;
+	r->off_state = t->off_state;
+	r->off_chance = t->off_chance;
+}
+
+static __always_inline void send_notice(__u32 kind, const struct kernel_task *t, __u64 now, __u64 slept_ns)
+{
+	struct kernel_record r;
+	fill_record(&r, kind, t, now);
+	r.slept_ns = slept_ns;
+	if (bpf_ringbuf_output(&ring, &r, sizeof r, NO_WAKEUP))
+		count(KERNEL_COUNT_OVERRUN);
+}
+
+/* --- which thread state */
+
+/* A thread that nobody has told us of yet: does the state that holds a GIL belong to it? */
+static __always_inline int find_holder(struct kernel_process *p, __u32 tid, struct kernel_binding *b)
+{
+	__u64 state = 0, interp = 0, gil = 0, ns_tid = 0;
+	for (int i = 0; i < KERNEL_GILS_MAX; i++) {
+		if ((__u32)i >= p->n_gils)
+			break;
+		gil = p->gils[i].gil;
+		interp = p->gils[i].interp;
+		if (p->gil_current) {
+			state = read_word(p->gil_current);
+		} else {
+			__u32 locked = 0;
+			state = read_word(gil + p->gil_last_holder);
+			bpf_probe_read_user(&locked, sizeof locked, (void *)(gil + p->gil_last_holder + 8));
+			if (locked != 1)
+				state = 0;
+		}
+		if (!state)
+			continue;
+		ns_tid = read_word(state + p->native_thread_id);
+		if (ns_tid == tid) /* in another pid namespace it is not: such threads wait for the recorder */
+			break;
+		state = 0;
+	}
+	if (!state)
+		return 0;
+	b->n = 1;
+	b->last = 0;
+	b->ns_tid = ns_tid;
+	b->states[0].tstate = state;
+	b->states[0].interp = interp;
+	b->states[0].gil = gil;
+	bpf_map_update_elem(&bindings, &tid, b, 0);
+	return 1;
+}
+
+/* Of several states of one thread: the one that runs, else the one that ran last. */
+static __always_inline __u32 pick_state(struct kernel_process *p, struct kernel_binding *b)
+{
+	if (b->n < 2)
+		return 0;
+	for (int i = 0; i < KERNEL_STATES_MAX; i++) {
+		if ((__u32)i >= b->n)
+			break;
+		__u32 word = 0;
+		if (p->gil_current) {
+			if (read_word(p->gil_current) != b->states[i].tstate)
+				continue;
+			b->last = (__u32)i;
+			break;
+		}
+		bpf_probe_read_user(&word, sizeof word, (void *)(b->states[i].tstate + p->state_word));
+		if ((word & p->state_mask) == 0)
+			continue;
+		b->last = (__u32)i;
+		break;
+	}
+	return b->last & (KERNEL_STATES_MAX - 1);
+}
+
+/* --- copying */
+
+/* Append `len` bytes (at most KERNEL_COPY) of the target to the data, as a piece of its own. False: they are not there.
+ */
+static __always_inline bool append(struct scratch *s, __u64 from, __u64 len, __u32 kind)
+{
+	__u64 at = s->n;
+	OPAQUE(at);
+	if (at > KERNEL_DATA)
+		return false;
+	struct kernel_piece *piece = (void *)(s->data + at);
+	if (len > KERNEL_FRAME_MAX && kind != KERNEL_PIECE_TSTATE)
+		len = KERNEL_FRAME_MAX;
+	OPAQUE(len);
+	if (len > KERNEL_TSTATE_MAX)
+		len = KERNEL_TSTATE_MAX;
+	piece->at = from;
+	piece->len = len;
+	piece->kind = kind;
+	if (bpf_probe_read_user(s->data + at + sizeof *piece, len, (void *)from))
+		return false;
+	s->n = at + sizeof *piece + ((len + 7) & ~7ULL);
+	return true;
+}
+
+/* A chunk of the data stack: its header tells what lies below it. False: it is not there, or makes no sense. */
+static __always_inline bool begin_chunk(struct scratch *s, __u64 chunk, __u64 used)
+{
+	__u64 header[3]; /* previous, size in bytes, top in words */
+	__u64 at = s->n;
+	if (bpf_probe_read_user(header, sizeof header, (void *)chunk))
+		return false;
+	OPAQUE(at);
+	if (at > KERNEL_DATA)
+		return false;
+	if (!used)
+		used = sizeof header + header[2] * 8;
+	if (used < sizeof header || used > KERNEL_DATA)
+		return false;
+	struct kernel_piece *piece = (void *)(s->data + at);
+	piece->at = chunk;
+	piece->len = 0;
+	piece->kind = KERNEL_PIECE_CHUNK;
+	s->header = at;
+	s->n = at + sizeof *piece;
+	s->at = chunk;
+	s->len = 0;
+	s->offset = s->n;
+	s->copy_at = chunk;
+	s->copy_left = used;
+	s->next = header[0];
+	s->next_used = 0;
+	return true;
+}
+
+/* Copy what fits into one call of what is left of the chunk. */
+static __always_inline bool continue_chunk(struct scratch *s)
+{
+	__u64 at = s->n, n = s->copy_left, header = s->header;
+	if (n > KERNEL_COPY)
+		n = KERNEL_COPY;
+	OPAQUE(at);
+	OPAQUE(n);
+	OPAQUE(header);
+	if (at > KERNEL_DATA || header > KERNEL_DATA || n > KERNEL_COPY)
+		return false;
+	if (bpf_probe_read_user(s->data + at, n, (void *)s->copy_at)) {
+		s->sample.cut |= KERNEL_CUT_ABSENT;
+		return false;
+	}
+	s->copy_at += n;
+	s->copy_left -= n;
+	s->len += n;
+	s->n = at + ((n + 7) & ~7ULL);
+	((struct kernel_piece *)(s->data + header))->len = s->len;
+	return true;
+}
+
+enum step { STEP_ON, STEP_DONE };
+
+/* The words below the next chunk's header say how far it is in use. */
+static __always_inline void look_at_next(struct scratch *s)
+{
+	__u64 header[3];
+	if (s->next_used || !s->next)
+		return;
+	if (bpf_probe_read_user(header, sizeof header, (void *)s->next) || header[2] > KERNEL_DATA / 8)
+		s->next = 0;
+	else
+		s->next_used = sizeof header + header[2] * 8;
+}
+
+/* One step along the chain of frames. */
+static __always_inline int step(struct scratch *s)
+{
+	if (s->copy_left)
+		return continue_chunk(s) ? STEP_ON : STEP_DONE;
+	__u64 f = s->frame, inside = f - s->at;
+	if (!f)
+		return STEP_DONE;
+	if (s->n > KERNEL_DATA) {
+		s->sample.cut |= KERNEL_CUT_FULL;
+		return STEP_DONE;
+	}
+	if (s->at && inside < s->len && s->len - inside >= s->process.frame_size) {
+		__u64 offset = s->offset + inside + (s->process.frame_previous & 0xff);
+		OPAQUE(offset);
+		if (offset > KERNEL_DATA + KERNEL_COPY)
+			return STEP_DONE;
+		s->frame = *(__u64 *)(s->data + offset);
+		if (s->frame - s->at < inside || s->frame - s->at >= s->len)
+			return STEP_ON;
+		return STEP_DONE; /* callers lie below: this is torn, the recorder will see it */
+	}
+	look_at_next(s);
+	if (s->next && f - s->next < s->next_used)
+		return begin_chunk(s, s->next, s->next_used) ? STEP_ON : STEP_DONE;
+	__u64 before = s->n, offset = before + sizeof(struct kernel_piece);
+	if (!append(s, f, s->process.frame_size, KERNEL_PIECE_EXTRA)) {
+		s->sample.cut |= KERNEL_CUT_ABSENT;
+		return STEP_DONE;
+	}
+	OPAQUE(offset);
+	if (offset > KERNEL_DATA)
+		return STEP_DONE;
+	unsigned char *frame = s->data + offset;
+	__u64 previous = *(__u64 *)(frame + (s->process.frame_previous & 0xff));
+	if (frame[s->process.frame_owner & 0xff] == 0 && s->next) {
+		/* a frame of the thread's own lies on the data stack: further down then */
+		s->n = before;
+		return begin_chunk(s, s->next, s->next_used) ? STEP_ON : STEP_DONE;
+	}
+	s->frame = previous;
+	return STEP_ON;
+}
+
+static __always_inline void send(struct scratch *s)
+{
+	__u64 n = s->n;
+	if (s->sample.cut & KERNEL_CUT_FULL)
+		count(KERNEL_COUNT_CUT);
+	if (s->sample.cut & KERNEL_CUT_ABSENT)
+		count(KERNEL_COUNT_UNREADABLE);
+	OPAQUE(n);
+	if (n > KERNEL_DATA + KERNEL_COPY)
+		return;
+	s->sample.n_bytes = n;
+	if (bpf_ringbuf_output(&ring, &s->sample, sizeof s->sample + n, NO_WAKEUP))
+		count(KERNEL_COUNT_OVERRUN);
+}
+
+/* Follow the chain from here on in another program: it is there once, not in each of those that begin one. */
+static __always_inline void go_on(void *ctx, struct scratch *s, void *more)
+{
+	if (s->calls++ < MAX_TAIL_CALLS)
+		bpf_tail_call(ctx, more, 0);
+	s->sample.cut |= KERNEL_CUT_FULL; /* it comes back only when it failed */
+	send(s);
+}
+
+static __always_inline void follow(void *ctx, struct scratch *s, void *more)
+{
+	for (int i = 0; i < KERNEL_CHAIN; i++) {
+		if (step(s) == STEP_DONE) {
+			send(s);
+			return;
+		}
+	}
+	go_on(ctx, s, more);
+}
+
+static __always_inline void read_words(struct scratch *s, struct kernel_process *p)
+{
+	struct kernel_sample *m = &s->sample;
+	m->gil_last_holder = m->gil_current = 0;
+	m->gil_locked = m->gil_rest = m->gc = m->generation = 0;
+	if (p->gil_current)
+		m->gil_current = read_word(p->gil_current);
+	else if (m->gil)
+		bpf_probe_read_user(&m->gil_last_holder, 16, (void *)(m->gil + p->gil_last_holder));
+	bpf_probe_read_user(&m->gc, 4, (void *)(m->interp + p->interp_gc));
+	if (p->interp_generation)
+		bpf_probe_read_user(&m->generation, 4, (void *)(m->interp + p->interp_generation));
+}
+
+/* Where the chain begins, and the top chunk. False: nothing to follow. */
+static __always_inline bool begin_chain(struct scratch *s, struct kernel_process *p)
+{
+	unsigned char *tstate = s->data + sizeof(struct kernel_piece);
+	__u64 root = *(__u64 *)(tstate + (p->frame_root & 0x1ff));
+	__u64 chunk = *(__u64 *)(tstate + (p->datastack_chunk & 0x1ff));
+	__u64 top = *(__u64 *)(tstate + (p->datastack_top & 0x1ff));
+	s->frame = root;
+	if (p->root_is_cframe && root) {
+		__u64 before = 0;
+		if (!append(s, root, p->cframe_size, KERNEL_PIECE_EXTRA))
+			goto absent;
+		s->frame = read_word(root + p->cframe_current_frame);
+		before = read_word(root + p->cframe_previous);
+		if (before && !append(s, before, p->cframe_size, KERNEL_PIECE_EXTRA))
+			goto absent;
+	}
+	if (!chunk || !s->frame)
+		return true;
+	if (top < chunk || !begin_chunk(s, chunk, top - chunk))
+		goto absent;
+	return true;
+absent:
+	s->sample.cut |= KERNEL_CUT_ABSENT;
+	return false;
+}
+
+/* Take a sample of the current thread. `t->off_chance` says with which chance, when it is taken at a switch. */
+static __always_inline void take(void *ctx, struct kernel_process *p, struct kernel_task *t, __u64 now, __u32 trigger,
+                                 void *more, __s64 syscall, __u64 syscall_arg)
+{
+	__u32 tid = t->tid, cpu = bpf_get_smp_processor_id();
+	struct kernel_binding *b = bpf_map_lookup_elem(&bindings, &tid);
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &cpu);
+	struct kernel_binding found = {0};
+	if (!s)
+		return;
+	if (!b) {
+		if (trigger == KERNEL_ON_SWITCH || !find_holder(p, tid, &found)) {
+			count(KERNEL_COUNT_UNKNOWN);
+			if (!t->is_unknown)
+				send_notice(KERNEL_UNKNOWN, t, now, 0);
+			t->is_unknown = 1;
+			t->off_chance = 0;
+			return;
+		}
+		b = &found;
+	}
+	__u32 state = b == &found ? 0 : pick_state(p, b);
+	if (state >= KERNEL_STATES_MAX)
+		return;
+	__u64 ns_tid = b->ns_tid;
+	fill_record(&s->sample.head, KERNEL_SAMPLE, t, now);
+	s->sample.head.trigger = trigger;
+	s->sample.tstate = b->states[state].tstate;
+	s->sample.interp = b->states[state].interp;
+	s->sample.gil = b->states[state].gil;
+	s->sample.cut = 0;
+	s->sample.syscall = syscall;
+	s->sample.syscall_arg = syscall_arg;
+	s->process = *p;
+	s->n = s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->calls = s->header = 0;
+	s->frame = 0;
+	if (!append(s, s->sample.tstate, p->tstate_size, KERNEL_PIECE_TSTATE)) {
+		count(KERNEL_COUNT_UNREADABLE);
+		bpf_map_delete_elem(&bindings, &tid);
+		t->off_chance = 0;
+		return;
+	}
+	if (*(__u64 *)(s->data + sizeof(struct kernel_piece) + (p->native_thread_id & 0x1ff)) != ns_tid) {
+		count(KERNEL_COUNT_STALE);
+		bpf_map_delete_elem(&bindings, &tid);
+		t->off_chance = 0;
+		return;
+	}
+	read_words(s, p);
+	if (begin_chain(s, p))
+		go_on(ctx, s, more);
+	else
+		send(s);
+}
+
+/* --- the tick. The vector of the CPU's own timer serves other timers too, and those may run in step with what the
+ * program does (the time-out of whoever waits for the GIL, say). Ticks come at the same place of each period. */
+static __always_inline bool is_tick(__u64 now)
+{
+	__u32 zero = 0;
+	struct kernel_config *c = bpf_map_lookup_elem(&config, &zero);
+	__u32 *h = bpf_map_lookup_elem(&phases, &zero);
+	if (!c || !h || !c->tick_ns)
+		return true;
+	__u32 phase = now % c->tick_ns * KERNEL_PHASES / c->tick_ns;
+	phase &= KERNEL_PHASES - 1;
+	__u32 mine = ++h[phase], before = h[(phase - 1) & (KERNEL_PHASES - 1)], most = h[KERNEL_PHASES];
+	if (mine > most)
+		h[KERNEL_PHASES] = most = mine;
+	if (mine > 4096) {
+		for (int i = 0; i <= KERNEL_PHASES; i++)
+			h[i] /= 2;
+	}
+	/* late ones fall into the next part */
+	return mine >= most / 2 || before >= most / 2;
+}
+
+SEC("raw_tp/local_timer_entry") int on_tick(void *ctx)
+{
+	__u64 ids = current_ids(), now;
+	__u32 tgid = ids >> 32;
+	struct kernel_process *p = bpf_map_lookup_elem(&processes, &tgid);
+	if (!p || !(p->triggers & KERNEL_ON_TICK))
+		return 0;
+	now = bpf_ktime_get_ns();
+	if (!is_tick(now)) {
+		count(KERNEL_COUNT_OTHER_TICKS);
+		return 0;
+	}
+	if (bpf_get_prandom_u32() > p->tick_chance)
+		return 0;
+	struct kernel_task *t = find_task(bpf_get_current_task(), tgid, ids, now);
+	if (t)
+		take(ctx, p, t, now, KERNEL_ON_TICK, &more_tp, -1, 0);
+	return 0;
+}
+
+SEC("perf_event/clock") int on_clock(void *ctx)
+{
+	__u64 ids = current_ids(), now;
+	__u32 tgid = ids >> 32;
+	struct kernel_process *p = bpf_map_lookup_elem(&processes, &tgid);
+	if (!p || !(p->triggers & KERNEL_ON_CLOCK))
+		return 0;
+	now = bpf_ktime_get_ns();
+	struct kernel_task *t = find_task(bpf_get_current_task(), tgid, ids, now);
+	if (t)
+		take(ctx, p, t, now, KERNEL_ON_CLOCK, &more_perf, -1, 0);
+	return 0;
+}
+
+static __always_inline int follow_on(void *ctx, void *more)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &cpu);
+	if (s)
+		follow(ctx, s, more);
+	return 0;
+}
+
+SEC("raw_tp/more") int more_of_tp(void *ctx)
+{
+	return follow_on(ctx, &more_tp);
+}
+
+SEC("perf_event/more") int more_of_perf(void *ctx)
+{
+	return follow_on(ctx, &more_perf);
+}
+
+/* --- switches: who leaves a CPU, who gets it */
+
+/* Shall this thread's stack be taken? Independent of how long it will sleep; the chance goes along with the sample. */
+static __always_inline __u32 draw(const struct kernel_process *p, struct kernel_task *t, __u64 gap)
+{
+	if (gap > 1ULL << 32)
+		gap = 1ULL << 32;
+	t->gap_ns = t->gap_ns ? t->gap_ns - t->gap_ns / 8 + gap / 8 : gap;
+	if (t->gap_ns >= p->switch_gap_ns)
+		return 256;
+	__u64 times = p->switch_gap_ns * 256 / (t->gap_ns + 1); /* one in times/256 */
+	if (times > 1 << 24)
+		times = 1 << 24;
+	return bpf_get_prandom_u32() < (1ULL << 40) / (times | 1) ? times : 0;
+}
+
+static __always_inline int on_switch(__u64 *ctx, bool tells_state)
+{
+	__u64 now = bpf_ktime_get_ns(), prev = ctx[1], next = ctx[2];
+	struct kernel_task *t = bpf_map_lookup_elem(&tasks, &next);
+	if (t && !t->in_ns) {
+		/* long ones may have been looked at meanwhile by the recorder */
+		if (t->off_chance || now - t->out_ns >= LONG_SLEEP_NS)
+			send_notice(KERNEL_WOKE, t, now, now - t->out_ns);
+		t->off_chance = 0;
+		t->in_ns = now;
+	}
+	t = bpf_map_lookup_elem(&tasks, &prev);
+	if (t && t->is_dead) {
+		bpf_map_delete_elem(&tasks, &prev);
+		return 0;
+	}
+	__u64 ids = current_ids();
+	__u32 tgid = ids >> 32;
+	struct kernel_process *p = bpf_map_lookup_elem(&processes, &tgid);
+	if (!p) {
+		if (t) /* of a process that is not looked at any more, or not of one of ours */
+			bpf_map_delete_elem(&tasks, &prev);
+		return 0;
+	}
+	t = find_task(prev, tgid, ids, now);
+	if (!t)
+		return 0;
+	__u64 gap = now - t->out_ns;
+	if (t->in_ns)
+		t->cpu_ns += now - t->in_ns;
+	t->in_ns = 0;
+	t->out_ns = now;
+	t->switches++;
+	t->off_state = ctx[0] & 1 ? KERNEL_OFF_RUNNABLE : KERNEL_OFF_SLEEPS;
+	if (tells_state && !(ctx[0] & 1)) { /* prev_state: TASK_UNINTERRUPTIBLE 2, __TASK_STOPPED 4, __TASK_TRACED 8 */
+		__u32 state = ctx[3];
+		t->off_state = state == 0                             ? KERNEL_OFF_RUNNABLE
+		               : state & 0x0c                         ? KERNEL_OFF_STOPPED
+		               : (state & 3) == 2 && !(state & 0x400) ? KERNEL_OFF_DISK
+		                                                      : KERNEL_OFF_SLEEPS; /* 0x400 TASK_NOLOAD: idle */
+	}
+	t->off_chance = p->triggers & KERNEL_ON_SWITCH && !t->is_unknown ? draw(p, t, gap) : 0;
+	if (!t->off_chance)
+		return 0;
+	__s64 number = -1;
+	__u64 arg = 0;
+#if defined(__TARGET_ARCH_x86)
+	if (tells_state) { /* the registers that it came into the kernel with */
+		unsigned char *regs = bpf_task_pt_regs(bpf_get_current_task_btf());
+		bpf_probe_read_kernel(&number, 8, regs + 120); /* orig_ax */
+		bpf_probe_read_kernel(&arg, 8, regs + 112);    /* di */
+	}
+#endif
+	take(ctx, p, t, now, KERNEL_ON_SWITCH, &more_tp, number, arg);
+	return 0;
+}
+
+SEC("raw_tp/sched_switch") int on_sched_switch(__u64 *ctx)
+{
+	return on_switch(ctx, false);
+}
+
+/* Linux 5.18: the tracepoint tells why; 5.15: a thread's user registers can be had */
+SEC("raw_tp/sched_switch_state") int on_sched_switch_state(__u64 *ctx)
+{
+	return on_switch(ctx, true);
+}
+
+SEC("raw_tp/sched_process_fork") int on_fork(__u64 *ctx)
+{
+	__u64 child = ctx[1], now = bpf_ktime_get_ns();
+	__u32 tgid = current_ids() >> 32;
+	if (!bpf_map_lookup_elem(&processes, &tgid))
+		return 0;
+	struct kernel_task fresh = {.first_ns = now, .out_ns = now};
+	if (bpf_map_update_elem(&tasks, &child, &fresh, 0))
+		count(KERNEL_COUNT_NO_ROOM);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exit") int on_exit(void *ctx)
+{
+	__u64 task = bpf_get_current_task(), now = bpf_ktime_get_ns(), ids = current_ids();
+	__u32 tid = ids;
+	struct kernel_task *t = bpf_map_lookup_elem(&tasks, &task);
+	if (!t || t->tid != tid || t->is_dead)
+		return 0;
+	send_notice(KERNEL_EXITED, t, now, 0);
+	t->is_dead = 1;
+	bpf_map_delete_elem(&bindings, &tid);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

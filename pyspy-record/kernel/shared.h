@@ -1,0 +1,124 @@
+/* shared: what the eBPF program (sample.bpf.c) and the recorder (engine.c) tell each other, in maps and in the ring.
+ *
+ * Times are CLOCK_MONOTONIC ns. pids and tids are those of the recorder's pid namespace. Addresses are the target's.
+ */
+#pragma once
+#include <linux/types.h>
+
+enum {
+	KERNEL_GILS_MAX = 8,
+	KERNEL_STATES_MAX = 4,   /* thread states of one OS thread (sub-interpreters) that are known */
+	KERNEL_TSTATE_MAX = 512, /* bytes copied of a thread state at most */
+	KERNEL_FRAME_MAX = 88,   /* bytes copied of a frame that lies outside of the data stack */
+	KERNEL_PHASES = 64,      /* parts of a tick's period that are told apart */
+	KERNEL_DATA = 1 << 17,   /* bytes of pieces in a sample: at this mark no more are added ... */
+	KERNEL_COPY = 1 << 15,   /* ... and this is the most that one addition takes */
+	KERNEL_CHAIN = 128,      /* frames followed before the program calls itself again */
+};
+
+/* Map `config`, entry 0. */
+struct kernel_config {
+	__u64 ns_dev, ns_ino; /* the recorder's pid namespace when it is not the first one; 0 = it is */
+	__u64 tick_ns;        /* period of the CPUs' tick */
+};
+
+enum kernel_trigger {
+	KERNEL_ON_TICK = 1,
+	KERNEL_ON_CLOCK = 2,
+	KERNEL_ON_SWITCH = 4,
+};
+
+/* Map `processes`, by tgid: how to read the thread states of one process. Offsets in bytes. */
+struct kernel_process {
+	__u32 triggers;       /* which of them are heard (bits of kernel_trigger) */
+	__u32 tick_chance;    /* a tick is taken when a random 32-bit number is not above this */
+	__u64 switch_gap_ns;  /* a thread's stack is taken at one in so many ns of its switches, in the mean */
+	__u32 root_is_cframe; /* the innermost frame: in the cframe that the thread state points to; else in itself */
+	__u32 tstate_size, frame_root, datastack_chunk, datastack_top, native_thread_id, state_word, state_mask;
+	__u32 cframe_size, cframe_current_frame, cframe_previous;
+	__u32 frame_size, frame_previous, frame_owner; /* frame_size: of the part that is read */
+	__u32 gil_last_holder;                         /* followed by `locked` */
+	__u32 interp_gc, interp_generation;            /* generation 0 = there is none */
+	__u32 n_gils;
+	__u64 gil_current; /* address of the word that names the running thread state (3.11); 0 = none */
+	struct {
+		__u64 gil, interp;
+	} gils[KERNEL_GILS_MAX]; /* where an unknown thread's state is looked for */
+};
+
+/* Map `bindings`, by tid: the thread states of an OS thread. */
+struct kernel_binding {
+	__u32 n, last; /* last: the one that was seen running last */
+	__u64 ns_tid;  /* as the target's own pid namespace counts */
+	struct {
+		__u64 tstate, interp, gil;
+	} states[KERNEL_STATES_MAX];
+};
+
+/* Map `tasks`, by the address of the kernel's struct task_struct (a number to us). */
+struct kernel_task {
+	__u32 tid, tgid;  /* 0: made by a fork, not seen running yet */
+	__u64 first_ns;   /* seen first */
+	__u64 cpu_ns;     /* on a CPU since then, the run that goes on not counted */
+	__u64 in_ns;      /* the run that goes on began; 0 = off its CPU ... */
+	__u64 out_ns;     /* ... since then */
+	__u64 switches;   /* times that it left its CPU */
+	__u64 gap_ns;     /* between these, a running mean */
+	__u32 off_state;  /* enum kernel_off: why it left */
+	__u32 off_chance; /* its stack was sent then, as one in off_chance/256 sleeps; 0 = was not sent */
+	__u32 is_unknown; /* no thread state of it is known; told */
+	__u32 is_dead;
+};
+enum kernel_off { KERNEL_OFF_SLEEPS, KERNEL_OFF_RUNNABLE, KERNEL_OFF_DISK, KERNEL_OFF_STOPPED };
+
+/* Counts of map `counts` (per CPU). */
+enum kernel_count {
+	KERNEL_COUNT_OVERRUN,     /* the ring was full */
+	KERNEL_COUNT_UNREADABLE,  /* memory that was not there: paged out, or gone */
+	KERNEL_COUNT_CUT,         /* deeper than fits */
+	KERNEL_COUNT_STALE,       /* the thread state was another thread's */
+	KERNEL_COUNT_UNKNOWN,     /* no thread state was known */
+	KERNEL_COUNT_NO_ROOM,     /* the map `tasks` was full */
+	KERNEL_COUNT_OTHER_TICKS, /* interrupts of the CPU's timer that were not its tick */
+	KERNEL_COUNT_END_,
+};
+
+/* --- the ring: each record begins with these */
+enum kernel_record_kind {
+	KERNEL_SAMPLE,
+	KERNEL_WOKE,    /* a sleep is over whose stack was sent, or that was long */
+	KERNEL_EXITED,  /* a thread ended */
+	KERNEL_UNKNOWN, /* a thread runs whose thread state is not known */
+};
+struct kernel_record {
+	__u32 kind, trigger; /* trigger: of a sample, one of kernel_trigger */
+	__u32 tid, tgid;
+	__u64 time_ns;
+	__u64 cpu_ns;                /* of the thread, since it was seen first, until now */
+	__u64 switches;              /* of the thread; tells sleeps apart */
+	__u64 slept_ns;              /* WOKE: how long */
+	__u32 off_state, off_chance; /* as in kernel_task; SAMPLE on switch, and WOKE */
+};
+
+enum kernel_cut {
+	KERNEL_CUT_FULL = 1,   /* did not fit */
+	KERNEL_CUT_ABSENT = 2, /* memory could not be read */
+};
+struct kernel_sample {
+	struct kernel_record head;
+	__u64 tstate, interp, gil;
+	__u64 gil_last_holder; /* and what follows it in memory: */
+	__u32 gil_locked, gil_rest;
+	__u64 gil_current; /* 3.11 */
+	__u32 gc, generation;
+	__u32 cut;     /* bits of kernel_cut */
+	__u32 n_bytes; /* of the pieces that follow */
+	/* SWITCH, where the kernel can tell (5.18): the system call that it sleeps in, -1 = none or not known */
+	__s64 syscall;
+	__u64 syscall_arg;
+};
+enum kernel_piece_kind { KERNEL_PIECE_TSTATE, KERNEL_PIECE_CHUNK, KERNEL_PIECE_EXTRA };
+struct kernel_piece {
+	__u64 at;
+	__u32 len, kind; /* len bytes follow, and fill up to a multiple of 8 */
+};

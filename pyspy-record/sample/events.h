@@ -1,0 +1,126 @@
+/* events: samples that the kernel took -> events of the recording, with weights that add up.
+ *
+ * Flow:    kernel/engine (records, tasks) -> [events] -> python/walk, resolve, trie -> writer.
+ * How:     each sample becomes an event. Only at a flush the weights are known: the kernel keeps exact time on the CPU of
+ *          each thread, so the events on its CPU since the last flush share that in equal parts, and those off its CPU
+ *          share the rest of the wall time, each by how long its sleep was (times the chance that it was sampled
+ *          with). So the weights of a thread add up to wall time. Time without any event is kept for the next flush.
+ *          A sleep that goes on when the ring is drained is looked at from outside, once (way "standing still"): its
+ *          thread's count of switches, before and after the read, proves that it stood.
+ * Memory:  the events of one flush; a record of 200 bytes a thread.
+ */
+#pragma once
+#include "libcommon/map.h"
+#include "libcommon/vec.h"
+#include "pyspy-record/emit/writer.h"
+#include "pyspy-record/kernel/engine.h"
+
+struct target;
+struct sample_thread;
+
+enum { EVENTS_MAX = 1 << 18 };
+
+/* The sleep of a thread that goes on, or its last one. */
+struct events_sleep {
+	bool goes_on, is_known; /* known: `node` is its stack */
+	bool is_seen;           /* it went on while the ring was drained: it counts as it is, not by its chance */
+	bool is_proving;        /* read from outside; that it stood still is to be proved yet */
+	uint64_t switches;      /* which one */
+	uint64_t told_ns;       /* until when events tell of it; CLOCK_MONOTONIC */
+	uint32_t chance;        /* one in chance/256 */
+	uint32_t node, trie_epoch, flags;
+	thread_id id;
+};
+
+/* One OS thread. */
+struct events_thread {
+	pid_t tid;
+	struct sample_thread *threads[KERNEL_STATES_MAX]; /* by thread state */
+	uint32_t n_threads, current;                      /* current: sampled last */
+	struct kernel_task task;                          /* as of the last snapshot; tid 0 = never seen */
+	uint64_t task_stamp;
+	bool has_ended;
+	uint64_t end_ns, end_cpu_ns;
+	uint64_t told_ns;     /* wall time is told up to here; CLOCK_MONOTONIC; 0 = came after us, not told yet */
+	uint64_t cpu_told_ns; /* of task.cpu_ns */
+	int64_t cpu_base_ns;  /* used before the kernel's program saw the thread; -1 = not known yet */
+	uint64_t cpu_start_ns; /* schedstat's CPU time when we came */
+	int64_t on_ns, off_ns; /* to be told: of this flush and what is left from before */
+	uint32_t n_on;         /* events of this flush */
+	double raw_off;        /* sum of the raw weights of those off the CPU */
+	struct events_sleep sleep;
+	uint32_t last_node, last_trie_epoch, last_flags; /* of the last event */
+	thread_id last_id;
+	int clock_fd;     /* of its own clock, -1 = none */
+	bool has_clock;   /* one was asked for; others have inherited one, or not */
+	uint64_t n_clock; /* samples by it */
+	uint32_t bound_n; /* as the kernel's program knows it */
+	struct {
+		uint64_t tstate, interp, gil;
+	} bound[KERNEL_STATES_MAX];
+};
+
+struct events_event {
+	uint64_t time_ns; /* CLOCK_MONOTONIC */
+	double raw;       /* off the CPU: how long, times the chance; on: 0 */
+	uint32_t thread;  /* index in events.threads */
+	thread_id id;
+	uint32_t node; /* in the target's trie; not known when the stack was torn */
+	stack_id stack;
+	uint32_t flags;
+};
+
+struct events_counts {
+	uint64_t tick, clock, at_switch, still, lost, cut, no_clock;
+};
+
+struct events {
+	struct kernel *kernel; /* NULL: this process is sampled from outside */
+	struct kernel_process rules;
+	uint64_t begin_ns;                   /* CLOCK_MONOTONIC */
+	struct map by_tid;                   /* tid -> index + 1 in threads */
+	VEC(struct events_thread) threads;
+	VEC(struct events_event) list;       /* since the last flush */
+	VEC(struct rec_event) out;           /* scratch of a flush */
+	VEC(struct sample_thread *) to_read; /* scratch of a look */
+	uint64_t stamp;                      /* counts drains and looks */
+	bool own_clock;                      /* running threads have clocks of their own */
+	bool clocks_inherit;                 /* and threads that they start get one */
+	bool census_made;                    /* in this drain, for a thread that was not known */
+	uint64_t news;                       /* things seen for the first time: drain sooner */
+	struct events_counts counts;
+};
+
+/* Hand the process to the kernel, from now on. 0 or an error; then it is sampled from outside. */
+int events_begin(struct target *t, struct writer *w, struct kernel *k);
+/* Let go of it; what is not flushed is lost. Nothing when it is not the kernel's. */
+void events_done(struct target *t);
+/* Is this process the kernel's? */
+static inline bool events_is_on(const struct events *e)
+{
+	return e->kernel != NULL;
+}
+/* After a census: who is there now. */
+void events_bind(struct target *t);
+/* Before the records of a drain, after target_words. */
+void events_before_drain(struct target *t);
+/* A record of this process. 0. */
+int events_record(struct target *t, struct writer *w, const struct kernel_record *r, size_t n);
+/* A task of the snapshot number `stamp`. `draw`: a random number. */
+void events_task(struct target *t, const struct kernel_task *task, uint64_t stamp, uint64_t draw);
+/* After a drain and a snapshot: look at those that sleep and are not known. True: take a second snapshot and call
+ * events_look_proved. */
+bool events_look(struct target *t, struct writer *w);
+void events_look_proved(struct target *t, struct writer *w);
+/* Weights and events of all since the last flush, into the writer. now_ns: of a snapshot, CLOCK_MONOTONIC. is_last: of this
+ * process; whatever time there is left is told. */
+void events_flush(struct target *t, struct writer *w, uint64_t now_ns, bool is_last);
+
+/* Between the parts of events: */
+struct events_thread *events_find(struct events *e, pid_t tid);
+void events_thread_done(struct events_thread *et);
+/* An event of this thread, in the list. False: no room. */
+bool events_add(struct target *t, struct events_thread *et, const struct events_event *v);
+/* An event of the sleep that goes on, for the time up to until_ns. */
+void events_tell_sleep(struct target *t, struct writer *w, struct events_thread *et, uint64_t until_ns);
+uint32_t events_off_flags(uint32_t off_state); /* enum wire_state of enum kernel_off */

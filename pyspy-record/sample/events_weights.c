@@ -1,0 +1,170 @@
+/* What the events of a flush weigh: the thread's time on the CPU, exact, in equal parts; its time off the CPU by how long
+ * each sleep was. */
+#include <string.h>
+
+#include "libcommon/clock.h"
+#include "libcommon/err.h"
+#include "pyspy-record/sample/events.h"
+#include "pyspy-record/sample/target.h"
+
+enum { TIME_UNIT_NS = 1000, WEIGHT_UNIT_NS = 1000 };
+
+/* CPU time that the thread used before the kernel's program saw it for the first time; told by schedstat, which for a
+ * running thread is up to a tick old. */
+static void find_base(struct events_thread *et, uint64_t cpu_ns)
+{
+	struct taskstate_run run;
+	et->cpu_base_ns = 0;
+	if (!et->n_threads || taskstate_run(&et->threads[0]->task, &run) < 0)
+		return;
+	if (run.cpu_ns > et->cpu_start_ns + cpu_ns)
+		et->cpu_base_ns = (int64_t)(run.cpu_ns - et->cpu_start_ns - cpu_ns);
+}
+
+/* What is to be told of a thread: time on and off its CPU since the last flush. */
+static void weigh_thread(struct events *e, struct events_thread *et, uint64_t now)
+{
+	uint64_t until = et->has_ended ? et->end_ns : now, cpu = et->has_ended ? et->end_cpu_ns : et->task.cpu_ns;
+	if (!et->has_ended && et->task.in_ns && now > et->task.in_ns)
+		cpu += now - et->task.in_ns;
+	if (!et->told_ns) /* it came after us */
+		et->told_ns = et->task.first_ns > e->begin_ns ? et->task.first_ns : until;
+	if (until <= et->told_ns)
+		return;
+	if (et->cpu_base_ns < 0 && et->task.tid)
+		find_base(et, cpu);
+	if (et->cpu_base_ns > 0)
+		cpu += (uint64_t)et->cpu_base_ns;
+	uint64_t wall = until - et->told_ns, on = cpu > et->cpu_told_ns ? cpu - et->cpu_told_ns : 0;
+	if (on > wall)
+		on = wall;
+	et->cpu_told_ns += on;
+	et->told_ns = until;
+	et->on_ns += (int64_t)on;
+	et->off_ns += (int64_t)(wall - on);
+}
+
+/* The end: what has no event of its own yet goes to what was seen last. */
+static void add_rest(struct target *t, struct writer *w, struct events_thread *et)
+{
+	struct events_event v = {.time_ns = et->told_ns, .id = et->last_id, .node = et->last_node};
+	uint32_t flags = et->last_flags & ~(uint32_t)WIRE_FLAG_STATE;
+	if (!v.id && et->n_threads)
+		v.id = et->threads[0]->id;
+	if (!v.id)
+		return;
+	if (et->last_trie_epoch == t->trie.epoch)
+		v.stack = trie_stack(&t->trie, &t->codes, w, v.node);
+	if (et->on_ns > 0 && et->n_on == 0) {
+		v.flags = flags | WIRE_STATE_ON_CPU;
+		et->n_on += events_add(t, et, &v);
+	}
+	if (et->off_ns > 0 && et->raw_off <= 0) {
+		v.raw = 1;
+		v.flags = (flags & ~(uint32_t)(WIRE_FLAG_GIL | WIRE_FLAG_GC)) | WIRE_STATE_SLEEPING;
+		if (events_add(t, et, &v))
+			et->raw_off += v.raw;
+	}
+}
+
+/* Shares of what there is to tell, so that their sum is exact. */
+struct share {
+	double given, of; /* of the raw weights */
+	uint64_t ns, told;
+};
+
+static uint64_t next_share(struct share *s, double raw)
+{
+	s->given += raw;
+	uint64_t until = s->given >= s->of ? s->ns : (uint64_t)(s->given / s->of * (double)s->ns);
+	until -= until % WEIGHT_UNIT_NS;
+	if (until < s->told)
+		until = s->told;
+	uint64_t ns = until - s->told;
+	s->told = until;
+	return ns;
+}
+
+static int weigh_events(struct events *e, uint64_t boot_minus_mono)
+{
+	VEC(struct share) shares = {0}; /* two a thread: on, off */
+	if (!vec_room(&shares, 2 * e->threads.n + 1) || !vec_room(&e->out, e->list.n + 1)) {
+		vec_free(&shares);
+		return ERR_NO_MEMORY;
+	}
+	for (size_t i = 0; i < e->threads.n; i++) {
+		struct events_thread *et = &e->threads.v[i];
+		shares.v[2 * i] = (struct share){.of = et->n_on, .ns = et->on_ns > 0 ? (uint64_t)et->on_ns : 0};
+		shares.v[2 * i + 1] = (struct share){.of = et->raw_off, .ns = et->off_ns > 0 ? (uint64_t)et->off_ns : 0};
+	}
+	e->out.n = 0;
+	for (size_t i = 0; i < e->list.n; i++) {
+		const struct events_event *v = &e->list.v[i];
+		bool is_on = (v->flags & WIRE_FLAG_STATE) == WIRE_STATE_ON_CPU;
+		e->out.v[e->out.n++] = (struct rec_event){
+		    .time_ns = v->time_ns + boot_minus_mono,
+		    .thread = v->id,
+		    .stack = v->stack,
+		    .flags = v->flags,
+		    .weight_ns = next_share(&shares.v[2 * v->thread + !is_on], is_on ? 1 : v->raw),
+		};
+	}
+	vec_free(&shares);
+	return 0;
+}
+
+/* Those that have ended are told; the others begin anew. */
+static void begin_anew(struct events *e)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < e->threads.n; i++) {
+		struct events_thread *et = &e->threads.v[i];
+		if (et->n_on) {
+			et->on_ns = et->on_ns > 0 ? et->on_ns % WEIGHT_UNIT_NS : et->on_ns;
+			et->n_on = 0;
+		}
+		if (et->raw_off > 0) {
+			et->off_ns = et->off_ns > 0 ? et->off_ns % WEIGHT_UNIT_NS : et->off_ns;
+			et->raw_off = 0;
+		}
+		if (!et->has_ended || et->n_threads)
+			e->threads.v[kept++] = *et;
+		else
+			events_thread_done(et);
+	}
+	if (kept != e->threads.n) {
+		e->threads.n = kept;
+		map_clear(&e->by_tid);
+		for (size_t i = 0; i < kept; i++) {
+			bool is_new;
+			uint32_t *slot = map_put(&e->by_tid, (uint64_t)e->threads.v[i].tid, 0, &is_new);
+			if (slot)
+				*slot = (uint32_t)(i + 1);
+		}
+	}
+	e->list.n = 0;
+}
+
+void events_flush(struct target *t, struct writer *w, uint64_t now_ns, bool is_last)
+{
+	struct events *e = &t->events;
+	uint64_t boot_minus_mono = clock_boot_ns() - clock_mono_ns();
+	for (size_t i = 0; i < e->threads.n; i++) {
+		struct events_thread *et = &e->threads.v[i];
+		if (et->sleep.goes_on && et->sleep.is_seen && !et->has_ended)
+			events_tell_sleep(t, w, et, now_ns);
+		weigh_thread(e, et, now_ns);
+		if (is_last || et->has_ended)
+			add_rest(t, w, et);
+	}
+	if (weigh_events(e, boot_minus_mono) < 0) {
+		e->counts.lost += e->list.n;
+		e->out.n = 0;
+	}
+	if (e->out.n)
+		writer_events(w, &(struct rec_events){.unit_ns = TIME_UNIT_NS,
+		                                      .weight_unit_ns = WEIGHT_UNIT_NS,
+		                                      .events = e->out.v,
+		                                      .n_events = (uint32_t)e->out.n});
+	begin_anew(e);
+}

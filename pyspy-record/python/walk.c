@@ -1,13 +1,12 @@
-#include "pyspy-record/python/walk.h"
+#include "pyspy-record/python/walk_extras.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "libcommon/err.h"
+#include "pyspy-record/python/walk_chain.h"
 
-/* struct _PyStackChunk (3.11+): previous, size in bytes, top in words, data (Include/cpython/pystate.h) */
-enum { CHUNK_PREVIOUS = 0, CHUNK_SIZE = 8, CHUNK_TOP = 16, CHUNK_DATA = 24 };
-enum { CHUNK_SLACK = 768, CHUNK_LEAST = 1024, CHUNK_GRAIN = 256, FRAME_LEAST = 64 };
+enum { CHUNK_SLACK = 768, CHUNK_LEAST = 1024, CHUNK_GRAIN = 256 };
 
 void walk_init(struct walk *w, struct reader *r, const struct layout *l)
 {
@@ -17,6 +16,7 @@ void walk_init(struct walk *w, struct reader *r, const struct layout *l)
 void walk_done(struct walk *w)
 {
 	vec_free(&w->frames);
+	vec_free(&w->chunks);
 }
 
 void walk_thread_done(struct walk_thread *t)
@@ -25,7 +25,7 @@ void walk_thread_done(struct walk_thread *t)
 	for (size_t i = 0; i < t->cap_older; i++)
 		free(t->older[i].image);
 	free(t->older);
-	free(t->extras);
+	walk_extras_done(t);
 	*t = (struct walk_thread){0};
 }
 
@@ -49,39 +49,21 @@ static bool chunk_room(struct walk_chunk *c, size_t n)
 	return true;
 }
 
-static bool is_frame_address(raddr_t a)
-{
-	return a >= 4096 && a < (raddr_t)1 << 47 && a % 8 == 0;
-}
-
 static size_t tstate_size(const struct walk *w)
 {
 	return w->layout->tstate.size < WALK_TSTATE ? w->layout->tstate.size : WALK_TSTATE;
 }
 
-static void forget_old_extras(struct walk *w, struct walk_thread *t)
-{
-	size_t kept = 0;
-	for (size_t i = 0; i < t->n_extras; i++)
-		if (t->extras[i].met_pass + WALK_EXTRA_KEPT >= w->pass)
-			t->extras[kept++] = t->extras[i];
-	t->n_extras = kept;
-	t->hint = 0;
-}
-
 bool walk_plan(struct walk *w, struct walk_thread *t, struct reader_batch *b, size_t *first)
 {
 	if (w->pass % 16 == 0)
-		forget_old_extras(w, t);
-	if (b->n + t->n_older + t->n_extras + 2 > WALK_PLAN_MAX)
+		walk_extras_age(w, t);
+	if (b->n + t->n_older + walk_extras_spans(t) + 2 > WALK_PLAN_MAX)
 		return false;
 	*first = b->n;
 	for (size_t i = t->n_older; i-- > 0;) /* the outermost first, the top chunk last */
 		reader_batch_add(b, t->older[i].at, t->older[i].image, t->older[i].len);
-	for (size_t i = 0; i < t->n_extras; i++) {
-		t->extras[i].read_pass = w->pass;
-		reader_batch_add(b, t->extras[i].at, t->extras[i].image, WALK_PIECE);
-	}
+	walk_extras_plan(w, t, b);
 	reader_batch_add(b, t->tstate, t->image, tstate_size(w));
 	t->top.len = 0;
 	if (t->top.at && chunk_room(&t->top, t->top.want)) {
@@ -99,11 +81,11 @@ int walk_failed_piece(struct walk *w, struct walk_thread *t, size_t piece)
 		return 0;
 	}
 	piece -= t->n_older;
-	if (piece < t->n_extras) {
-		t->extras[piece] = t->extras[--t->n_extras];
+	if (piece < t->n_spans) {
+		walk_extras_failed(t, piece);
 		return 0;
 	}
-	if (piece == t->n_extras)
+	if (piece == t->n_spans)
 		return ERR_GONE;
 	t->top.at = 0;
 	return 0;
@@ -115,60 +97,120 @@ static int repair(struct walk *w, raddr_t from, void *to, size_t n)
 	return reader_read(w->reader, from, to, n);
 }
 
-/* Read chunk `at` up to `used` bytes. */
-static int read_chunk(struct walk *w, struct walk_chunk *c, raddr_t at, size_t used)
+/* The thread's chunks by their place, 0 the top one. */
+static struct walk_chunk *chunk_at(struct walk_thread *t, size_t i)
 {
-	c->at = 0;
-	c->len = 0;
-	if (!is_frame_address(at) || used < CHUNK_DATA || used > WALK_CHUNK_MAX || !chunk_room(c, used))
+	return i ? &t->older[i - 1] : &t->top;
+}
+
+static bool more_older(struct walk_thread *t)
+{
+	if (t->n_older < t->cap_older)
+		return true;
+	size_t cap = t->cap_older ? 2 * t->cap_older : 4;
+	struct walk_chunk *p = realloc(t->older, cap * sizeof *p);
+	if (!p)
+		return false;
+	memset(p + t->cap_older, 0, (cap - t->cap_older) * sizeof *p);
+	t->older = p;
+	t->cap_older = cap;
+	return true;
+}
+
+/* The one below a top chunk that could not be read becomes the top one. */
+static void drop_top(struct walk_thread *t)
+{
+	struct walk_chunk was = t->top;
+	if (t->n_older == 0)
+		return;
+	for (size_t i = 0; i < t->n_older; i++)
+		*chunk_at(t, i) = *chunk_at(t, i + 1);
+	t->older[--t->n_older] = was;
+}
+
+/* Let the chunk at place i be chunk `at`: with the image that was read for another place, for chunks come and go at the
+ * top, and the others move; else with an empty one. */
+static int place_chunk(struct walk_thread *t, size_t i, raddr_t at)
+{
+	size_t k = 0, known = t->top.at ? t->n_older + 1 : 0;
+	if (!walk_is_address(at))
 		return ERR_TORN;
-	TRY(repair(w, at, c->image, used));
-	c->at = at;
+	while (k < known && chunk_at(t, k)->at != at)
+		k++;
+	if (k < i) /* a circle */
+		return ERR_TORN;
+	if (k == known && known) {
+		if (!more_older(t))
+			return ERR_NO_MEMORY;
+		t->n_older++;
+	}
+	struct walk_chunk found = *chunk_at(t, k);
+	if (k == known) {
+		found.at = at;
+		found.len = 0;
+	}
+	for (; k > i; k--)
+		*chunk_at(t, k) = *chunk_at(t, k - 1);
+	*chunk_at(t, i) = found;
+	return 0;
+}
+
+/* Make the image `used` bytes long at least. */
+static int fill_chunk(struct walk *w, struct walk_chunk *c, size_t used)
+{
+	if (c->len >= used)
+		return 0;
+	if (!chunk_room(c, used))
+		return ERR_TORN;
+	TRY(repair(w, c->at + c->len, c->image + c->len, used - c->len));
 	c->len = used;
 	return 0;
 }
 
-/* The chunks below the top one, anew. */
-static int read_older(struct walk *w, struct walk_thread *t, raddr_t at)
+/* An older chunk is read as far as it is in use; nobody knows how far before its header is there. */
+static int fill_older(struct walk *w, struct walk_chunk *c)
 {
-	size_t total = 0;
-	t->n_older = 0;
-	while (at) {
-		unsigned char head[CHUNK_DATA];
-		if (t->n_older == WALK_CHUNKS_MAX || total > WALK_CHUNK_MAX || !is_frame_address(at))
-			return ERR_TORN;
-		TRY(repair(w, at, head, sizeof head));
-		if (t->n_older == t->cap_older) {
-			size_t cap = t->cap_older ? 2 * t->cap_older : 4;
-			struct walk_chunk *p = realloc(t->older, cap * sizeof *p);
-			if (!p)
-				return ERR_NO_MEMORY;
-			memset(p + t->cap_older, 0, (cap - t->cap_older) * sizeof *p);
-			t->older = p;
-			t->cap_older = cap;
-		}
-		uint64_t top = walk_u64(head, CHUNK_TOP), size = walk_u64(head, CHUNK_SIZE);
-		if (size > WALK_CHUNK_MAX || top > size / 8)
-			return ERR_TORN;
-		total += top * 8;
-		TRY(read_chunk(w, &t->older[t->n_older], at, CHUNK_DATA + top * 8));
-		t->n_older++;
-		at = walk_u64(head, CHUNK_PREVIOUS);
-	}
+	TRY(fill_chunk(w, c, WALK_CHUNK_DATA));
+	uint64_t top = walk_u64(c->image, WALK_CHUNK_TOP), size = walk_u64(c->image, WALK_CHUNK_SIZE);
+	if (size > WALK_CHUNK_MAX || top > size / 8)
+		return ERR_TORN;
+	TRY(fill_chunk(w, c, WALK_CHUNK_DATA + top * 8));
+	c->len = WALK_CHUNK_DATA + top * 8;
 	return 0;
 }
 
-/* Does the chain of headers in the images say what we think? */
-static bool older_fit(const struct walk_thread *t)
+/* The chunks below the top one. */
+static int settle_older(struct walk *w, struct walk_thread *t)
 {
-	raddr_t next = t->top.len >= CHUNK_DATA ? walk_u64(t->top.image, CHUNK_PREVIOUS) : 0;
-	for (size_t i = 0; i < t->n_older; i++) {
-		const struct walk_chunk *c = &t->older[i];
-		if (c->at != next || c->len != CHUNK_DATA + walk_u64(c->image, CHUNK_TOP) * 8)
-			return false;
-		next = walk_u64(c->image, CHUNK_PREVIOUS);
+	size_t n = 0, total = 0;
+	raddr_t next = walk_u64(t->top.image, WALK_CHUNK_PREVIOUS);
+	int rc = 0;
+	while (next && rc == 0) {
+		if (n == WALK_CHUNKS_MAX || total > WALK_CHUNK_MAX) {
+			rc = ERR_TORN;
+			break;
+		}
+		if (n == t->n_older || t->older[n].at != next)
+			rc = place_chunk(t, n + 1, next);
+		if (rc == 0)
+			rc = fill_older(w, &t->older[n]);
+		if (rc == 0) {
+			total += t->older[n].len;
+			next = walk_u64(t->older[n++].image, WALK_CHUNK_PREVIOUS);
+		}
 	}
-	return next == 0;
+	t->n_older = n;
+	return rc;
+}
+
+/* What is planned of the top chunk next time. */
+static size_t wanted(const struct walk_chunk *c, size_t used)
+{
+	uint64_t size = walk_u64(c->image, WALK_CHUNK_SIZE);
+	size_t want = (used + CHUNK_SLACK + CHUNK_GRAIN - 1) / CHUNK_GRAIN * CHUNK_GRAIN;
+	if (want < CHUNK_LEAST)
+		want = CHUNK_LEAST;
+	return size >= WALK_CHUNK_DATA && want > size ? (size_t)size : want;
 }
 
 /* Make the images hold the chunks that the thread state speaks of. */
@@ -177,224 +219,63 @@ static int settle_chunks(struct walk *w, struct walk_thread *t)
 	raddr_t chunk = walk_u64(t->image, w->layout->tstate.datastack_chunk);
 	raddr_t end = walk_u64(t->image, w->layout->tstate.datastack_top);
 	if (!chunk) {
-		t->top.at = 0;
-		t->top.len = 0;
-		t->n_older = 0;
+		t->top.at = t->top.len = t->n_older = 0;
 		return 0;
 	}
-	if (end < chunk + CHUNK_DATA || end - chunk > WALK_CHUNK_MAX)
+	if (end < chunk + WALK_CHUNK_DATA || end - chunk > WALK_CHUNK_MAX)
 		return ERR_TORN;
 	size_t used = (size_t)(end - chunk);
-	if (t->top.at != chunk || t->top.len == 0) {
-		TRY(read_chunk(w, &t->top, chunk, used));
-	} else if (t->top.len < used) { /* it grew past what was planned */
-		if (!chunk_room(&t->top, used))
-			return ERR_TORN;
-		TRY(repair(w, chunk + t->top.len, t->top.image + t->top.len, used - t->top.len));
-		t->top.len = used;
+	if (!t->top.at)
+		drop_top(t);
+	if (t->top.at != chunk)
+		TRY(place_chunk(t, 0, chunk));
+	int rc = fill_chunk(w, &t->top, used);
+	if (rc < 0) {
+		t->top.at = 0;
+		return rc;
 	}
-	uint64_t size = walk_u64(t->top.image, CHUNK_SIZE);
-	size_t want = (used + CHUNK_SLACK + CHUNK_GRAIN - 1) / CHUNK_GRAIN * CHUNK_GRAIN;
-	if (want < CHUNK_LEAST)
-		want = CHUNK_LEAST;
-	t->top.want = size >= CHUNK_DATA && want > size ? (size_t)size : want;
-	if (!older_fit(t))
-		return read_older(w, t, walk_u64(t->top.image, CHUNK_PREVIOUS));
-	return 0;
+	t->top.want = wanted(&t->top, used);
+	return settle_older(w, t);
 }
 
-static const unsigned char *in_chunk(const struct walk_chunk *c, raddr_t at, size_t n)
-{
-	return c->at && at >= c->at && at + n <= c->at + c->len ? c->image + (at - c->at) : NULL;
-}
+struct live {
+	struct walk_chain chain;
+	struct walk *w;
+	struct walk_thread *t;
+	uint64_t repairs; /* at the start */
+};
 
-static struct walk_extra *find_extra(struct walk_thread *t, raddr_t at)
+static const unsigned char *outside(struct walk_chain *c, raddr_t at, size_t n)
 {
-	for (size_t i = 0; i < t->n_extras; i++) {
-		size_t k = t->hint + i < t->n_extras ? t->hint + i : t->hint + i - t->n_extras;
-		if (t->extras[k].at == at) {
-			t->hint = k + 1 < t->n_extras ? k + 1 : 0;
-			return &t->extras[k];
-		}
-	}
-	return NULL;
-}
-
-static struct walk_extra *new_extra(struct walk *w, struct walk_thread *t, raddr_t at)
-{
-	if (t->n_extras == WALK_EXTRAS_MAX) { /* replace the one not met for longest */
-		size_t oldest = 0;
-		for (size_t i = 1; i < t->n_extras; i++)
-			if (t->extras[i].met_pass < t->extras[oldest].met_pass)
-				oldest = i;
-		t->extras[oldest].at = at;
-		return &t->extras[oldest];
-	}
-	if (t->n_extras == t->cap_extras) {
-		size_t cap = t->cap_extras ? 2 * t->cap_extras : 16;
-		struct walk_extra *p = realloc(t->extras, cap * sizeof *p);
-		if (!p)
-			return NULL;
-		t->extras = p;
-		t->cap_extras = cap;
-	}
-	struct walk_extra *e = &t->extras[t->n_extras++];
-	*e = (struct walk_extra){.at = at};
-	return e;
-}
-
-/* A frame or cframe at `at`, out of the images, else by a repair. */
-static const unsigned char *get(struct walk *w, struct walk_thread *t, raddr_t at, size_t n)
-{
-	const unsigned char *p = in_chunk(&t->top, at, n);
-	if (p)
-		return p;
-	for (size_t i = 0; i < t->n_older; i++)
-		if ((p = in_chunk(&t->older[i], at, n)))
-			return p;
-	struct walk_extra *e = find_extra(t, at);
-	if (e && e->read_pass == w->pass) {
-		e->met_pass = w->pass;
-		return e->image;
-	}
-	if (!e && !(e = new_extra(w, t, at)))
+	struct live *live = (struct live *)c;
+	if (live->w->repairs - live->repairs > WALK_REPAIRS_MAX)
 		return NULL;
-	e->met_pass = e->read_pass = w->pass;
-	int rc = repair(w, at, e->image, WALK_PIECE);
-	if (rc == ERR_MEMORY_READ) /* it may end where the mapping does */
-		rc = repair(w, at, e->image, n);
-	if (rc == 0)
-		return e->image;
-	e->read_pass = 0;
-	e->met_pass = 0;
-	return NULL;
+	return walk_extras_get(live->w, live->t, at, n);
 }
 
-/* Where a walk begins, and (3.11, 3.12) what the outermost frame of the innermost evaluator call must lead to. */
-struct start {
-	raddr_t frame;
-	raddr_t before; /* current_frame of the cframe before; UINT64_MAX = not to be checked */
-};
-
-/* 3.11 and 3.12 hang a new cframe into the thread state before its current_frame is set (Python/ceval.c, start of
- * _PyEval_EvalFrameDefault): even a thread that stands still may show what an earlier call left there. So the innermost
- * evaluator call must begin where the one before it is. */
-static int find_start(struct walk *w, struct walk_thread *t, struct start *start)
+static bool add_piece(struct walk *w, const struct walk_chunk *c)
 {
-	const struct layout *l = w->layout;
-	raddr_t root = walk_u64(t->image, l->tstate.frame_root);
-	*start = (struct start){root, UINT64_MAX};
-	if (l->frame_root == LAYOUT_ROOT_TSTATE || !root)
-		return 0;
-	const unsigned char *p = is_frame_address(root) ? get(w, t, root, l->cframe.size) : NULL;
-	if (!p)
-		return ERR_TORN;
-	start->frame = walk_u64(p, l->cframe.current_frame);
-	raddr_t before = walk_u64(p, l->cframe.previous);
-	if (!before) /* the thread state's own cframe: nothing was called yet */
-		return 0;
-	p = is_frame_address(before) ? get(w, t, before, l->cframe.size) : NULL;
-	if (!p)
-		return ERR_TORN;
-	start->before = walk_u64(p, l->cframe.current_frame);
-	return start->frame ? 0 : ERR_TORN;
-}
-
-static bool ends_call(const struct layout *l, const unsigned char *frame)
-{
-	return l->frame.is_entry ? frame[l->frame.is_entry] != 0 : frame[l->frame.owner] == l->frame.owner_cstack;
-}
-
-/* May a chain end here? A generator that is not running has no caller: reached, it is left over. From 3.12 on a shim is
- * always outermost. */
-static bool is_outermost(const struct layout *l, const unsigned char *frame)
-{
-	uint8_t owner = frame[l->frame.owner];
-	return l->frame.owner_cstack == 255 ? owner == 0 : owner == l->frame.owner_cstack;
-}
-
-/* How far down the thread's own data stack a walk has come. */
-struct position {
-	size_t chunk; /* 0 the top one, 1 the one below it, ... */
-	raddr_t at;
-};
-
-/* Callers lie below what they called. A frame on the data stack that does not is torn, and may be a circle; one that
- * its thread owns (`owner` 0) but that lies on no chunk of this thread is another thread's: a generator's memory was
- * given to that thread between two reads, and led there. */
-static bool goes_down(const struct walk_thread *t, raddr_t at, size_t n, uint8_t owner, struct position *last)
-{
-	for (size_t i = last->chunk; i <= t->n_older; i++) {
-		if (!in_chunk(i ? &t->older[i - 1] : &t->top, at, n))
-			continue;
-		bool down = i > last->chunk || at < last->at;
-		*last = (struct position){i, at};
-		return down;
-	}
-	return owner != 0;
-}
-
-/* Bytes of a frame up to the end of the last field that is read. */
-static size_t fixed_part(const struct layout *l)
-{
-	const uint32_t words[] = {l->frame.previous, l->frame.code, l->frame.globals, l->frame.instr};
-	size_t n = l->frame.owner + 1;
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (words[i] + 8 > n)
-			n = words[i] + 8;
-	return l->frame.is_entry + 1 > n ? l->frame.is_entry + 1 : n;
+	return !c->at || vec_push(&w->chunks, ((struct walk_piece){c->at, (uint32_t)c->len, c->image}));
 }
 
 int walk_frames(struct walk *w, struct walk_thread *t)
 {
-	const struct layout *l = w->layout;
 	uint64_t repairs = w->repairs;
-	struct start start;
-	w->frames.n = 0;
+	w->frames.n = w->chunks.n = 0;
 	w->is_cut = false;
-	t->hint = 0;
+	t->last_extra = t->n_extras;
 	TRY(settle_chunks(w, t));
-	TRY(find_start(w, t, &start));
-	size_t fixed = fixed_part(l);
-	size_t shims = 0, outside = 0;
-	struct position last = {0, UINT64_MAX};
-	for (raddr_t at = start.frame; at;) {
-		if (w->repairs - repairs > WALK_REPAIRS_MAX || !is_frame_address(at))
-			return ERR_TORN;
-		const unsigned char *p = get(w, t, at, fixed);
-		if (!p)
-			return ERR_TORN;
-		uint8_t owner = p[l->frame.owner];
-		if (!goes_down(t, at, fixed, owner, &last))
-			return ERR_TORN;
-		if (owner != 0 && ++outside > WALK_FRAMES_MAX / 2)
-			return ERR_TORN;
-		raddr_t previous = walk_u64(p, l->frame.previous);
-		if (start.before != UINT64_MAX && ends_call(l, p)) {
-			if (previous != start.before)
-				return ERR_TORN;
-			start.before = UINT64_MAX;
-		}
-		if (!previous && !is_outermost(l, p))
-			return ERR_TORN;
-		at = previous;
-		if (owner == l->frame.owner_cstack) {
-			if (++shims > WALK_FRAMES_MAX)
-				return ERR_TORN;
-			continue;
-		}
-		if (owner > 2)
-			return ERR_TORN;
-		if (w->frames.n == WALK_FRAMES_MAX) {
-			w->is_cut = true;
-			return 0;
-		}
-		struct walk_frame f = {walk_u64(p, l->frame.code), walk_u64(p, l->frame.instr),
-		                       walk_u64(p, l->frame.globals), owner};
-		if (!vec_push(&w->frames, f))
+	if (!add_piece(w, &t->top))
+		return ERR_NO_MEMORY;
+	for (size_t i = 0; i < t->n_older; i++)
+		if (!add_piece(w, &t->older[i]))
 			return ERR_NO_MEMORY;
-	}
-	return 0;
+	struct live live = {
+	    .chain = {.layout = w->layout, .chunks = w->chunks.v, .n_chunks = w->chunks.n, .outside = outside},
+	    .w = w,
+	    .t = t,
+	    .repairs = repairs};
+	return walk_chain_follow(&live.chain, t->image, w);
 }
 
 int walk_alone(struct walk *w, struct walk_thread *t, struct reader_batch *scratch)

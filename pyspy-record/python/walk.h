@@ -1,11 +1,14 @@
-/* walk: from a thread state to its frames, out of one bulk read.
+/* walk: from a thread state to its frames, out of one bulk read, or out of a copy that the kernel made.
  *
- * Flow:    memory/reader -> [walk] -> codes, trie.
- * How:     all that a thread's stack is made of (thread state, data-stack chunks, and the frames and cframes that were
- * met outside of them lately) is planned into a batch, read in one call, and walked in the copy. What the copy lacks is
- * read in addition, a "repair", and remembered for the next pass. Memory:  the images of a thread grow with its stack;
- * nothing is allocated once they have grown. Trust:   the copy may be torn: pointers lead anywhere, chains may be
- * circular. Every loop is bounded.
+ * Flow:    memory/reader -> [walk] -> codes, trie; or kernel/engine -> [walk] -> codes, trie.
+ * How:     from outside, all that a thread's stack is made of (thread state, data-stack chunks, and the frames and
+ * cframes that were met outside of them lately) is planned into a batch, read in one call, and walked in the images.
+ * What they lack is read in addition, a "repair", and remembered for the next pass. What lies near to each other
+ * outside of the chunks is read as one piece, a "span": a piece costs as much as some KB.
+ * Memory:  the images of a thread grow with its stack; nothing is allocated once they have grown. A copy stays the
+ * caller's.
+ * Trust:   what was read may be torn, and a copy is the target's word: pointers lead anywhere, chains may be circular.
+ * Every loop is bounded.
  */
 #pragma once
 #include "libcommon/vec.h"
@@ -16,12 +19,16 @@ enum {
 	WALK_FRAMES_MAX = 65536,         /* deeper stacks are cut: outermost frames are missing */
 	WALK_CHUNK_MAX = 64 << 20,       /* bytes of one data-stack chunk, and of all below the top one */
 	WALK_CHUNKS_MAX = 1024,          /* chunks below the top one */
-	WALK_EXTRAS_MAX = 512,           /* frames outside the chunks that are remembered */
+	WALK_EXTRAS_MAX = 2048,          /* frames outside the chunks that are remembered */
 	WALK_EXTRA_KEPT = 32,            /* passes that they are remembered without being met */
+	WALK_SPANS_MAX = 512,            /* pieces that they are read in; what is left over is repaired */
+	WALK_SPAN_GAP = 2048,            /* bytes between two of a span at most; less than a page, so none is skipped */
 	WALK_REPAIRS_MAX = 4096,         /* of one walk */
 	WALK_PIECE = 88,                 /* bytes kept of a thing outside: a frame's fixed part or a cframe */
 	WALK_TSTATE = LAYOUT_TSTATE_MAX, /* bytes read of a thread state */
 	WALK_PLAN_MAX = 960, /* pieces of a batch that threads may take; the rest is for words read behind them */
+	WALK_COPY_CHUNKS = 160,
+	WALK_COPY_EXTRAS = 1536,
 };
 
 /* One Python frame, innermost first. */
@@ -30,6 +37,27 @@ struct walk_frame {
 	raddr_t instr;   /* address of the instruction, as it stands in the frame */
 	raddr_t globals; /* dict of the frame's globals */
 	uint8_t owner;   /* 0 thread, 1 generator, 2 frame object */
+};
+
+/* len bytes of the target from `at` on, as they are in `bytes`. */
+struct walk_piece {
+	raddr_t at;
+	uint32_t len;
+	const unsigned char *bytes;
+};
+
+/* A stack copied at one instant by somebody else (the kernel's program). All memory stays the caller's. */
+struct walk_copy {
+	const unsigned char *tstate; /* from its first byte on */
+	size_t tstate_len;
+	/* Data-stack chunks, innermost first, none left out, each from its header on as far as it was in use or was
+	 * copied. A length below that of a header: it could not be read. */
+	struct walk_piece chunks[WALK_COPY_CHUNKS];
+	size_t n_chunks;
+	/* What lies outside of the chunks, in the order of the walk: cframes (the thread state's, the one before it),
+	 * then frames (walk_frame_bytes of each, or more). */
+	struct walk_piece extras[WALK_COPY_EXTRAS];
+	size_t n_extras;
 };
 
 struct walk_chunk {
@@ -43,7 +71,9 @@ struct walk_chunk {
 struct walk_extra {
 	raddr_t at;
 	uint64_t met_pass, read_pass;
-	unsigned char image[WALK_PIECE];
+	uint32_t len;      /* bytes that are read: WALK_PIECE, fewer where the mapping ends */
+	uint32_t image;    /* where in the thread's `spans` its bytes are, if they were read in this pass */
+	uint32_t follower; /* number of the extra that was met after it */
 };
 
 /* What is kept of one thread from pass to pass. All zero but for `tstate` to begin with. */
@@ -53,9 +83,12 @@ struct walk_thread {
 	struct walk_chunk top;
 	struct walk_chunk *older; /* below the top chunk, next one first */
 	size_t n_older, cap_older;
-	struct walk_extra *extras;
+	struct walk_extra *extras; /* by address */
 	size_t n_extras, cap_extras;
-	size_t hint; /* where the next outside frame probably is */
+	size_t last_extra; /* met last in this walk; n_extras = none yet */
+	unsigned char *spans;
+	size_t n_span_bytes, cap_span_bytes;
+	size_t n_spans; /* of this plan */
 };
 
 struct walk {
@@ -63,8 +96,9 @@ struct walk {
 	const struct layout *layout;
 	uint64_t pass;                 /* counts up with each walk_begin_pass */
 	uint64_t repairs;              /* reads in addition, all passes */
-	VEC(struct walk_frame) frames; /* result of walk_frames */
-	bool is_cut;                   /* of the last walk: deeper than WALK_FRAMES_MAX */
+	VEC(struct walk_frame) frames; /* result of walk_frames, walk_copied */
+	bool is_cut;                   /* of the last walk: outermost frames are missing */
+	VEC(struct walk_piece) chunks; /* of the thread that is walked */
 };
 
 void walk_init(struct walk *w, struct reader *r, const struct layout *l);
@@ -82,6 +116,12 @@ int walk_failed_piece(struct walk *w, struct walk_thread *t, size_t piece);
 int walk_frames(struct walk *w, struct walk_thread *t);
 /* Read one thread by itself, all of it, and walk it. For threads that stand still. */
 int walk_alone(struct walk *w, struct walk_thread *t, struct reader_batch *scratch);
+/* As walk_frames, out of the copy alone; nothing is read from the target. 0: w->frames, and w->is_cut when the chain
+ * led out of the copy to where frames may well be (they did not fit, or were paged out). ERR_TORN: it makes no sense,
+ * or not even the innermost frame is there. ERR_NO_MEMORY. */
+int walk_copied(struct walk *w, const struct walk_copy *c);
+/* Bytes of a frame, from its first on, that a walk looks at. At most WALK_PIECE. */
+size_t walk_frame_bytes(const struct layout *l);
 
 static inline uint64_t walk_u64(const unsigned char *p, size_t at)
 {

@@ -1,0 +1,43 @@
+/* walk_chain: from a thread state along the chain of its frames, in images of its memory. The one place that knows how
+ * a chain may look; where the images come from is the business of walk.c (read from outside, and repaired on the way)
+ * and walk_copy.c (copied at one instant).
+ *
+ * Memory:  frames go to w->frames, which grows; else none.
+ * Trust:   addresses lead anywhere, chains may be circular, chunks may overlap. Only bytes inside of a piece are looked
+ * at, and the number of steps is bounded.
+ */
+#pragma once
+#include "pyspy-record/python/walk.h"
+
+/* struct _PyStackChunk (3.11+): previous, size in bytes, top in words, data (Include/cpython/pystate.h) */
+enum { WALK_CHUNK_PREVIOUS = 0, WALK_CHUNK_SIZE = 8, WALK_CHUNK_TOP = 16, WALK_CHUNK_DATA = 24 };
+
+struct walk_chain {
+	const struct layout *layout;
+	/* Of the data stack, innermost first, from their headers on: each with an address that walk_is_address agrees
+	 * to, and WALK_CHUNK_DATA to WALK_CHUNK_MAX bytes. */
+	const struct walk_piece *chunks;
+	size_t n_chunks;
+	/* A frame or cframe outside of the chunks: n bytes from `at` on, good until the next call; NULL = not to be
+	 * had. */
+	const unsigned char *(*outside)(struct walk_chain *c, raddr_t at, size_t n);
+	/* Memory may be missing: then a chain that leads out of it is cut, else it is torn. */
+	bool may_lack;
+
+	/* --- of the walk: how far down the data stack it has come */
+	size_t frame_bytes;
+	size_t entered;            /* chunks that it came into, or passed */
+	raddr_t base;              /* of the last of them: the first byte behind its header ... */
+	const unsigned char *data; /* ... its image ... */
+	size_t room;               /* ... and callers lie below this offset */
+	raddr_t low, high;         /* all chunks lie between these */
+};
+
+/* Walk from `tstate` (an image that holds all fields of the layout): w->frames, w->is_cut. 0; ERR_TORN; ERR_NO_MEMORY.
+ */
+int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct walk *w);
+
+static inline bool walk_is_address(raddr_t a)
+{
+	return a >= 4096 && a < (raddr_t)1 << 47 && a % 8 == 0;
+}

@@ -1,0 +1,59 @@
+/* Walking a stack that the kernel copied: all of it is of one instant, and some of it may be missing. */
+#include "libcommon/err.h"
+#include "pyspy-record/python/walk_chain.h"
+
+struct copied {
+	struct walk_chain chain;
+	const struct walk_copy *copy;
+	size_t extra; /* where the next one outside probably is */
+};
+
+static bool holds(const struct walk_piece *p, raddr_t at, size_t n)
+{
+	return at - p->at < p->len && p->len - (at - p->at) >= n;
+}
+
+/* They stand in the order of the walk: looking forward only, all of a walk's look-ups together pass each piece once. */
+static const unsigned char *outside(struct walk_chain *c, raddr_t at, size_t n)
+{
+	struct copied *copied = (struct copied *)c;
+	const struct walk_copy *copy = copied->copy;
+	for (size_t i = copied->extra; i < copy->n_extras; i++) {
+		if (!holds(&copy->extras[i], at, n))
+			continue;
+		copied->extra = i;
+		return copy->extras[i].bytes + (at - copy->extras[i].at);
+	}
+	return NULL;
+}
+
+/* The chunks are the chain that the thread state speaks of: how many of them can be looked at. */
+static int count_chunks(const struct walk_copy *c, raddr_t first, size_t *n)
+{
+	raddr_t next = first;
+	for (*n = 0; *n < c->n_chunks; ++*n) {
+		const struct walk_piece *p = &c->chunks[*n];
+		if (p->at != next || !walk_is_address(p->at) || p->len > WALK_CHUNK_MAX)
+			return ERR_TORN;
+		if (p->len < WALK_CHUNK_DATA)
+			return 0;
+		next = walk_u64(p->bytes, WALK_CHUNK_PREVIOUS);
+	}
+	return 0;
+}
+
+int walk_copied(struct walk *w, const struct walk_copy *c)
+{
+	const struct layout *l = w->layout;
+	size_t n_chunks;
+	w->frames.n = 0;
+	w->is_cut = false;
+	if (c->tstate_len < l->tstate.frame_root + 8 || c->tstate_len < l->tstate.datastack_chunk + 8 ||
+	    c->tstate_len < l->tstate.datastack_top + 8)
+		return ERR_TORN;
+	TRY(count_chunks(c, walk_u64(c->tstate, l->tstate.datastack_chunk), &n_chunks));
+	struct copied copied = {
+	    .chain = {.layout = l, .chunks = c->chunks, .n_chunks = n_chunks, .outside = outside, .may_lack = true},
+	    .copy = c};
+	return walk_chain_follow(&copied.chain, c->tstate, w);
+}

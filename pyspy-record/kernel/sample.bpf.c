@@ -215,8 +215,13 @@ static __always_inline bool begin_chunk(struct scratch *s, __u64 chunk, __u64 us
 	OPAQUE(at);
 	if (at > KERNEL_DATA)
 		return false;
-	if (!used)
+	if (!used) {
 		used = sizeof header + header[2] * 8;
+	} else { /* the top one: a frame may be current still that was just taken off it */
+		used += KERNEL_FRAME_MAX;
+		if (used > header[1])
+			used = header[1];
+	}
 	if (used < sizeof header || used > KERNEL_DATA)
 		return false;
 	struct kernel_piece *piece = (void *)(s->data + at);

@@ -1,25 +1,12 @@
 /* Mutated recordings, in the same order each time, for PYSPY_FUZZ_SECONDS of CPU time (1): whatever comes in, the
  * decoder keeps its promises to the visitor. Half of the mutations are of the file, half of a block's content, sealed
  * anew. */
-#include <zstd.h>
-
-#include "format/block.h"
 #include "format/decode.h"
-#include "format/encode.h"
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "tests/unit/support_golden.h"
+#include "tests/unit/support_mutate.h"
 #include "tests/unit/support_test.h"
-
-static uint64_t seed = 0x5EED;
-
-static uint32_t noise(uint32_t below)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return below ? (uint32_t)((seed >> 16) % below) : 0;
-}
 
 /* What the callbacks have seen. */
 struct watch {
@@ -186,7 +173,7 @@ static void decode(const uint8_t *p, size_t n)
 	int rc = 0;
 
 	while (n > 0 && rc == 0) {
-		size_t piece = 1 + noise((uint32_t)n);
+		size_t piece = 1 + support_noise((uint32_t)n);
 		uint8_t *copy = malloc(piece);
 
 		memcpy(copy, p, piece);
@@ -202,105 +189,36 @@ static void decode(const uint8_t *p, size_t n)
 	stream_free(s);
 }
 
-static void mutate(struct buf *b)
-{
-	static const uint8_t LIKELY[] = {0, 1, 2, 0x7F, 0x80, 0xFF, 0x50, 0x51};
-
-	for (uint32_t n = 1 + noise(4); n > 0 && b->len > 0; n--) {
-		size_t at = noise((uint32_t)b->len), length = 1 + noise(16);
-
-		length = length < b->len - at ? length : b->len - at;
-		switch (noise(6)) {
-		case 0:
-			b->data[at] ^= (uint8_t)(1 << noise(8));
-			break;
-		case 1:
-			b->data[at] = LIKELY[noise(N_OF(LIKELY))];
-			break;
-		case 2: /* a varint that grows */
-			memset(b->data + at, 0xFF, length);
-			break;
-		case 3: /* bytes go */
-			memmove(b->data + at, b->data + at + length, b->len - at - length);
-			b->len -= length;
-			break;
-		case 4: { /* bytes of elsewhere come */
-			size_t from = noise((uint32_t)(b->len - length + 1));
-
-			assert_non_null(buf_reserve(b, length));
-			memmove(b->data + at + length, b->data + at, b->len - at);
-			b->len += length;
-			memmove(b->data + at, b->data + from, length);
-			break;
-		}
-		default:
-			b->len = noise(8) ? b->len : at;
-		}
-	}
-}
-
-/* The file with the content of one of its blocks changed; false when that is no whole block. */
-static bool mutate_content(struct buf *file, struct block_sealer *sealer)
-{
-	struct buf content, out;
-	struct block_header h;
-	uint64_t skip;
-	size_t at = WIRE_FILE_HEADER_SIZE, n, end = 0;
-	uint32_t which = noise(4);
-
-	for (; file->len - at >= WIRE_BLOCK_HEADER_SIZE; at = end) {
-		if (block_kind(file->data + at, file->len - at, &skip) != BLOCK_KIND_BLOCK)
-			return false;
-		block_read_header(file->data + at, &h);
-		end = at + WIRE_BLOCK_HEADER_SIZE + h.frame_bytes;
-		if (end > file->len || which-- == 0)
-			break;
-	}
-	if (end == 0 || end > file->len || at == end)
-		return false;
-	buf_init(&content, 0);
-	buf_init(&out, 0);
-	assert_non_null(buf_reserve(&content, h.content_bytes + 1));
-	n = ZSTD_decompress(content.data, h.content_bytes, file->data + at + WIRE_BLOCK_HEADER_SIZE, h.frame_bytes);
-	if (!ZSTD_isError(n)) {
-		content.len = n;
-		mutate(&content);
-		buf_put(&out, file->data, at);
-		assert_int_equal(block_seal(sealer, &h.block, content.data, content.len, &out), 0);
-		buf_put(&out, file->data + end, file->len - end);
-		decode(out.data, out.len);
-	}
-	buf_done(&content);
-	buf_done(&out);
-	return true;
-}
-
 static void test_mutations(void **state)
 {
 	const char *seconds = getenv("PYSPY_FUZZ_SECONDS");
 	uint64_t end = clock_process_cpu_ns() + (seconds ? strtoull(seconds, NULL, 10) : 1) * CLOCK_NS_PER_S;
 	struct block_sealer *sealer = block_sealer_new(1);
 	unsigned n_golden = 0;
-	struct buf files[32], b;
+	struct buf files[32], b, changed;
 
 	for (; SUPPORT_GOLDEN[n_golden].name; n_golden++) {
 		buf_init(&files[n_golden], 0);
 		SUPPORT_GOLDEN[n_golden].build(&files[n_golden]);
 	}
 	buf_init(&b, 0);
+	buf_init(&changed, 0);
 	while (clock_process_cpu_ns() < end) {
-		const struct buf *file = &files[noise(n_golden)];
+		const struct buf *file = &files[support_noise(n_golden)];
 
+		if (support_noise(2) && support_mutate_content(file, sealer, &changed)) {
+			decode(changed.data, changed.len);
+			continue;
+		}
 		buf_reset(&b);
 		buf_put(&b, file->data, file->len);
-		if (noise(2) && mutate_content(&b, sealer))
-			continue;
-		mutate(&b);
+		support_mutate(&b);
 		decode(b.data, b.len);
 	}
 	for (unsigned i = 0; i < n_golden; i++)
 		buf_done(&files[i]);
 	buf_done(&b);
+	buf_done(&changed);
 	block_sealer_free(sealer);
 }
 

@@ -112,15 +112,14 @@ static int make(int command, union bpf_attr *attr)
 const char *bpf_words(int number, char *words, size_t size)
 {
 	struct rlimit r;
-	if (number != EPERM && number != EACCES)
-		snprintf(words, size, "%s", number == KERNEL_ENOTSUPP ? "not supported" : strerror(number));
-	else if (counts_locked_memory() && getrlimit(RLIMIT_MEMLOCK, &r) == 0 && r.rlim_cur != RLIM_INFINITY)
-		snprintf(words, size,
-		         "permission denied: it needs root, or CAP_BPF and CAP_PERFMON, and more locked memory than "
-		         "the %llu kB of ulimit -l",
+	if (number == EPERM && counts_locked_memory() && getrlimit(RLIMIT_MEMLOCK, &r) == 0 &&
+	    r.rlim_cur != RLIM_INFINITY)
+		snprintf(words, size, "permission denied, or more locked memory than the %llu kB of `ulimit -l`",
 		         (unsigned long long)r.rlim_cur / 1024);
+	else if (number == EPERM || number == EACCES)
+		snprintf(words, size, "permission denied");
 	else
-		snprintf(words, size, "permission denied: it needs root, or CAP_BPF and CAP_PERFMON");
+		snprintf(words, size, "%s", number == KERNEL_ENOTSUPP ? "not supported" : strerror(number));
 	return words;
 }
 

@@ -47,5 +47,6 @@ int bpf_program_load(const struct bpf_program *p, char **log);
 /* From now on the program runs at this raw tracepoint (name as in /sys/kernel/tracing/events/GROUP/NAME), on all CPUs,
  * until the descriptor that this returns is closed. */
 int bpf_raw_tracepoint_open(const char *name, int program_fd);
-/* What the kernel's reason means for eBPF, in words: "permission denied: ...". `number`: errno. Returns `words`. */
+/* The kernel's reason in words, and the limit of locked memory where that may be the reason. `number`: errno. Returns
+ * `words`. */
 const char *bpf_words(int number, char *words, size_t size);

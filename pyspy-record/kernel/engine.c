@@ -62,6 +62,9 @@ struct kernel {
 #if PYSPY_HAS_KERNEL_ENGINE
 extern const unsigned char asset_sample_bpf_o[];
 extern const unsigned int asset_sample_bpf_o_len;
+#else /* nothing to load, see open_all */
+static const unsigned char asset_sample_bpf_o[1];
+static const unsigned int asset_sample_bpf_o_len;
 #endif
 
 static uint64_t tick_ns(void)
@@ -85,10 +88,10 @@ static void fill_tables(struct kernel *k, const struct kernel_options *o)
 	uint32_t tasks = power_of_two(8.0 * o->n_threads, TASKS_LEAST, TASKS_MOST);
 	double running = o->n_threads < (uint32_t)k->n_cpus ? o->n_threads : (double)k->n_cpus;
 	double bytes = (running + 1) * o->rate_hz * SAMPLE_BYTES * (DRAIN_NS * 1e-9) * 4;
+	/* all preallocated: programs of perf events may use no others before Linux 6.1 */
 	const struct bpfobject_map maps[N_MAPS] = {
 	    [CONFIG] = {"config", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct kernel_config), 1, 0, -1},
-	    [PROCESSES] = {"processes", BPF_MAP_TYPE_HASH, 4, sizeof(struct kernel_process), PROCESSES_MOST,
-	                   BPF_F_NO_PREALLOC, -1},
+	    [PROCESSES] = {"processes", BPF_MAP_TYPE_HASH, 4, sizeof(struct kernel_process), PROCESSES_MOST, 0, -1},
 	    [BINDINGS] = {"bindings", BPF_MAP_TYPE_HASH, 4, sizeof(struct kernel_binding), tasks, 0, -1},
 	    [TASKS] = {"tasks", BPF_MAP_TYPE_HASH, 8, sizeof(struct kernel_task), tasks, 0, -1},
 	    [COUNTS] = {"counts", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, KERNEL_COUNT_END_, 0, -1},
@@ -178,7 +181,6 @@ static int explain(int rc, char *why, size_t size)
 	return rc;
 }
 
-#if PYSPY_HAS_KERNEL_ENGINE
 /* The program for switches that asks what only newer kernels know, else the other one. */
 static int load(struct kernel *k, char *why, size_t size, FILE *log)
 {
@@ -212,6 +214,10 @@ static int load_with_log(struct kernel *k, char *why, size_t size)
 
 static int open_all(struct kernel *k, char *why, size_t size)
 {
+	if (!PYSPY_HAS_KERNEL_ENGINE) {
+		snprintf(why, size, "this pyspy-record was built without it (no clang was there)");
+		return ERR_UNSUPPORTED;
+	}
 	int rc = load_with_log(k, why, size);
 	if (rc < 0)
 		return explain(rc, why, size);
@@ -225,13 +231,6 @@ static int open_all(struct kernel *k, char *why, size_t size)
 	rc = attach_all(k, why, size);
 	return rc < 0 ? explain(rc, why, size) : 0;
 }
-#else
-static int open_all(struct kernel *k, char *why, size_t size)
-{
-	snprintf(why, size, "this pyspy-record was built without it (no clang was there)");
-	return ERR_UNSUPPORTED;
-}
-#endif
 
 int kernel_open(struct kernel **out, const struct kernel_options *o, char *why, size_t why_size)
 {
@@ -241,9 +240,13 @@ int kernel_open(struct kernel **out, const struct kernel_options *o, char *why, 
 	if (!k)
 		return ERR_NO_MEMORY;
 	k->rate_hz = o->rate_hz;
-	k->n_cpus = bpf_possible_cpus();
-	if (k->n_cpus < 1)
-		k->n_cpus = 1;
+	k->n_cpus = bpf_possible_cpus(); /* the kernel fills so many entries of a per-CPU value: no guesses */
+	if (k->n_cpus < 0) {
+		int rc = k->n_cpus;
+		free(k);
+		snprintf(why, why_size, "/sys does not tell how many CPUs there may be");
+		return rc;
+	}
 	for (int i = 0; i < N_PROGRAMS; i++)
 		k->tracepoints[i] = -1;
 	fill_tables(k, o);
@@ -338,6 +341,11 @@ static int visit_record(void *ctx, const void *record, size_t n)
 {
 	struct visit *v = ctx;
 	return n < sizeof(struct kernel_record) ? 0 : v->visit(v->ctx, record, n);
+}
+
+void kernel_clock_slow(struct kernel *k, int fd, unsigned times)
+{
+	cpuclock_set_period(fd, kernel_period_ns(k) * times);
 }
 
 int kernel_drain(struct kernel *k, kernel_visit *visit, void *ctx)

@@ -216,38 +216,41 @@ static void ticks_without_entries_beside_events(void **state)
 /* Many samples of little time come behind one of much time, everywhere. */
 static void order_is_of_time(void **state)
 {
-	struct rec_event events[21];
+	struct rec_event events[51];
 	struct flame_layout l;
 	struct world w;
 	struct view v;
 	struct rank rank;
 
-	open_world(&w, 2, 10 * SUPPORT_MS);
+	open_world(&w, 3, 10 * SUPPORT_MS);
 	for (uint32_t i = 0; i < 20; i++)
 		events[i] = (struct rec_event){w.t + i, 1, 1, ON, SUPPORT_MS};
 	events[20] = (struct rec_event){w.t + 20, 1, 2, ON, 60 * SUPPORT_MS};
-	put_events(&w, events, 21);
-	read_world(&w, 21, 0);
+	for (uint32_t i = 21; i < 51; i++)
+		events[i] = (struct rec_event){w.t + i, 1, 3, ON, SUPPORT_MS / 3};
+	put_events(&w, events, 51);
+	read_world(&w, 51, 0);
 	open_view(&v, &w.p, &busy);
 	for (int order = RANK_SELF; order <= RANK_TOTAL; order++) {
 		assert_int_equal(rank_build(&rank, &v.t, &v.n, (enum rank_order)order), 0);
 		assert_true(rank.by_time);
-		assert_int_equal(rank.rows.n, 2);
+		assert_int_equal(rank.rows.n, 3);
 		assert_int_equal(rank.rows.v[0].total_ns, 60 * SUPPORT_MS);
 		assert_int_equal(rank.rows.v[0].total_n, 1);
 		assert_int_equal(rank.rows.v[1].self_n, 20);
+		assert_int_equal(rank.rows.v[2].self_n, 30);
 		rank_done(&rank);
 	}
 	assert_int_equal(
 	    flame_layout_make(&l, &v.t, &(struct flame_layout_options){.max_frames = 10, .by_weight = true}), 0);
-	assert_int_equal(l.boxes.v[0].total, 80 * SUPPORT_MS);
+	assert_int_equal(l.boxes.v[0].total, 80 * SUPPORT_MS + 30 * (SUPPORT_MS / 3));
 	assert_int_equal(l.boxes.v[1].total, 60 * SUPPORT_MS);
 	assert_int_equal(l.boxes.v[2].begin, 60 * SUPPORT_MS);
 	flame_layout_done(&l);
-	/* a quarter of the time is less than 30 %, however many samples it is */
+	/* a fifth of the time is less than 30 %, however many samples it is */
 	assert_int_equal(
 	    flame_layout_make(&l, &v.t, &(struct flame_layout_options){.max_frames = 10, .min_share = 0.3}), 0);
-	assert_int_equal(l.n_hidden, 1);
+	assert_int_equal(l.n_hidden, 2);
 	flame_layout_done(&l);
 	close_view(&v);
 	close_world(&w);
@@ -436,7 +439,7 @@ static void worth_of_a_sample(void **state)
 
 struct seen {
 	uint64_t n, last_ns, weight_ns;
-	uint64_t times[16];
+	uint64_t times[16], weights[16];
 };
 
 static int on_sample(void *ctx, const struct profile *p, const struct replay_sample *s)
@@ -444,6 +447,7 @@ static int on_sample(void *ctx, const struct profile *p, const struct replay_sam
 	struct seen *seen = ctx;
 
 	assert_true(s->time_ns >= seen->last_ns && seen->n < N_OF(seen->times));
+	seen->weights[seen->n] = s->weight_ns;
 	seen->times[seen->n++] = s->time_ns;
 	seen->last_ns = s->time_ns;
 	seen->weight_ns += s->weight_ns;
@@ -474,7 +478,10 @@ static void replay_is_in_order_of_time(void **state)
 	assert_int_equal(seen.n, 12);
 	assert_int_equal(seen.weight_ns, 30);
 	assert_int_equal(seen.times[0], w.t - SUPPORT_S);
-	assert_int_equal(seen.times[2], w.t + 250 * SUPPORT_MS); /* the tick; an event of that time follows */
+	assert_int_equal(seen.times[2], w.t + 250 * SUPPORT_MS);
+	assert_int_equal(seen.weights[2], 0); /* the tick; the events of that time follow */
+	assert_int_equal(seen.times[3], seen.times[2]);
+	assert_int_equal(seen.weights[3], 4);
 	assert_int_equal(seen.times[5], w.t + 300 * SUPPORT_MS - 1);
 	assert_int_equal(seen.times[11], w.t + 1750 * SUPPORT_MS);
 	close_world(&w);

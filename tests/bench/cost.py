@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """usage: cost.py [BUILD-FOLDER] [--python PATH] [--rates 100,1000] [--seconds 10] [--depth 10] [--threads 1]   (make bench)
 
-What a sample costs: this recorder, py-spy (installed by `scripts/install-deps bench`) and the floor, one after the other
+What a sample costs: this recorder's engines, py-spy (installed by `scripts/install-deps bench`) and the floor, one after the other
 on the same running target (busy.py, kept on one CPU; the recorders may go where they like). One line each:
 
     CPU us/sample   CPU time of the recorder, from the difference of a short and a long run: start-up is taken out,
@@ -16,18 +16,14 @@ import argparse
 import json
 import os
 import resource
-import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-CACHE = os.environ.get("PYSPY_CACHE", "/var/tmp/pyspy-cache")
-PYSPY = os.path.join(CACHE, "py-spy", "bin", "py-spy")
-CPUS = sorted(os.sched_getaffinity(0))
+sys.dont_write_bytecode = True
+import rig  # noqa: E402
+from peers import PYSPY, compiled  # noqa: E402
 
 
 def run(command):
@@ -41,33 +37,23 @@ def run(command):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-class Target:
-    def __init__(self, python, folder, depth, threads):
-        self.file, self.threads = os.path.join(folder, "rounds"), threads
-        open(self.file, "wb").close()
-        self.p = subprocess.Popen([python, os.path.join(HERE, "busy.py"), self.file, str(depth), str(threads)],
-                                  stdout=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(0, {CPUS[-1]}))
-        if not self.p.stdout.readline().startswith(b"ready"):
-            sys.exit("cost.py: the target did not start")
-
-    def rounds(self):
-        with open(self.file, "rb") as f:
-            return sum(struct.unpack("%dq" % self.threads, f.read(8 * self.threads))), time.monotonic()
-
-    def speed(self, work):
-        """rounds per second while work() runs"""
-        n0, t0 = self.rounds()
-        result = work()
-        n1, t1 = self.rounds()
-        return (n1 - n0) / (t1 - t0), result
+def ways(build):
+    """-> options of the recorder that are worth a row: each engine that runs here, and no holding at all"""
+    if "--engine" not in subprocess.run([build + "/pyspy-record", "--help"], stdout=subprocess.PIPE).stdout.decode():
+        return [], ["--nonblocking"]
+    kernel = subprocess.run([build + "/pyspy-record", "-q", "--engine", "kernel", "-o", os.devnull, "--",
+                             sys.executable, "-c", "import time; time.sleep(0.5)"],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if kernel.returncode:
+        print("the kernel engine does not run here: %s" % kernel.stdout.decode("utf-8", "replace").strip())
+    outside = ["--engine", "outside"]
+    return ([] if kernel.returncode else [["--engine", "kernel"]]) + [outside, outside + ["--nonblocking"]]
 
 
 class Ours:
-    name = "pyspy-record"
-
     def __init__(self, build, extra=()):
         self.build, self.extra = build, list(extra)
-        self.name = " ".join(["pyspy-record"] + self.extra)
+        self.name = " ".join(["pyspy-record"] + [word for word in self.extra if word != "--engine"])
 
     def record(self, pid, rate, seconds, out):
         """-> CPU seconds, samples, bytes, columns of its own"""
@@ -104,7 +90,7 @@ class PySpy:
 
 def floor(pid, rate, seconds, program):
     run([program, str(pid), str(rate), str(seconds), "4096"])
-    us, passes = run.output.split()
+    us, passes = run.output.split()[-2:]
     return float(us), int(passes)
 
 
@@ -118,48 +104,42 @@ def main():
     p.add_argument("--threads", type=int, default=1)
     a = p.parse_args()
     build = os.path.abspath(a.build)
-    python = a.python
-    if not python:
-        lines = subprocess.run([ROOT + "/scripts/get-pythons"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode().split("\n")
-        python = [line.split()[1] for line in lines if line][-1]
-    tools = [Ours(build), Ours(build, ["--nonblocking"])]
+    tools = [Ours(build, extra) for extra in ways(build)]
     if os.access(PYSPY, os.X_OK):
         tools += [PySpy(), PySpy(["--nonblocking"])]
     else:
         print("py-spy is not here (scripts/install-deps bench): not compared")
 
     with tempfile.TemporaryDirectory(prefix="pyspy-bench-") as folder:
-        program = os.path.join(folder, "floor")
-        subprocess.run(["cc", "-std=gnu17", "-O2", "-D_GNU_SOURCE", "-o", program, HERE + "/floor.c", "-lm"], check=True)
-        target = Target(python, folder, a.depth, a.threads)
+        program = compiled(folder, "floor", "-lm")
+        python = rig.Python(a.python or rig.newest_python(), folder)
+        target = rig.Target(python, a.depth, a.threads)
         try:
-            version = subprocess.run([python, "-V"], stdout=subprocess.PIPE).stdout.decode().strip()
-            print("%s (%s), %d frames deep, %d thread(s); %d s each, %d CPUs, Linux %s" % (
-                version, python, a.depth, a.threads, a.seconds, len(CPUS), os.uname().release))
-            print("%-28s %7s %9s %7s %9s %7s %7s %8s %9s %7s" % ("", "rate", "CPU us/", "x floor", "samples/s", "bytes/", "stops/s", "stopped", "in motion", "target"))
-            print("%-28s %7s %9s %7s %9s %7s %7s %8s %9s %7s" % ("", "Hz", "sample", "", "", "sample", "", "", "", "speed"))
+            print("%s, %d frames deep, %d thread(s); %d s each, %d CPUs, Linux %s" % (
+                python.version(), a.depth, a.threads, a.seconds, len(rig.CPUS), os.uname().release))
+            print("%-34s %7s %9s %7s %9s %7s %7s %8s %9s %7s" % ("", "rate", "CPU us/", "x floor", "samples/s", "bytes/", "stops/s", "stopped", "in motion", "target"))
+            print("%-34s %7s %9s %7s %9s %7s %7s %8s %9s %7s" % ("", "Hz", "sample", "", "", "sample", "", "", "", "speed"))
             for rate in (int(r) for r in a.rates.split(",")):
                 base, _ = target.speed(lambda: time.sleep(2))
-                least, passes = floor(target.p.pid, rate, a.seconds, program)
-                print("%-28s %7d %9.1f %7.1f %9.0f" % ("floor (sleep, one 4 KB read)", rate, least, 1, passes / a.seconds), flush=True)
+                least, passes = floor(target.pid, rate, a.seconds, program)
+                print("%-34s %7d %9.1f %7.1f %9.0f" % ("floor (sleep, one 4 KB read)", rate, least, 1, passes / a.seconds), flush=True)
                 for tool in tools:
                     out = os.path.join(folder, "out")
-                    short = tool.record(target.p.pid, rate, 1, out)
+                    short = tool.record(target.pid, rate, 1, out)
                     os.remove(out)
-                    speed, long = target.speed(lambda: tool.record(target.p.pid, rate, 1 + a.seconds, out))
+                    speed, long = target.speed(lambda: tool.record(target.pid, rate, 1 + a.seconds, out))
                     os.remove(out)
                     after, _ = target.speed(lambda: time.sleep(2))
                     f = long[2]
                     n = max(f["samples"] - short[2]["samples"], 1)
                     us = (long[0] - short[0]) * 1e6 / n
-                    print("%-28s %7d %9.1f %7.1f %9.0f %7.1f %7.1f %8s %9s %7.3f" % (
+                    print("%-34s %7d %9.1f %7.1f %9.0f %7.1f %7.1f %8s %9s %7.3f" % (
                         tool.name, rate, us, us / least, n / a.seconds, (long[1] - short[1]) / n, f["stops"] / (1 + a.seconds),
                         "%.3f %%" % (100 * f["stopped_s"] / (1 + a.seconds)) if "stopped_s" in f else "-",
                         "%.2f %%" % (100 * f["motion"]) if "motion" in f else "-", speed * 2 / (base + after)), flush=True)
                     base = after
         finally:
-            target.p.send_signal(signal.SIGKILL)
-            target.p.wait()
+            target.end()
 
 
 if __name__ == "__main__":

@@ -1,13 +1,22 @@
 /* The least that a sampling pass can cost on this machine: sleep a random gap (mean 1/HZ), read BYTES of the target's
  * memory in one call, read one kept-open schedstat. A profiler's cost is shown as a ratio to this.
- * usage: floor PID HZ SECONDS BYTES      prints: CPU-MICROSECONDS-PER-PASS PASSES */
+ * usage: floor PID HZ SECONDS BYTES
+ * prints "ready", and after SECONDS or SIGINT: CPU-MICROSECONDS-PER-PASS PASSES */
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number)
+{
+	interrupted = 1;
+}
 
 static double seconds(clockid_t clock)
 {
@@ -57,9 +66,13 @@ int main(int argc, char **argv)
 		free(buf);
 		return 1;
 	}
+	struct sigaction action = {.sa_handler = interrupt};
+	sigaction(SIGINT, &action, NULL);
+	puts("ready");
+	fflush(stdout);
 	double next = seconds(CLOCK_MONOTONIC), end = next + duration, before = seconds(CLOCK_PROCESS_CPUTIME_ID);
 	long passes = 0, failed = 0;
-	while (next < end) {
+	while (next < end && !interrupted) {
 		next += -log(drand48() + 1e-12) / hz;
 		sleep_until(next);
 		struct iovec to = {buf, bytes}, from = {(void *)address, bytes};

@@ -44,7 +44,7 @@ def brief(x):
 
 
 def ratio(value, value_ci, base, base_ci):
-    if base > base_ci:
+    if base > base_ci and value + value_ci > 0:
         return brief(value / base) if value > value_ci else "< " + brief((value + value_ci) / base)
     return ">= " + brief((value - value_ci) / (base + base_ci)) if value > value_ci and base + base_ci > 0 else "-"
 

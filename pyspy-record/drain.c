@@ -94,6 +94,9 @@ void drain_take(struct drain *d)
 	drain_ring(d);
 	if (take_snapshot(d))
 		look_at_sleepers(d);
+	for (size_t i = 0; i < s->n; i++)
+		if (is_ours(&s->v[i]))
+			events_judge(&s->v[i].target);
 	seats_look_around(s);
 	for (size_t i = 0; i < s->n; i++)
 		news += is_ours(&s->v[i]) ? s->v[i].target.events.news + s->v[i].target.census_due : 0;

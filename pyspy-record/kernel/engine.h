@@ -42,12 +42,15 @@ void kernel_unbind(struct kernel *k, pid_t tid);
 
 uint64_t kernel_period_ns(const struct kernel *k); /* between two samples of a running thread, in the mean */
 
-/* A clock of its own for this thread; threads that it starts inherit it where the kernel can (*inherits). period_ns 0:
+/* A clock of its own for this thread; threads that it starts inherit it where the kernel can (*inherits; NULL: they shall
+ * not). period_ns 0:
  * the period that the rate asks for. Returns a file descriptor for kernel_clock_vary and close(2), or an error:
  * ERR_GONE, ERR_FULL (no more events), ERR_PERMISSION, ERR_SYSTEM. */
 int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits);
 /* Another period, a quarter more or less at most: nothing shall run in step with it. `draw`: a random number. */
 void kernel_clock_vary(struct kernel *k, int fd, uint64_t draw);
+/* `times` times the period from now on: only for comparison. */
+void kernel_clock_slow(struct kernel *k, int fd, unsigned times);
 
 typedef int kernel_visit(void *ctx, const struct kernel_record *r, size_t n);
 /* What the kernel has sent since the last time, in order; r points into the ring. Stops, with what it returned, when

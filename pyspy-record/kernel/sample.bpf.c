@@ -21,7 +21,7 @@ BPF_MAP(more_tp);
 BPF_MAP(more_perf);
 BPF_MAP(ring);
 
-enum { LONG_SLEEP_NS = 5000000, NO_WAKEUP = 1, MAX_TAIL_CALLS = 30 /* the kernel allows for 32 */ };
+enum { LONG_SLEEP_NS = 5000000, NO_WAKEUP = 1, MAX_TAIL_CALLS = 32 /* as many as the kernel allows for */ };
 
 /* Where the copying of one sample stands. Kept in memory, so that the verifier sees the same state at each turn. */
 struct scratch {

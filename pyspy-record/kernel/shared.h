@@ -11,9 +11,9 @@ enum {
 	KERNEL_TSTATE_MAX = 512, /* bytes copied of a thread state at most */
 	KERNEL_FRAME_MAX = 88,   /* bytes copied of a frame that lies outside of the data stack */
 	KERNEL_PHASES = 64,      /* parts of a tick's period that are told apart */
-	KERNEL_DATA = 1 << 17,   /* bytes of pieces in a sample: at this mark no more are added ... */
+	KERNEL_DATA = 1 << 18,   /* bytes of pieces in a sample: at this mark no more are added ... */
 	KERNEL_COPY = 1 << 15,   /* ... and this is the most that one addition takes */
-	KERNEL_CHAIN = 128,      /* frames followed before the program calls itself again */
+	KERNEL_CHAIN = 80,      /* frames followed before the program calls itself again */
 };
 
 /* Map `config`, entry 0. */

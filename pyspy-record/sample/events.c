@@ -9,7 +9,11 @@
 #include "pyspy-record/sample/gil.h"
 #include "pyspy-record/sample/target.h"
 
-enum { CLOCK_LACKS = 5 }; /* a thread that ran for so many periods without a sample has no clock */
+enum {
+	CLOCK_LACKS = 5,     /* a thread that ran for so many periods without a sample has no clock */
+	COMPARED_MOST = 64,  /* threads whose clocks the tick is compared with */
+	COMPARED_SLOWLY = 10 /* times the period, once the tick is trusted */
+};
 
 static void fill_rules(struct target *t)
 {
@@ -73,10 +77,15 @@ static struct events_thread *add_thread(struct events *e, pid_t tid)
 	return &e->threads.v[e->threads.n - 1];
 }
 
+/* A clock that samples the thread, or one that the tick is compared with. */
 static void open_clock(struct events *e, struct events_thread *et)
 {
 	bool inherits = false;
-	int fd = kernel_clock_open(e->kernel, et->tid, 0, &inherits);
+	if (!e->own_clock && (e->n_clocks >= COMPARED_MOST || e->lockstep.verdict != LOCKSTEP_UNKNOWN))
+		return;
+	int fd = kernel_clock_open(e->kernel, et->tid, 0, e->own_clock ? &inherits : NULL);
+	e->n_clocks += fd >= 0;
+	et->compared_cpu_ns = et->task.cpu_ns;
 	et->has_clock = true; /* once tried: without one its time goes to what else is seen of it */
 	et->clock_fd = fd >= 0 ? fd : -1;
 	e->clocks_inherit |= fd >= 0 && inherits;
@@ -124,7 +133,7 @@ void events_bind(struct target *t)
 			et->current = 0;
 		if (et->n_threads) {
 			bind(t, et);
-			if (e->own_clock && !et->has_clock && !e->clocks_inherit)
+			if (!et->has_clock && !e->clocks_inherit)
 				open_clock(e, et);
 		} else if (!et->has_ended) {
 			et->has_ended = true;
@@ -157,8 +166,6 @@ int events_begin(struct target *t, struct writer *w, struct kernel *k)
 		et->cpu_base_ns = -1;
 		if (taskstate_run(&et->threads[0]->task, &run) == 0)
 			et->cpu_start_ns = run.cpu_ns;
-		if (e->own_clock && !et->has_clock)
-			open_clock(e, et);
 	}
 	return 0;
 }
@@ -185,6 +192,7 @@ void events_done(struct target *t)
 	vec_free(&e->list);
 	vec_free(&e->out);
 	vec_free(&e->to_read);
+	lockstep_done(&e->lockstep);
 	e->kernel = NULL;
 }
 
@@ -337,6 +345,17 @@ static void count_sample(struct target *t, const struct kernel_sample *m, uint32
 	t->counts.unproved += (flags & WIRE_FLAG_UNPROVED) != 0;
 }
 
+/* The tick beside the clock. True: this sample was taken for that only. */
+static bool compare(struct target *t, struct events_thread *et, const struct kernel_sample *m, node_id node)
+{
+	struct events *e = &t->events;
+	bool by_clock = m->head.trigger == KERNEL_ON_CLOCK;
+	if (et->clock_fd < 0 || e->own_clock)
+		return false;
+	lockstep_count(&e->lockstep, trie_code(&t->trie, node), by_clock);
+	return !by_clock && e->lockstep.verdict == LOCKSTEP_UNKNOWN;
+}
+
 static int take_sample(struct target *t, struct writer *w, const struct kernel_sample *m, size_t n)
 {
 	static struct walk_copy copy; /* large; one thread uses it */
@@ -376,6 +395,8 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 		t->counts.limit++;
 		return 0;
 	}
+	if (rc == 0 && !is_switch && compare(t, et, m, node))
+		return 0;
 	count_sample(t, m, v.flags);
 	if (!is_switch) {
 		v.flags |= WIRE_STATE_ON_CPU;
@@ -463,10 +484,32 @@ void events_task(struct target *t, const struct kernel_task *task, uint64_t stam
 		return;
 	et->task = *task;
 	et->task_stamp = stamp;
+	if (!e->own_clock && et->clock_fd >= 0) {
+		e->lockstep.expected += (double)(task->cpu_ns - et->compared_cpu_ns) / (double)kernel_period_ns(e->kernel);
+		et->compared_cpu_ns = task->cpu_ns;
+	}
 	if (!e->own_clock || et->has_ended)
 		return;
 	if (!et->has_clock && et->n_clock == 0 && task->cpu_ns > CLOCK_LACKS * kernel_period_ns(e->kernel))
 		open_clock(e, et);
 	else if (et->clock_fd >= 0 && et->n_clock)
 		kernel_clock_vary(e->kernel, et->clock_fd, draw ^ (uint64_t)et->tid * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+void events_judge(struct target *t)
+{
+	struct events *e = &t->events;
+	if (!e->kernel || e->own_clock || !lockstep_weigh(&e->lockstep))
+		return;
+	e->own_clock = e->lockstep.verdict == LOCKSTEP_YES;
+	for (size_t i = 0; i < e->threads.n; i++) {
+		struct events_thread *et = &e->threads.v[i];
+		if (!e->own_clock && et->clock_fd >= 0) {
+			kernel_clock_slow(e->kernel, et->clock_fd, COMPARED_SLOWLY);
+		} else if (e->own_clock && et->n_threads && !et->has_ended) {
+			events_thread_done(et); /* the one that it has is not inherited */
+			open_clock(e, et);
+		}
+	}
+	watch(t);
 }

@@ -14,6 +14,7 @@
 #include "libcommon/vec.h"
 #include "pyspy-record/emit/writer.h"
 #include "pyspy-record/kernel/engine.h"
+#include "pyspy-record/sample/lockstep.h"
 
 struct target;
 struct sample_thread;
@@ -54,6 +55,7 @@ struct events_thread {
 	int clock_fd;     /* of its own clock, -1 = none */
 	bool has_clock;   /* one was asked for; others have inherited one, or not */
 	uint64_t n_clock; /* samples by it */
+	uint64_t compared_cpu_ns; /* of task.cpu_ns: up to here ticks were expected */
 	uint32_t bound_n; /* as the kernel's program knows it */
 	struct {
 		uint64_t tstate, interp, gil;
@@ -84,6 +86,8 @@ struct events {
 	VEC(struct rec_event) out;           /* scratch of a flush */
 	VEC(struct sample_thread *) to_read; /* scratch of a look */
 	uint64_t stamp;                      /* counts drains and looks */
+	struct lockstep lockstep;            /* is the tick a good moment for this program? */
+	uint32_t n_clocks;
 	bool own_clock;                      /* running threads have clocks of their own */
 	bool clocks_inherit;                 /* and threads that they start get one */
 	bool census_made;                    /* in this drain, for a thread that was not known */
@@ -112,6 +116,8 @@ void events_task(struct target *t, const struct kernel_task *task, uint64_t stam
  * events_look_proved. */
 bool events_look(struct target *t, struct writer *w);
 void events_look_proved(struct target *t, struct writer *w);
+/* After a drain: is the tick to be trusted? */
+void events_judge(struct target *t);
 /* Weights and events of all since the last flush, into the writer. now_ns: of a snapshot, CLOCK_MONOTONIC. is_last: of this
  * process; whatever time there is left is told. */
 void events_flush(struct target *t, struct writer *w, uint64_t now_ns, bool is_last);

@@ -119,6 +119,7 @@ void target_trim(struct target *t)
 		return;
 	codes_clear(&t->codes);
 	trie_clear(&t->trie);
+	lockstep_forget(&t->events.lockstep);
 	for (size_t i = 0; i < t->threads.n; i++) {
 		t->threads.v[i]->asleep = false;
 		t->threads.v[i]->shown_epoch = UINT32_MAX; /* its node means nothing any more: show it anew */

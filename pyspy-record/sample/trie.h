@@ -40,6 +40,12 @@ struct trie {
 	uint32_t epoch; /* counts trie_clear */
 };
 
+/* The innermost code object of a path; 0 of the root. */
+static inline code_id trie_code(const struct trie *t, node_id n)
+{
+	return n ? t->groups.v[t->nodes.v[n].group].code : 0;
+}
+
 int trie_init(struct trie *t);
 void trie_done(struct trie *t);
 void trie_clear(struct trie *t);

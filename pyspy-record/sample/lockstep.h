@@ -1,0 +1,37 @@
+/* lockstep: does a program run in step with the CPU's tick?
+ *
+ * The tick is a good moment to sample as long as it has nothing to do with what the program does. A program that wakes up
+ * at the tick, or whose own timer (ITIMER_PROF) goes off at it, is always seen at the same place. So the tick is weighed
+ * against clocks of the threads' own: at first both run, and only the clocks' samples count; when both tell the same,
+ * the tick takes over and the clocks go on, slowly; when they do not, the clocks take over for good.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/vec.h"
+
+enum lockstep_verdict {
+	LOCKSTEP_UNKNOWN, /* clocks count, ticks are compared with them */
+	LOCKSTEP_NO,      /* ticks count, and slow clocks */
+	LOCKSTEP_YES,     /* clocks only */
+};
+
+struct lockstep_count {
+	uint32_t tick, clock;
+};
+
+struct lockstep {
+	enum lockstep_verdict verdict;
+	VEC(struct lockstep_count) by_code; /* samples with this code object innermost, by its id */
+	uint32_t n_tick, n_clock;
+	double expected; /* ticks that should have been taken in the CPU time of the threads that are compared */
+};
+
+void lockstep_done(struct lockstep *l);
+/* Code ids mean something else from now on: begin to count anew. */
+void lockstep_forget(struct lockstep *l);
+/* A sample of a thread that both look at. */
+void lockstep_count(struct lockstep *l, uint32_t code, bool by_clock);
+/* Weigh what was counted. True: the verdict is another one than before. */
+bool lockstep_weigh(struct lockstep *l);

@@ -21,6 +21,15 @@ static enum summary_taken summary_taken(uint32_t flags)
 	}
 }
 
+/* Of an event the weight is either CPU time or time off the CPU; of a tick's samples the state tells. */
+static bool summary_is_off(uint32_t flags)
+{
+	uint32_t state = flags & WIRE_FLAG_STATE;
+
+	return state != WIRE_STATE_ON_CPU && state != WIRE_STATE_ACTIVE &&
+	       (state != WIRE_STATE_UNKNOWN || flags & TALLY_EVENT);
+}
+
 /* `n`: samples or nanoseconds of the row. */
 static void summary_sum(struct summary_count *c, const struct tally_row *r, uint64_t n)
 {
@@ -39,6 +48,7 @@ static void summary_sum(struct summary_count *c, const struct tally_row *r, uint
 	c->taken[summary_taken(r->flags)] += n;
 	c->wall_ns += r->wall_ns;
 	c->cpu_ns += r->cpu_ns;
+	c->off_ns += summary_is_off(r->flags) ? r->wall_ns : 0;
 }
 
 static void summary_add(struct summary_part *p, const struct tally_row *r)

@@ -21,7 +21,8 @@ struct summary_count {
 	uint64_t in_motion, lost, unproved, cut, events;
 	uint64_t state[8], way[4]; /* enum wire_state, wire_way */
 	uint64_t taken[SUMMARY_TAKEN_];
-	uint64_t wall_ns, cpu_ns; /* in either case */
+	/* in either case ns: of time, on a CPU as far as that is known, and known to be off it */
+	uint64_t wall_ns, cpu_ns, off_ns;
 };
 
 struct summary_part {

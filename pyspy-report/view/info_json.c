@@ -88,12 +88,11 @@ static json_t *taken(const struct summary_count *c)
 static json_t *times(const struct summary_count *c)
 {
 	json_t *o = json_object(), *states = json_object();
-	uint64_t cpu_ns = c->cpu_ns < c->wall_ns ? c->cpu_ns : c->wall_ns;
 
 	put_number(o, "busy", c->n - c->idle);
 	put_number(o, "idle", c->idle);
-	put_number(o, "on_cpu", cpu_ns);
-	put_number(o, "off_cpu", c->wall_ns - cpu_ns);
+	put_number(o, "on_cpu", c->cpu_ns);
+	put_number(o, "off_cpu", c->off_ns);
 	put_number(o, "gil", c->gil);
 	put_number(o, "gil_wait", c->gil_wait);
 	put_number(o, "gc", c->gc);

@@ -262,16 +262,17 @@ static void part(struct buf *b, const char *what, uint64_t n, uint64_t of)
 static void put_amounts(struct info *i)
 {
 	const struct summary_count *n = &i->s->all.samples, *ns = &i->s->all.ns;
-	uint64_t cpu_ns = n->cpu_ns < n->wall_ns ? n->cpu_ns : n->wall_ns;
+	uint64_t known_ns = n->cpu_ns + n->off_ns, unknown_ns = n->wall_ns > known_ns ? n->wall_ns - known_ns : 0;
 	uint32_t threads = i->s->n_threads;
-	char a[HUMAN_SIZE], b[HUMAN_SIZE], c[HUMAN_SIZE], d[HUMAN_SIZE], e[HUMAN_SIZE];
+	char a[HUMAN_SIZE], b[HUMAN_SIZE], c[HUMAN_SIZE], d[HUMAN_SIZE], e[HUMAN_SIZE], f[HUMAN_SIZE];
 
 	if (i->s->by_time) {
 		line(i, "time",
-		     "%s of %u thread%s: %s on a CPU, %s off it; %s busy, %s idle (left out of views unless -i)",
-		     human_duration(a, ns->n), threads, threads == 1 ? "" : "s", human_duration(b, cpu_ns),
-		     human_duration(c, n->wall_ns - cpu_ns), human_duration(d, ns->n - ns->idle),
-		     human_duration(e, ns->idle));
+		     "%s of %u thread%s: %s on a CPU, %s off it%s%s; %s busy, %s idle (left out of views unless -i)",
+		     human_duration(a, ns->n), threads, threads == 1 ? "" : "s", human_duration(b, n->cpu_ns),
+		     human_duration(c, n->off_ns), unknown_ns > n->wall_ns / 100 ? ", not known of " : "",
+		     unknown_ns > n->wall_ns / 100 ? human_duration(f, unknown_ns) : "",
+		     human_duration(d, ns->n - ns->idle), human_duration(e, ns->idle));
 		line(i, "samples", "%s, %.3g bytes each; each stands for a time of its own: shares are of time",
 		     human_count(a, n->n), (double)i->p->input_bytes / (double)n->n);
 		return;
@@ -365,12 +366,11 @@ static void put_thread(struct info *i, uint32_t thread)
 {
 	const struct summary_part *of = &i->s->threads.v[thread];
 	const struct summary_count *n = &of->samples, *c = summary_shares(i->s, of);
-	uint64_t off_ns = n->wall_ns > n->cpu_ns ? n->wall_ns - n->cpu_ns : 0;
 	char amount[HUMAN_SIZE], off[HUMAN_SIZE], cpu[HUMAN_SIZE], wall[HUMAN_SIZE], share[3][HUMAN_SIZE];
 
 	human_count(amount, n->n);
 	human_duration(wall, n->wall_ns);
-	human_duration(off, off_ns);
+	human_duration(off, n->off_ns);
 	human_duration(cpu, n->cpu_ns);
 	human_percent(share[0], (double)(c->n - c->idle), (double)c->n);
 	human_percent(share[1], (double)c->gil, (double)c->n);

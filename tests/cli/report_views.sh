@@ -61,6 +61,35 @@ same "top by function" "$($report top -i many.pyspy | grep -c 'fib ')" 1
 same "top: recursion" "$($report top -i many.pyspy | awk '/fib /{print $3, $4}')" "80 80"
 $report top small.pyspy 2>err | grep -q '400 idle left out' || fail "top does not say what was left out"
 
+# by the kernel: every number is time. Threads 1 and 2 have 4 s each of events, thread 3 4 s of ticks; a sample is worth 10 ms
+json() { $report info --json kernel.pyspy | python3 -c "import json, sys; d = json.load(sys.stdin); print($1)"; }
+same "kernel: thread time" "$(json 'd["shares_of"], d["samples"]["wall_ns"]')" "time 12000000000"
+same "kernel: of each thread" "$(json '[t["wall_ns"] for p in d["processes"] for t in p["threads"]]')" \
+    "[4000000000, 4000000000, 4000000000]"
+same "kernel: on a CPU" "$(json 'd["samples"]["cpu_ns"] == d["samples"]["time_ns"]["states"]["on-cpu"]')" True
+busy=$(json '(d["samples"]["time_ns"]["busy"] + 5000000) // 10000000')
+same "kernel: raw -i" "$($report raw -i kernel.pyspy 2>err | sum)" 1200
+grep -q '1 is 10 ms; [1-9][0-9]* stacks of less came to no line of their own' err || fail "kernel: raw does not say what its numbers are: $(cat err)"
+same "kernel: raw" "$($report raw kernel.pyspy 2>err | sum)" "$busy"
+same "kernel: raw -t" "$($report raw -t -i kernel.pyspy 2>err | awk -F';' '{n = $NF; sub(/.* /, "", n); c[$1] += n} END {for (k in c) print c[k]}' | tr '\n' ' ')" \
+    "400 400 400 "
+$report raw -i kernel.pyspy 2>err | grep -vE '^[^;]+(;[^;]+)* [1-9][0-9]*$' && fail "kernel: lines that are not folded"
+same "kernel: script -i, events" "$($report script -i kernel.pyspy 2>err | sed -n 's/.*event=\([0-9]*\).*/\1/p' | awk '{n += $1} END {printf "%.0f", n}')" 8000000000
+same "kernel: script in order" "$($report script -i kernel.pyspy 2>err | cut -f1 | sort -c -g && echo yes)" yes
+same "kernel: top is 100 % of time" "$($report top -i --by line kernel.pyspy | awk '$1 ~ /^[0-9.]+$/ && NF > 6 {n += $1} END {print (n > 99 && n < 101)}')" 1
+$report top kernel.pyspy | grep -q 'idle left out (-i shows it); shares are of time' || fail "kernel: top does not say what its shares are of"
+$report flamegraph -i -o kernel.svg kernel.pyspy 2>err
+same "kernel: width of the picture" "$(grep -o 'data-all="[0-9]*"' kernel.svg)" 'data-all="12000000000"'
+grep -q '<title>all$' kernel.svg && grep -q '^12 s, 100.0 %, [0-9,]* samples; self 0 s, 0 %' kernel.svg || fail "kernel: details of the picture: $(grep -A1 '<title>all' kernel.svg)"
+grep -q 'width: time' kernel.svg || fail "kernel: the picture does not say what its widths are"
+same "kernel and small together" "$($report raw -i small.pyspy kernel.pyspy 2>err | sum)" 2000
+$report info kernel.pyspy >a
+for words in '^engine *kernel: timer tick, 250 Hz$' "^  .* by the kernel, on the thread's CPU" 'by the kernel, as the thread left its CPU' \
+    'from outside, while the thread ran' '^taken *samples *time *share of time$' '^time *12 s of 3 threads: ' 'wall time *CPU time *off CPU'; do
+    grep -q -- "$words" a || fail "kernel: info does not say [$words]"
+done
+$report info small.pyspy | grep -q '^taken *samples *time *share of samples$' || fail "info does not say what its shares are of"
+
 # what the recording asks its views for holds until told otherwise
 same "view defaults" "$($report raw defaults.pyspy 2>err)" "thread 600: MainThread;f (defaults.py:10) 100"
 same "view defaults denied" "$($report raw --no-idle --no-threads --no-function defaults.pyspy 2>err)" "f (defaults.py:11) 40"

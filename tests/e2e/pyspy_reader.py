@@ -4,7 +4,8 @@ It is strict: whatever the specification forbids is put into `Recording.problems
 for the recorder's output as well as for the reporter's totals. Numbers in comments are FORMAT.md's sections.
 
     rec = pyspy_reader.read("x.pyspy")
-    for run in rec.runs: ...          # a run: one thread, one stack, `ticks` samples
+    for run in rec.runs: ...          # a run: one thread, one stack, `ticks` samples that stand for `ns` of its time
+    rec.timed                         # there are events: shares are of time (ns), not of samples
     python3 pyspy_reader.py FILE      # a short text of what is in it
 """
 import ctypes
@@ -26,7 +27,9 @@ CUT, DOUBTED, ABSENT, FAILED, NO_CPU = 1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12
 COUNTERS = {
     1: "ticks", 2: "samples", 3: "late", 4: "stops", 5: "stopped_ns", 6: "stops_in_syscall", 7: "uncertified",
     8: "reads_failed", 9: "read_calls", 10: "recorder_cpu_ns", 11: "stops_given_up", 12: "code_objects",
-    13: "stacks", 14: "repairs", 15: "peak_rss", 16: "longest_stop_ns", 17: "held", 18: "held_ns"}
+    13: "stacks", 14: "repairs", 15: "peak_rss", 16: "longest_stop_ns", 17: "held", 18: "held_ns",
+    19: "events_tick", 20: "events_clock", 21: "events_switch", 22: "events_cut", 23: "events_overrun", 24: "drains"}
+CAUSES = {1: "late", 2: "unreadable", 3: "torn", 4: "limit", 5: "damage", 6: "dropped", 7: "overrun"}
 REASONS = {0: "unknown", 1: "duration", 2: "target ended", 3: "SIGINT", 4: "SIGTERM", 5: "SIGHUP", 6: "output", 7: "error"}
 
 Frame = namedtuple("Frame", "kind module name file first line end_line col end_col")
@@ -193,12 +196,17 @@ class Epoch:
 
 
 class Run:
-    """consecutive ticks of one thread with the same stack and flags"""
-    __slots__ = ("epoch", "block", "thread", "sid", "flags", "first", "ticks", "times", "cpu_ns", "weight_ns")
+    """consecutive ticks of one thread with the same stack and flags; or one event (weight_ns is not None then)"""
+    __slots__ = ("epoch", "block", "thread", "sid", "flags", "first", "ticks", "times", "cpu_ns", "weight_ns", "ns")
 
     def __init__(self, epoch, block, thread, sid, flags, first, times):
         self.epoch, self.block, self.thread, self.sid, self.flags, self.first = epoch, block, thread, sid, flags, first
         self.times, self.ticks, self.cpu_ns, self.weight_ns = times, 0, None, None
+        self.ns = 0  # time of its thread that it stands for (4.3, 4.4)
+
+    @property
+    def event(self):
+        return self.weight_ns is not None
 
     @property
     def info(self):
@@ -279,12 +287,43 @@ class Recording:
             out.setdefault(r.info["tid"], []).append(r)
         return out
 
+    @property
+    def timed(self):
+        """4.1: shares are of time"""
+        return any(r.event for r in self.runs)
+
+    @property
+    def ns(self):
+        return sum(r.ns for r in self.runs)
+
+    def wall_ns(self):
+        """tid -> its time, on a CPU and off it; of the part that is known to be on a CPU see cpu_ns of the runs"""
+        out = Counter()
+        for r in self.runs:
+            out[r.info["tid"]] += r.ns
+        return out
+
     def folded(self, idle=True):
-        c = Counter()
+        """stack -> what it weighs: samples, or ns where `timed`"""
+        c, timed = Counter(), self.timed
         for r in self.runs:
             if idle or not r.idle:
-                c[r.stack] += r.ticks
+                c[r.stack] += r.ns if timed else r.ticks
         return c
+
+    def raw_total(self, idle=True):
+        """the sum of the lines of `pyspy-report raw`: samples, or the time in samples' worth"""
+        total = sum(self.folded(idle).values())
+        if not self.timed:
+            return total
+        gaps = [e.recording["gap_ns"] for e in self.epochs if e.recording and e.recording["gap_ns"]]
+        gap = min(gaps) if gaps else max(self.ns // self.samples, 1)
+        return (2 * total + gap) // (2 * gap)
+
+    def note(self, key):
+        """text of a note of the last epoch, e.g. "pyspy.engine" (3.1); None = there is none"""
+        r = self.epochs[-1].recording if self.epochs else None
+        return dict(zip(r["note_keys"], r["note_values"])).get(key) if r else None
 
     @property
     def end(self):
@@ -425,12 +464,31 @@ class Reader:
                 where[key] = [self.text(x) for x in ids] if isinstance(ids, list) else self.text(ids)
             except Damage as e:
                 self.problem("block %d: %s: %s" % (seq, key, e))
+        self.give_time(self.rec.runs[first_run:])
         got = sum(r.ticks for r in self.rec.runs[first_run:])
         if got != samples:
             self.problem("block %d: header says %d samples, the ticks hold %d" % (seq, samples, got))
         if not self.had_ticks and ticks:
             self.problem("block %d: header says %d ticks, there is no TICKS" % (seq, ticks))
         return csize
+
+    def give_time(self, runs):
+        """4.3, 4.4: what the samples of the block that just ended stand for"""
+        ticks = [r for r in runs if not r.event]
+        for r in runs:
+            if r.event:
+                r.ns = r.weight_ns
+        if not ticks:
+            return
+        times, gap = ticks[0].times, (self.epoch.recording or {}).get("gap_ns", 0)
+        at, missed = self.b["begin"], 0
+        for t in times + [self.b["end"]] if gap else []:
+            missed += max(0, t - at - 5 * gap)
+            at = max(at, t)
+        span = self.b["end"] - self.b["begin"]
+        span -= min(missed, span)
+        for r in ticks:
+            r.ns = span * (r.first + r.ticks) // len(times) - span * r.first // len(times)
 
     # -- 2. records
     def text(self, sid):
@@ -669,14 +727,29 @@ class Reader:
 
     def events(self, c):
         t, unit, wunit, n = c.u(), c.u(), c.u(), c.count()
+        if unit < 1 or wunit < 1:
+            raise Damage("unit 0")
         cols = [[c.z() for _ in range(n)]] + [[c.u() for _ in range(n)] for _ in range(4)]
         last = {}
         for dt, thread, stack, flags, weight in zip(*cols):
             t += dt * unit
+            if not stack and thread not in last:
+                raise Damage("first event of thread %d names no stack" % thread)
             sid = stack - 1 if stack else last[thread]
             last[thread] = sid
+            if thread not in self.epoch.threads:
+                self.problem("block %d: an event of thread %d, not defined" % (self.b["seq"], thread))
+            if sid and sid not in self.epoch.stacks:
+                self.problem("block %d: an event names stack %d, not defined" % (self.b["seq"], sid))
+            if flags >> 13 or flags & (ABSENT | FAILED):
+                self.problem("block %d: an event with flag bits %#x" % (self.b["seq"], flags))
+            if weight * wunit >> 64:
+                raise Damage("a weight of more than 64 bits")
+            if t > self.b["end"] + unit:
+                self.problem("block %d: an event at %d, behind the block's end %d" % (self.b["seq"], t, self.b["end"]))
             run = Run(self.epoch, self.b, thread, sid, flags, 0, [t])
             run.ticks, run.weight_ns = 1, weight * wunit
+            run.cpu_ns = run.weight_ns if run.state in (ON_CPU, ACTIVE) else 0
             self.rec.runs.append(run)
 
     RECORDS = {1: recording, 2: strings, 3: functions, 4: locations, 5: stacks, 6: certify, 7: process, 8: process_end,
@@ -701,6 +774,13 @@ def main():
         print("process", {k: v for k, v in p.items() if k != "path"})
     for k, t in sorted(rec.threads().items(), key=str):
         print("thread", k, repr(t["name"]), "flags", t["flags"], "pthread %#x" % t["pthread"])
+    print("engine", rec.note("pyspy.engine"), "why not the kernel", rec.note("pyspy.engine.why"))
+    if rec.timed:
+        cpu = Counter()
+        for r in rec.runs:
+            cpu[r.info["tid"]] += r.cpu_ns or 0
+        for tid, ns in rec.wall_ns().items():
+            print("time of thread %d: %.3f ms, %.3f ms of them on a CPU" % (tid, ns / 1e6, cpu[tid] / 1e6))
     for s, n in rec.folded().most_common(int(sys.argv[2]) if len(sys.argv) > 2 else 20):
         print(n, ";".join("%s (%s:%s)" % (f.name, f.file.rsplit("/", 1)[-1], f.line) if f.kind == "python" else f.name for f in s))
     for p in rec.problems:

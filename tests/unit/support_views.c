@@ -282,6 +282,61 @@ void support_views_defaults(struct buf *out)
 	finish(&r, out, TICKS);
 }
 
+/* The kernel's events of `thread` in the open block: their weights add up to its second. */
+static uint32_t kernel_events(struct support_recording *r, thread_id thread, uint64_t *seed)
+{
+	struct rec_event events[64];
+	uint64_t left = SUPPORT_S;
+	uint32_t n = 0;
+
+	while (n < 64 && left) {
+		struct rec_event *e = &events[n++];
+
+		*seed = *seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+		e->thread = thread;
+		e->time_ns = r->block.end_ns - (*seed >> 34);
+		e->stack = 1 + (uint32_t)(*seed >> 40) % r->n_stacks;
+		e->flags = (*seed >> 60) % 3   ? WIRE_STATE_ON_CPU | WIRE_FLAG_GIL
+		           : (*seed >> 58) % 2 ? WIRE_STATE_SLEEPING | WIRE_FLAG_GIL_WAIT
+		                               : WIRE_STATE_RUNNABLE;
+		e->flags |= WIRE_WAY_KERNEL << WIRE_FLAG_WAY_SHIFT;
+		e->weight_ns = (*seed >> 20) % (n % 8 ? 6 * SUPPORT_MS : 400 * SUPPORT_MS);
+		e->weight_ns = n == 64 || e->weight_ns > left ? left : e->weight_ns;
+		left -= e->weight_ns;
+	}
+	encode_events(&r->content, &(struct rec_events){1, 1, events, n});
+	return n;
+}
+
+void support_views_kernel(struct buf *out)
+{
+	struct support_recording r;
+	struct rec_entry outside;
+	uint64_t seed = 99, n;
+	char name[24];
+
+	support_recording_open(&r, 0xB7);
+	r.engine = "kernel: timer tick, 250 Hz";
+	support_recording_head(&r, 2);
+	support_recording_process(&r, 1, 700, "kernel.py");
+	worker(&r, 2, 1, 701, "worker");
+	worker(&r, 3, 1, 702, "from outside");
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof name, "function_%03d", i);
+		function_id f = support_recording_function(&r, "kernel", name, "/srv/app/kernel.py", 1);
+		support_recording_stack(&r, i % 3 ? (stack_id)i : 0, support_recording_line(&r, f, 2 + i), true);
+	}
+	outside = at(0, 3, 7, RUNNING);
+	for (int block = 0; block < 4; block++) {
+		n = TICKS + kernel_events(&r, 1, &seed) + kernel_events(&r, 2, &seed);
+		ticks(&r, &outside, 1, NULL, 0);
+		if (block == 3)
+			finish(&r, out, n);
+		else
+			support_recording_seal(&r, n, TICKS, false);
+	}
+}
+
 static void small(struct buf *out)
 {
 	support_recording_small(out, NULL);
@@ -295,5 +350,6 @@ const struct support_view support_views[] = {
     {"wide", support_views_wide},
     {"undefined", support_views_undefined},
     {"defaults", support_views_defaults},
+    {"kernel", support_views_kernel},
     {0},
 };

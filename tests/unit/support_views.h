@@ -15,6 +15,9 @@ void support_views_defaults(struct buf *out);
 /* Every sample lost: threads and stacks that were never defined. */
 void support_views_undefined(struct buf *out);
 
+/* Two threads by the kernel, one from outside, 4 s each: most of 100 stacks weigh less than a sample's worth. */
+void support_views_kernel(struct buf *out);
+
 /* By name, for those who want them as files. */
 struct support_view {
 	const char *name;

@@ -140,6 +140,7 @@ static void a_weight_is_cpu_time_on_a_cpu_only(void **state)
 		assert_int_equal(v.s.all.ns.n, 7 * SUPPORT_MS);
 		assert_int_equal(v.s.all.samples.wall_ns, 7 * SUPPORT_MS);
 		assert_int_equal(v.s.all.samples.cpu_ns, IS_CPU[st] ? 7 * SUPPORT_MS : 0);
+		assert_int_equal(v.s.all.ns.off_ns, IS_CPU[st] ? 0 : 7 * SUPPORT_MS);
 		assert_int_equal(v.s.all.ns.state[st], 7 * SUPPORT_MS);
 		assert_int_equal(v.s.all.ns.taken[IS_CPU[st] ? SUMMARY_KERNEL : SUMMARY_SWITCH], 7 * SUPPORT_MS);
 		assert_int_equal(v.s.threads.v[1].ns.events, 7 * SUPPORT_MS);
@@ -170,6 +171,7 @@ static void ticks_and_events_add_up_as_time(void **state)
 	assert_int_equal(v.s.threads.v[1].ns.n, SUPPORT_S);
 	assert_int_equal(v.s.threads.v[2].ns.n, SUPPORT_S);
 	assert_int_equal(v.s.all.samples.cpu_ns, 850 * SUPPORT_MS);
+	assert_int_equal(v.s.all.samples.off_ns, 1150 * SUPPORT_MS);
 	assert_int_equal(v.s.all.ns.idle, 1150 * SUPPORT_MS);
 	assert_int_equal(v.s.all.ns.taken[SUMMARY_HELD], 600 * SUPPORT_MS);
 	assert_int_equal(v.s.all.ns.taken[SUMMARY_STILL], 400 * SUPPORT_MS);

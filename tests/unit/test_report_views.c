@@ -217,8 +217,8 @@ static void replay_shows_every_sample_in_order(void **state)
 	static const struct {
 		const char *name;
 		uint64_t n, in_motion;
-	} want[] = {
-	    {"small", 800, 0}, {"motion", 100, 55}, {"many", 1320, 0}, {"wide", 5000, 0}, {"undefined", 150, 0}};
+	} want[] = {{"small", 800, 0}, {"motion", 100, 55},   {"many", 1320, 0},
+	            {"wide", 5000, 0}, {"undefined", 150, 0}, {"kernel", 400 + 349, 0}};
 
 	for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
 		struct seen seen = {0};

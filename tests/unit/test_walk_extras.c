@@ -89,14 +89,14 @@ static void through_c(void)
 	support_stack_expect_planned(&s);
 	assert_int_equal(s.t.n_spans, 1);
 	for (int i = 0; i < 40; i++) {
+		uint64_t repairs = s.w.repairs;
 		for (int k = 0; k < i; k++)
 			support_stack_pop(&s);
-		support_stack_expect_at_once(&s);
+		support_stack_expect_whole(&s);
 		for (int k = 0; k < i; k++)
 			support_stack_call_and_push(&s, 1);
-		uint64_t repairs = s.w.repairs;
 		support_stack_expect_whole(&s);
-		assert_true(s.w.repairs - repairs <= 1); /* what the top chunk grew by */
+		assert_true(s.w.repairs - repairs <= 4); /* two cframes that were further out; the top chunk grew */
 	}
 }
 static void test_through_c(void **state)

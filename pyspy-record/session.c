@@ -145,11 +145,11 @@ static void tell_losses(struct session *s, uint64_t begin, uint64_t end)
 
 static int flush(struct session *s, const struct rec_end *end)
 {
-	uint64_t now = clock_boot_ns();
 	if (s->drain.kernel) {
 		drain_take(&s->drain);
 		drain_count(&s->drain);
 	}
+	uint64_t now = clock_boot_ns(); /* no event of the block is later */
 	seats_before_flush(&s->seats, now, end != NULL);
 	tell_losses(s, now > s->o->flush_ns ? now - s->o->flush_ns : 0, now);
 	tell_counters(s);

@@ -584,6 +584,9 @@ static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 		               : (state & 3) == 2 && !(state & 0x400) ? KERNEL_OFF_DISK
 		                                                      : KERNEL_OFF_SLEEPS; /* 0x400 TASK_NOLOAD: idle */
 	}
+	__u32 tid = ids;
+	if (t->is_unknown && bpf_map_lookup_elem(&bindings, &tid)) /* the recorder has found it meanwhile */
+		t->is_unknown = 0;
 	t->off_chance = p->triggers & KERNEL_ON_SWITCH && !t->is_unknown ? draw(p, t, gap) : 0;
 	if (!t->off_chance)
 		return 0;

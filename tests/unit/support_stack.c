@@ -94,8 +94,11 @@ void support_stack_end(struct support_stack *s)
 
 void support_stack_put(struct support_stack *s, raddr_t at, unsigned owner, raddr_t previous)
 {
-	struct support_stack_frame p = {
-	    .at = at, .cframe = s->cframe, .is_shim = owner == OWNER_CSTACK, .is_first = s->next_is_first};
+	struct support_stack_frame p = {.at = at,
+	                                .cframe = s->cframe,
+	                                .c_was = s->call_c,
+	                                .is_shim = owner == OWNER_CSTACK,
+	                                .is_first = s->next_is_first};
 	s->serial++;
 	p.want = (struct walk_frame){0x600000000 + s->serial * 64, 0x700000000 + s->serial * 2,
 	                             0x800000000 + s->serial * 16, (uint8_t)owner};
@@ -113,6 +116,7 @@ void support_stack_put(struct support_stack *s, raddr_t at, unsigned owner, radd
 void support_stack_call(struct support_stack *s)
 {
 	raddr_t previous = support_stack_innermost(s);
+	s->call_c = s->c_next;
 	s->c_next -= s->c_bytes;
 	if (support_stack_has_cframe(s)) {
 		raddr_t new = support_stack_on_c(s, s->l->cframe.size);
@@ -177,18 +181,15 @@ void support_stack_pop(struct support_stack *s)
 	}
 	bool ends_call = p.is_first;
 	if (s->frames.n && s->frames.v[s->frames.n - 1].is_shim) {
-		s->frames.n--;
+		p.c_was = s->frames.v[--s->frames.n].c_was;
 		ends_call = true;
 	}
 	if (ends_call && support_stack_has_cframe(s)) {
 		s->cframe = *(uint64_t *)support_memory_at(&s->m, p.cframe + s->l->cframe.previous, 8);
 		support_memory_u64(&s->m, SUPPORT_STACK_TSTATE + s->l->tstate.frame_root, s->cframe);
-		s->c_next = s->cframe;
-		for (size_t i = s->frames.n;
-		     i-- > 0 && s->c_next == s->cframe;) /* the shim of that call lies below it */
-			if (s->frames.v[i].is_shim)
-				s->c_next = s->frames.v[i].at;
 	}
+	if (ends_call)
+		s->c_next = p.c_was;
 	if (!support_stack_has_cframe(s) || (s->frames.n && !ends_call))
 		support_stack_set_innermost(s, support_stack_innermost(s));
 }

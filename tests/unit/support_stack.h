@@ -24,7 +24,8 @@ enum {
 enum { OWNER_THREAD = 0, OWNER_GENERATOR = 1, OWNER_CSTACK = 3 };
 
 struct support_stack_frame {
-	raddr_t at, chunk, top, cframe; /* chunk and top as they were before it was pushed; cframe: of its call */
+	raddr_t at, chunk, top; /* chunk and top as they were before it was pushed */
+	raddr_t cframe, c_was;  /* of its call; the C stack as it was before that */
 	struct walk_frame want;
 	bool is_shim, is_first; /* of its evaluator call */
 };
@@ -34,7 +35,7 @@ struct support_stack {
 	const struct layout *l;
 	VEC(struct support_stack_frame) frames; /* outermost first */
 	VEC(raddr_t) chunks;                    /* likewise */
-	raddr_t chunk, top, chunk_end, cframe, c_next, object_next;
+	raddr_t chunk, top, chunk_end, cframe, c_next, call_c, object_next;
 	uint32_t chunk_size, serial, c_bytes; /* c_bytes: of the C stack that a call takes beside cframe and shim */
 	size_t frame_bytes;
 	bool next_is_first;

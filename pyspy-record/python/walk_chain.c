@@ -31,6 +31,8 @@ static int find_start(struct walk_chain *c, const unsigned char *tstate, struct 
 	if (!p)
 		return ERR_TORN;
 	start->before = walk_u64(p, l->cframe.current_frame);
+	if (c->from_caller)
+		*start = (struct start){start->before, NOTHING_BEFORE};
 	return start->frame ? 0 : ERR_TORN;
 }
 
@@ -169,6 +171,13 @@ static int cut(const struct walk_chain *c, const struct start *start, struct wal
 	return 0;
 }
 
+/* 3.11, 3.12: a generator that yields loses its caller before the cframe loses it, by a few instructions. Only at one
+ * instant can that be told from one that an earlier call left there, and only in the outermost call of the evaluator. */
+static bool is_leaving_generator(const struct walk_chain *c, uint8_t owner, const struct start *start)
+{
+	return c->may_lack && owner == 1 && start->before == 0;
+}
+
 int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct walk *w)
 {
 	const struct layout *l = c->layout;
@@ -197,7 +206,8 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 		if (start.before != NOTHING_BEFORE)
 			TRY(check_call(l, at, p, &start));
 		at = walk_u64(p, l->frame.previous);
-		if (!at && !is_outermost(l, p))
+		bool is_leaving = !at && is_leaving_generator(c, owner, &start);
+		if (!at && !is_leaving && !is_outermost(l, p))
 			return ERR_TORN;
 		if (owner == l->frame.owner_cstack)
 			continue;
@@ -209,6 +219,7 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 		                       walk_u64(p, l->frame.globals), owner};
 		if (!vec_push(&w->frames, f))
 			return ERR_NO_MEMORY;
+		w->is_cut = is_leaving;
 	}
 	return 0;
 }

@@ -23,6 +23,8 @@ struct walk_chain {
 	const unsigned char *(*outside)(struct walk_chain *c, raddr_t at, size_t n);
 	/* Memory may be missing: then a chain that leads out of it is cut, else it is torn. */
 	bool may_lack;
+	/* 3.11, 3.12: begin at the caller of the innermost call of the evaluator, which has no frame of its own yet. */
+	bool from_caller;
 
 	/* --- of the walk: how far down the data stack it has come */
 	size_t frame_bytes;

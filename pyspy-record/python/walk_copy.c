@@ -55,5 +55,12 @@ int walk_copied(struct walk *w, const struct walk_copy *c)
 	struct copied copied = {
 	    .chain = {.layout = l, .chunks = c->chunks, .n_chunks = n_chunks, .outside = outside, .may_lack = true},
 	    .copy = c};
+	int rc = walk_chain_follow(&copied.chain, c->tstate, w);
+	if (rc != ERR_TORN || l->frame_root != LAYOUT_ROOT_CFRAME)
+		return rc;
+	/* All of it is one instant: what does not fit is the innermost cframe, which is hung in before its current frame
+	 * is set. What called it stands. */
+	copied.extra = 0;
+	copied.chain.from_caller = true;
 	return walk_chain_follow(&copied.chain, c->tstate, w);
 }

@@ -32,6 +32,7 @@ struct scratch {
 	__u64 header;             /* where in `data` the header of that piece is */
 	__u64 n;                  /* bytes of `data` in use */
 	__u64 calls;              /* of ourselves */
+	__u64 n_extras;           /* frames met outside of the data stack */
 	struct kernel_process process;
 	struct kernel_sample sample;
 	unsigned char data[KERNEL_DATA + KERNEL_COPY + 4096]; /* right behind the sample */
@@ -303,6 +304,10 @@ static __always_inline int step(struct scratch *s)
 	if (s->next && f - s->next < s->next_used)
 		return begin_chunk(s, s->next, s->next_used) ? STEP_ON : STEP_DONE;
 	__u64 before = s->n, offset = before + sizeof(struct kernel_piece);
+	if (s->n_extras++ >= KERNEL_EXTRAS) { /* nobody calls like that: a circle */
+		s->sample.cut |= KERNEL_CUT_FULL;
+		return STEP_DONE;
+	}
 	if (!append(s, f, s->process.frame_size, KERNEL_PIECE_EXTRA)) {
 		s->sample.cut |= KERNEL_CUT_ABSENT;
 		return STEP_DONE;
@@ -318,7 +323,7 @@ static __always_inline int step(struct scratch *s)
 		return begin_chunk(s, s->next, s->next_used) ? STEP_ON : STEP_DONE;
 	}
 	s->frame = previous;
-	return STEP_ON;
+	return previous == f ? STEP_DONE : STEP_ON;
 }
 
 static __always_inline void send(struct scratch *s)
@@ -431,7 +436,7 @@ static __always_inline void take(void *ctx, struct kernel_process *p, struct ker
 	s->sample.syscall = syscall;
 	s->sample.syscall_arg = syscall_arg;
 	s->process = *p;
-	s->n = s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->calls = s->header = 0;
+	s->n = s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->calls = s->header = s->n_extras = 0;
 	s->frame = 0;
 	if (!append(s, s->sample.tstate, p->tstate_size, KERNEL_PIECE_TSTATE)) {
 		count(KERNEL_COUNT_UNREADABLE);

@@ -10,6 +10,7 @@ enum {
 	KERNEL_STATES_MAX = 4,   /* thread states of one OS thread (sub-interpreters) that are known */
 	KERNEL_TSTATE_MAX = 512, /* bytes copied of a thread state at most */
 	KERNEL_FRAME_MAX = 88,   /* bytes copied of a frame that lies outside of the data stack */
+	KERNEL_EXTRAS = 384,             /* frames outside of the data stack that are followed */
 	KERNEL_PHASES = 64,      /* parts of a tick's period that are told apart */
 	KERNEL_DATA = 1 << 18,   /* bytes of pieces in a sample: at this mark no more are added ... */
 	KERNEL_COPY = 1 << 15,   /* ... and this is the most that one addition takes */

@@ -11,7 +11,7 @@ static enum summary_taken summary_taken(uint32_t flags)
 
 	switch ((flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT) {
 	case WIRE_WAY_STILL:
-		return runs ? SUMMARY_HELD : SUMMARY_STILL;
+		return runs && !(flags & TALLY_EVENT) ? SUMMARY_HELD : SUMMARY_STILL;
 	case WIRE_WAY_KERNEL:
 		return runs ? SUMMARY_KERNEL : SUMMARY_SWITCH;
 	case WIRE_WAY_STOPPED:

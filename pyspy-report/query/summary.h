@@ -7,7 +7,7 @@
 enum summary_taken {
 	SUMMARY_OUTSIDE, /* read from outside while it ran */
 	SUMMARY_STILL,   /* standing still: it slept */
-	SUMMARY_HELD,    /* standing still: its CPU was held */
+	SUMMARY_HELD,    /* standing still: its CPU was held (ticks) */
 	SUMMARY_KERNEL,  /* by the kernel, on a CPU */
 	SUMMARY_SWITCH,  /* by the kernel, off its CPU: the stack with which it left it */
 	SUMMARY_STOPPED, /* stopped for it */

@@ -198,6 +198,25 @@ const tests = {
     await p.end();
   },
 
+  async "by the kernel, widths are time"() {
+    const p = await open(picture("kernel"));
+    assert.match(await p.text("samples"), /^12 s of thread time \(749 samples\) of 3 threads in 4\.0 s; shares are of time/);
+    assert.match(await p.text("legend"), /width: time/);
+    const before = await p.frames();
+    await p.search("function_");
+    assert.equal(await p.text("matched"), "Matched: 100.00 %");
+    await p.page.keyboard.press("Escape");
+    // 400 of 749 samples, and 4 of 12 seconds
+    const wide = before.find((f) => f[0] === "all"), box = before.find((f) => f[0] === "function_006 (kernel.py:8)");
+    assert.ok(box[2] >= wide[2] / 3 && box[2] < wide[2] * 0.45, "a frame as wide as its time: " + box);
+    await p.click("function_006 (kernel.py:8)");
+    assert.deepEqual((await p.frames()).find((f) => f[0] === box[0]).slice(1), wide.slice(1), "zoomed");
+    assert.match(await p.text("details"), /^function_006 \(kernel\.py:8\) {2}4\.\d s, 3\d\.\d %, 4\d\d samples; self 4\.\d s, 3\d\.\d %; 100\.00 % of what is shown$/);
+    await p.page.keyboard.press("Escape");
+    assert.deepEqual(await p.frames(), before);
+    await p.end();
+  },
+
   async "without script the picture is complete"() {
     const p = await open(picture("small"), { javaScriptEnabled: false });
     const svg = fs.readFileSync(path.join(work, "small.svg"), "utf8");

@@ -10,6 +10,8 @@ struct support_golden {
 /* Ends with a row without name. */
 extern const struct support_golden SUPPORT_GOLDEN[];
 
+/* Names as a hostile or unlucky program may give them (support_golden_names.c). */
+void support_golden_names(struct buf *out);
 /* Those with EVENTS (support_golden_events.c). */
 void support_golden_events(struct buf *out);
 void support_golden_kernel(struct buf *out);

@@ -1,140 +1,28 @@
 /* What the reporter makes of events: time and not counts, in every sum, share and order; alone and beside ticks. */
-#include "libcommon/err.h"
-#include "pyspy-report/profile/load.h"
 #include "pyspy-report/query/rank.h"
-#include "pyspy-report/query/summary.h"
 #include "pyspy-report/view/caption.h"
 #include "pyspy-report/view/flame_layout.h"
 #include "pyspy-report/view/flame_svg.h"
-#include "pyspy-report/view/folded.h"
+#include "tests/unit/support_events.h"
 #include "tests/unit/support_mutate.h"
-#include "tests/unit/support_recording.h"
 #include "tests/unit/support_test.h"
 
 enum { KERNEL = WIRE_WAY_KERNEL << WIRE_FLAG_WAY_SHIFT, STILL = WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT };
 enum { ON = WIRE_STATE_ON_CPU | WIRE_FLAG_GIL | KERNEL, OFF = WIRE_STATE_SLEEPING | KERNEL };
 static const struct filter everything = {.idle = true}, busy = {0};
-static const struct naming_options lines = {.by_text = true};
-
-/* A recording in the making: thread 1, stacks 1 .. n of one frame each, f01 .. */
-struct world {
-	struct support_recording r;
-	struct profile p;
-	uint64_t t; /* its beginning */
-};
-
-static void open_world(struct world *w, uint32_t n_stacks, uint64_t gap_ns)
-{
-	char name[16];
-
-	support_recording_open(&w->r, 0xE0);
-	w->r.mean_gap_ns = gap_ns;
-	support_recording_head(&w->r, 2);
-	support_recording_process(&w->r, 1, 100, "events.py");
-	for (uint32_t i = 1; i <= n_stacks; i++) {
-		snprintf(name, sizeof name, "f%03u", i);
-		function_id f = support_recording_function(&w->r, "m", name, "/srv/app/m.py", i);
-		support_recording_stack(&w->r, 0, support_recording_line(&w->r, f, (int32_t)i), true);
-	}
-	w->t = w->r.block.begin_ns;
-	assert_int_equal(profile_init(&w->p), 0);
-}
-
-static void put_events(struct world *w, const struct rec_event *events, uint32_t n)
-{
-	encode_events(&w->r.content, &(struct rec_events){1, 1, events, n});
-}
-
-static int load_bytes(struct profile *p, const struct buf *b, const struct load_options *o)
-{
-	struct load *l = load_new(p, "test", o);
-	int rc;
-
-	assert_non_null(l);
-	rc = load_feed(l, b->data, b->len);
-	if (!rc)
-		rc = load_finish(l);
-	load_free(l);
-	return rc;
-}
-
-/* The last block is sealed with these numbers, and all is read. */
-static void read_world(struct world *w, uint64_t n_samples, uint32_t n_ticks)
-{
-	support_recording_seal(&w->r, n_samples, n_ticks, true);
-	assert_int_equal(load_bytes(&w->p, &w->r.out, NULL), 0);
-	assert_int_equal(w->p.n_damage, 0);
-}
-
-static void close_world(struct world *w)
-{
-	profile_done(&w->p);
-	support_recording_close(&w->r);
-}
-
-/* What a view needs of a profile. */
-struct view {
-	struct naming n;
-	struct tree t;
-	struct summary s;
-};
-
-static void open_view(struct view *v, struct profile *p, const struct filter *f)
-{
-	assert_int_equal(naming_init(&v->n, p, &lines), 0);
-	assert_int_equal(tree_build(&v->t, &v->n, f, &(struct tree_options){0}), 0);
-	assert_int_equal(summary_build(&v->s, p, f), 0);
-}
-
-static void close_view(struct view *v)
-{
-	summary_done(&v->s);
-	tree_done(&v->t);
-	naming_done(&v->n);
-}
-
-static char *folded(struct view *v, struct folded_result *r)
-{
-	char *text = NULL;
-	size_t n;
-	FILE *out = open_memstream(&text, &n);
-
-	assert_int_equal(folded_write(out, &v->t, &v->n, r), 0);
-	fclose(out);
-	return text;
-}
-
-/* The numbers of folded lines, by the number of their function; their sum. */
-static uint64_t folded_numbers(struct view *v, struct folded_result *r, uint64_t *of, size_t n_of)
-{
-	char *text = folded(v, r), *line, *rest = text;
-	uint64_t sum = 0;
-
-	memset(of, 0, n_of * sizeof *of);
-	while ((line = strsep(&rest, "\n")) && *line) {
-		unsigned f = (unsigned)strtoul(line + 1, NULL, 10);
-		uint64_t number = strtoull(strrchr(line, ' ') + 1, NULL, 10);
-
-		assert_true(f < n_of && number > 0);
-		of[f] = number;
-		sum += number;
-	}
-	free(text);
-	return sum;
-}
 
 static void a_weight_is_cpu_time_on_a_cpu_only(void **state)
 {
 	static const bool IS_CPU[8] = {[WIRE_STATE_ON_CPU] = true, [WIRE_STATE_ACTIVE] = true};
 
 	for (uint32_t st = 0; st < 8; st++) {
-		struct world w;
-		struct view v;
+		struct support_events w;
+		struct support_events_view v;
 
-		open_world(&w, 1, 10 * SUPPORT_MS);
-		put_events(&w, &(struct rec_event){w.t, 1, 1, st | KERNEL, 7 * SUPPORT_MS}, 1);
-		read_world(&w, 1, 0);
-		open_view(&v, &w.p, &everything);
+		support_events_open(&w, 1, 10 * SUPPORT_MS);
+		support_events_put(&w, &(struct rec_event){w.t, 1, 1, st | KERNEL, 7 * SUPPORT_MS}, 1);
+		support_events_read(&w, 1, 0);
+		support_events_view(&v, &w.p, &everything);
 		assert_true(v.s.by_time && v.t.by_time);
 		assert_int_equal(v.s.all.samples.n, 1);
 		assert_int_equal(v.s.all.ns.n, 7 * SUPPORT_MS);
@@ -144,8 +32,8 @@ static void a_weight_is_cpu_time_on_a_cpu_only(void **state)
 		assert_int_equal(v.s.all.ns.state[st], 7 * SUPPORT_MS);
 		assert_int_equal(v.s.all.ns.taken[IS_CPU[st] ? SUMMARY_KERNEL : SUMMARY_SWITCH], 7 * SUPPORT_MS);
 		assert_int_equal(v.s.threads.v[1].ns.events, 7 * SUPPORT_MS);
-		close_view(&v);
-		close_world(&w);
+		support_events_view_close(&v);
+		support_events_close(&w);
 	}
 }
 
@@ -156,18 +44,18 @@ static void ticks_and_events_add_up_as_time(void **state)
 	    {.tick = 0, .thread = 2, .stack = 1, .has_stack = true, .flags = WIRE_STATE_SLEEPING | STILL},
 	    {.tick = 4, .thread = 2, .stack = 2, .has_stack = true, .flags = WIRE_STATE_ACTIVE | STILL, .cpu_ns = 0}};
 	struct rec_closing closing = {2, 600 * SUPPORT_MS};
-	struct world w;
-	struct view v;
+	struct support_events w;
+	struct support_events_view v;
 	uint64_t of[4];
 	struct folded_result r;
 
-	open_world(&w, 3, 100 * SUPPORT_MS);
+	support_events_open(&w, 3, 100 * SUPPORT_MS);
 	encode_thread(&w.r.content, &(struct rec_thread){.id = 2, .process = 1, .tid = 101, .ns_tid = 101});
 	assert_int_equal(support_recording_ticks(&w.r, 10, entries, 2, &closing, 1), 10);
-	put_events(
+	support_events_put(
 	    &w, (struct rec_event[]){{w.t + 5, 1, 3, ON, 250 * SUPPORT_MS}, {w.t + 9, 1, 1, OFF, 750 * SUPPORT_MS}}, 2);
-	read_world(&w, 12, 10);
-	open_view(&v, &w.p, &everything);
+	support_events_read(&w, 12, 10);
+	support_events_view(&v, &w.p, &everything);
 	assert_int_equal(v.s.threads.v[1].ns.n, SUPPORT_S);
 	assert_int_equal(v.s.threads.v[2].ns.n, SUPPORT_S);
 	assert_int_equal(v.s.all.samples.cpu_ns, 850 * SUPPORT_MS);
@@ -177,42 +65,43 @@ static void ticks_and_events_add_up_as_time(void **state)
 	assert_int_equal(v.s.all.ns.taken[SUMMARY_STILL], 400 * SUPPORT_MS);
 	assert_int_equal(v.s.all.samples.taken[SUMMARY_STILL], 4);
 	/* 1150, 600 and 250 ms: 11.5, 6 and 2.5 samples' worth */
-	assert_int_equal(folded_numbers(&v, &r, of, N_OF(of)), 20);
+	assert_int_equal(support_events_numbers(&v, &r, of, N_OF(of)), 20);
 	assert_int_equal(of[1], 12);
 	assert_int_equal(of[2], 6);
 	assert_int_equal(of[3], 2);
 	assert_int_equal(r.unit_ns, 100 * SUPPORT_MS);
-	close_view(&v);
+	assert_int_equal(v.s.all.ns.taken[SUMMARY_SWITCH], 750 * SUPPORT_MS);
+	support_events_view_close(&v);
 	/* without idle ones: of what is left, by time too */
-	open_view(&v, &w.p, &busy);
+	support_events_view(&v, &w.p, &busy);
 	assert_int_equal(v.s.kept.ns.n, 850 * SUPPORT_MS);
 	assert_int_equal(tree_total(&v.t, 0), 850 * SUPPORT_MS);
 	assert_int_equal(v.t.nodes.v[0].total_n, 7);
-	close_view(&v);
-	open_view(&v, &w.p, &(struct filter){.gil_only = true, .idle = true});
+	support_events_view_close(&v);
+	support_events_view(&v, &w.p, &(struct filter){.gil_only = true, .idle = true});
 	assert_int_equal(tree_total(&v.t, 0), 250 * SUPPORT_MS);
-	close_view(&v);
-	close_world(&w);
+	support_events_view_close(&v);
+	support_events_close(&w);
 }
 
 /* Ticks of a block in which the kernel looked at all threads stand for nothing, and miss nothing. */
 static void ticks_without_entries_beside_events(void **state)
 {
 	uint64_t times[2];
-	struct world w;
+	struct support_events w;
 
-	open_world(&w, 1, 10 * SUPPORT_MS);
+	support_events_open(&w, 1, 10 * SUPPORT_MS);
 	times[0] = w.t + 10 * SUPPORT_MS;
 	times[1] = w.t + 990 * SUPPORT_MS;
 	encode_ticks(&w.r.content,
 	             &(struct rec_ticks){.unit_ns = 1, .cpu_unit_ns = 1, .times_ns = times, .n_ticks = 2});
-	put_events(&w, &(struct rec_event){w.t, 1, 1, ON, SUPPORT_S}, 1);
-	read_world(&w, 1, 2);
+	support_events_put(&w, &(struct rec_event){w.t, 1, 1, ON, SUPPORT_S}, 1);
+	support_events_read(&w, 1, 2);
 	assert_int_equal(w.p.recordings.v[0].not_sampled_ns, 0);
 	assert_int_equal(w.p.recordings.v[0].sampled_ns, 0);
 	assert_int_equal(w.p.recordings.v[0].n_ticks, 2);
 	assert_int_equal(w.p.wall_ns, SUPPORT_S);
-	close_world(&w);
+	support_events_close(&w);
 }
 
 /* Many samples of little time come behind one of much time, everywhere. */
@@ -220,19 +109,19 @@ static void order_is_of_time(void **state)
 {
 	struct rec_event events[51];
 	struct flame_layout l;
-	struct world w;
-	struct view v;
+	struct support_events w;
+	struct support_events_view v;
 	struct rank rank;
 
-	open_world(&w, 3, 10 * SUPPORT_MS);
+	support_events_open(&w, 3, 10 * SUPPORT_MS);
 	for (uint32_t i = 0; i < 20; i++)
 		events[i] = (struct rec_event){w.t + i, 1, 1, ON, SUPPORT_MS};
 	events[20] = (struct rec_event){w.t + 20, 1, 2, ON, 60 * SUPPORT_MS};
 	for (uint32_t i = 21; i < 51; i++)
 		events[i] = (struct rec_event){w.t + i, 1, 3, ON, SUPPORT_MS / 3};
-	put_events(&w, events, 51);
-	read_world(&w, 51, 0);
-	open_view(&v, &w.p, &busy);
+	support_events_put(&w, events, 51);
+	support_events_read(&w, 51, 0);
+	support_events_view(&v, &w.p, &busy);
 	for (int order = RANK_SELF; order <= RANK_TOTAL; order++) {
 		assert_int_equal(rank_build(&rank, &v.t, &v.n, (enum rank_order)order), 0);
 		assert_true(rank.by_time);
@@ -254,8 +143,8 @@ static void order_is_of_time(void **state)
 	    flame_layout_make(&l, &v.t, &(struct flame_layout_options){.max_frames = 10, .min_share = 0.3}), 0);
 	assert_int_equal(l.n_hidden, 2);
 	flame_layout_done(&l);
-	close_view(&v);
-	close_world(&w);
+	support_events_view_close(&v);
+	support_events_close(&w);
 }
 
 /* Sums cannot overflow, whatever the weights: what does not fit is cut. */
@@ -266,27 +155,27 @@ static void huge_weights_are_cut(void **state)
 	                             {0, 1, 3, ON, UINT64_MAX},
 	                             {0, 1, 1, ON, UINT64_MAX}};
 	char *text = NULL;
-	struct world w;
-	struct view v;
+	struct support_events w;
+	struct support_events_view v;
 	struct folded_result r;
 	struct flame_layout l;
 	uint64_t of[4], sum = 0;
 	size_t size;
 
-	open_world(&w, 3, SUPPORT_MS);
-	put_events(&w, events, N_OF(events));
-	read_world(&w, N_OF(events), 0);
+	support_events_open(&w, 3, SUPPORT_MS);
+	support_events_put(&w, events, N_OF(events));
+	support_events_read(&w, N_OF(events), 0);
 	assert_int_equal(w.p.wall_ns, PROFILE_MAX_NS - 1);
 	for (size_t i = 0; i < w.p.tally.rows.n; i++) {
 		assert_true(w.p.tally.rows.v[i].cpu_ns <= w.p.tally.rows.v[i].wall_ns);
 		sum += w.p.tally.rows.v[i].wall_ns;
 	}
 	assert_int_equal(sum, w.p.wall_ns);
-	open_view(&v, &w.p, &everything);
+	support_events_view(&v, &w.p, &everything);
 	assert_int_equal(tree_total(&v.t, 0), sum);
 	assert_int_equal(v.s.all.ns.n, sum);
 	assert_int_equal(v.s.all.samples.n, 4);
-	assert_int_equal(folded_numbers(&v, &r, of, N_OF(of)), (sum + SUPPORT_MS / 2) / SUPPORT_MS);
+	assert_int_equal(support_events_numbers(&v, &r, of, N_OF(of)), (sum + SUPPORT_MS / 2) / SUPPORT_MS);
 	assert_int_equal(of[3], 0);
 	assert_int_equal(flame_layout_make(&l, &v.t, &(struct flame_layout_options){.max_frames = 10}), 0);
 	for (size_t i = 1; i < l.boxes.n; i++)
@@ -300,8 +189,8 @@ static void huge_weights_are_cut(void **state)
 	for (const char *at = text; (at = strstr(at, "data-w=\"")); at += 8)
 		assert_true(strtoull(at + 8, NULL, 10) < UINT64_C(1) << 53);
 	free(text);
-	close_view(&v);
-	close_world(&w);
+	support_events_view_close(&v);
+	support_events_close(&w);
 }
 
 static void weights_of_nothing(void **state)
@@ -311,26 +200,26 @@ static void weights_of_nothing(void **state)
 
 	/* alone: counts are all there is. Beside time: there, but of no width. */
 	for (uint32_t n = 3; n <= 4; n++) {
-		struct world w;
-		struct view v;
+		struct support_events w;
+		struct support_events_view v;
 		struct folded_result r;
 		uint64_t of[4];
 		bool by_time = n == 4;
 
-		open_world(&w, 3, 10 * SUPPORT_MS);
-		put_events(&w, events, n);
-		read_world(&w, n, 0);
-		open_view(&v, &w.p, &busy);
+		support_events_open(&w, 3, 10 * SUPPORT_MS);
+		support_events_put(&w, events, n);
+		support_events_read(&w, n, 0);
+		support_events_view(&v, &w.p, &busy);
 		assert_int_equal(v.s.by_time, by_time);
 		assert_int_equal(summary_shares(&v.s, &v.s.all)->n, by_time ? 9 * SUPPORT_MS : 3);
 		assert_int_equal(v.t.nodes.n, n);
-		assert_int_equal(folded_numbers(&v, &r, of, N_OF(of)), by_time ? 1 : 3);
+		assert_int_equal(support_events_numbers(&v, &r, of, N_OF(of)), by_time ? 1 : 3);
 		assert_int_equal(of[1], by_time ? 0 : 2);
 		assert_int_equal(of[3], by_time);
 		assert_int_equal(r.n_small, by_time ? 2 : 0);
 		assert_int_equal(r.unit_ns, by_time ? 10 * SUPPORT_MS : 0);
-		close_view(&v);
-		close_world(&w);
+		support_events_view_close(&v);
+		support_events_close(&w);
 	}
 }
 
@@ -340,48 +229,50 @@ static void undefined_ones_keep_their_time(void **state)
 	                             {0, 7, 1, ON, 20 * SUPPORT_MS},          /* no such thread */
 	                             {0, WIRE_IDS_MAX, WIRE_IDS_MAX, OFF, 5}, /* neither */
 	                             {0, 1, 0, ON, 10 * SUPPORT_MS}};         /* no frame */
-	struct world w;
-	struct view v;
+	struct support_events w;
+	struct support_events_view v;
 	struct folded_result r;
 	char *text;
 
-	open_world(&w, 1, 10 * SUPPORT_MS);
-	put_events(&w, events, N_OF(events));
-	read_world(&w, N_OF(events), 0);
-	open_view(&v, &w.p, &everything);
+	support_events_open(&w, 1, 10 * SUPPORT_MS);
+	support_events_put(&w, events, N_OF(events));
+	support_events_read(&w, N_OF(events), 0);
+	support_events_view(&v, &w.p, &everything);
 	assert_int_equal(v.s.all.ns.lost, 30 * SUPPORT_MS + 5);
 	assert_int_equal(v.s.threads.v[0].ns.n, 20 * SUPPORT_MS + 5);
 	assert_int_equal(v.s.threads.v[1].ns.n, 40 * SUPPORT_MS);
-	text = folded(&v, &r);
+	text = support_events_folded(&v, &r);
 	assert_string_equal(text, "[lost] 3\n[no Python frame] 1\nf001 (/srv/app/m.py:1) 2\n");
 	free(text);
-	close_view(&v);
-	close_world(&w);
+	support_events_view_close(&v);
+	support_events_close(&w);
 }
 
 /* DOUBT and certificates hold for events as for ticks. */
 static void events_may_be_uncertain(void **state)
 {
 	stack_id doubted = 1;
-	struct world w;
-	struct view v;
+	struct support_events w;
+	struct support_events_view v;
 
-	open_world(&w, 1, 10 * SUPPORT_MS);
-	stack_id moving = support_recording_stack(&w.r, 1, 1, false);
-	put_events(&w,
-	           (struct rec_event[]){{w.t, 1, moving, WIRE_STATE_ACTIVE, 3},
-	                                {w.t, 1, moving, ON, 5},
-	                                {w.t, 1, 1, ON | WIRE_FLAG_CUT, 7}},
-	           3);
+	support_events_open(&w, 1, 10 * SUPPORT_MS);
+	stack_id moving = support_recording_stack(&w.r, 1, 1, false); /* way "outside": a certificate is needed */
+	support_events_put(&w,
+	                   (struct rec_event[]){{w.t, 1, moving, WIRE_STATE_ACTIVE, 3},
+	                                        {w.t, 1, moving, ON, 5},
+	                                        {w.t, 1, 1, ON | WIRE_FLAG_CUT, 7},
+	                                        {w.t, 1, moving, WIRE_STATE_ON_CPU | STILL, 11}},
+	                   4);
 	encode_doubt(&w.r.content, &doubted, 1);
-	read_world(&w, 3, 0);
-	open_view(&v, &w.p, &everything);
+	support_events_read(&w, 4, 0);
+	support_events_view(&v, &w.p, &everything);
+	assert_int_equal(v.s.all.ns.taken[SUMMARY_STILL], 11); /* held is what a tick may be */
 	assert_int_equal(v.s.all.ns.in_motion, 3);
 	assert_int_equal(v.s.all.ns.unproved, 7);
 	assert_int_equal(v.s.all.ns.cut, 7);
-	assert_int_equal(v.s.all.ns.n, 15);
-	close_view(&v);
-	close_world(&w);
+	assert_int_equal(v.s.all.ns.n, 26);
+	support_events_view_close(&v);
+	support_events_close(&w);
 }
 
 /* Any weights: the lines are the whole, no line is 0, and none is more than one off. */
@@ -394,10 +285,10 @@ static void folded_lines_add_up(void **state)
 		                         unit = 1 + support_noise(2000000);
 		struct rec_event events[STACKS * 2];
 		struct folded_result r;
-		struct world w;
-		struct view v;
+		struct support_events w;
+		struct support_events_view v;
 
-		open_world(&w, STACKS, unit);
+		support_events_open(&w, STACKS, unit);
 		for (uint32_t i = 0; i < N_OF(events); i++) {
 			uint32_t stack = 1 + i % STACKS;
 
@@ -406,37 +297,37 @@ static void folded_lines_add_up(void **state)
 			weight[stack] += events[i].weight_ns;
 			sum += events[i].weight_ns;
 		}
-		put_events(&w, events, N_OF(events));
-		read_world(&w, N_OF(events), 0);
-		open_view(&v, &w.p, &busy);
-		assert_int_equal(folded_numbers(&v, &r, of, N_OF(of)), sum / unit + (2 * (sum % unit) >= unit));
+		support_events_put(&w, events, N_OF(events));
+		support_events_read(&w, N_OF(events), 0);
+		support_events_view(&v, &w.p, &busy);
+		assert_int_equal(support_events_numbers(&v, &r, of, N_OF(of)), sum / unit + (2 * (sum % unit) >= unit));
 		for (uint32_t i = 1; i <= STACKS; i++) {
 			assert_true(of[i] + 1 >= weight[i] / unit && of[i] <= weight[i] / unit + 1);
 			small += of[i] == 0;
 		}
 		assert_int_equal(r.n_small, small);
-		close_view(&v);
-		close_world(&w);
+		support_events_view_close(&v);
+		support_events_close(&w);
 	}
 }
 
 /* The worth of a sample: the shortest mean gap there is; without any, the mean. */
 static void worth_of_a_sample(void **state)
 {
-	struct world w, other;
+	struct support_events w, other;
 
-	open_world(&w, 1, 0);
-	put_events(&w, (struct rec_event[]){{w.t, 1, 1, ON, 10}, {w.t, 1, 1, ON, 30}}, 2);
-	read_world(&w, 2, 0);
+	support_events_open(&w, 1, 0);
+	support_events_put(&w, (struct rec_event[]){{w.t, 1, 1, ON, 10}, {w.t, 1, 1, ON, 30}}, 2);
+	support_events_read(&w, 2, 0);
 	assert_int_equal(profile_sample_worth_ns(&w.p), 20);
 	for (int i = 0; i < 2; i++) {
-		open_world(&other, 1, i ? 7000 : 9000);
+		support_events_open(&other, 1, i ? 7000 : 9000);
 		support_recording_seal(&other.r, 0, 0, true);
-		assert_int_equal(load_bytes(&w.p, &other.r.out, NULL), 0);
+		assert_int_equal(support_events_load(&w.p, &other.r.out, NULL), 0);
 		assert_int_equal(profile_sample_worth_ns(&w.p), i ? 7000 : 9000);
-		close_world(&other);
+		support_events_close(&other);
 	}
-	close_world(&w);
+	support_events_close(&w);
 }
 
 struct seen {
@@ -461,22 +352,22 @@ static void replay_is_in_order_of_time(void **state)
 {
 	struct rec_entry entry = {.thread = 2, .stack = 1, .has_stack = true, .flags = WIRE_STATE_ACTIVE};
 	struct seen seen = {0};
-	struct world w;
+	struct support_events w;
 
-	open_world(&w, 1, 500 * SUPPORT_MS);
+	support_events_open(&w, 1, 500 * SUPPORT_MS);
 	encode_thread(&w.r.content, &(struct rec_thread){.id = 2, .process = 1, .tid = 101, .ns_tid = 101});
 	for (int block = 0; block < 2; block++) {
 		uint64_t n = support_recording_ticks(&w.r, 2, &entry, 1, NULL, 0);
 
-		put_events(&w,
-		           (struct rec_event[]){{w.t + 800 * SUPPORT_MS, 1, 1, ON, 2},
-		                                {w.t + 300 * SUPPORT_MS - (unsigned)block, 1, 1, ON, 1},
-		                                {w.t + 250 * SUPPORT_MS, 1, 1, ON, 4},
-		                                {w.t - SUPPORT_S, 1, 1, OFF, 8}},
-		           4);
+		support_events_put(&w,
+		                   (struct rec_event[]){{w.t + 800 * SUPPORT_MS, 1, 1, ON, 2},
+		                                        {w.t + 300 * SUPPORT_MS - (unsigned)block, 1, 1, ON, 1},
+		                                        {w.t + 250 * SUPPORT_MS, 1, 1, ON, 4},
+		                                        {w.t - SUPPORT_S, 1, 1, OFF, 8}},
+		                   4);
 		support_recording_seal(&w.r, n + 4, 2, block == 1);
 	}
-	assert_int_equal(load_bytes(&w.p, &w.r.out, &(struct load_options){on_sample, &seen}), 0);
+	assert_int_equal(support_events_load(&w.p, &w.r.out, &(struct load_options){on_sample, &seen}), 0);
 	assert_int_equal(seen.n, 12);
 	assert_int_equal(seen.weight_ns, 30);
 	assert_int_equal(seen.times[0], w.t - SUPPORT_S);
@@ -486,45 +377,46 @@ static void replay_is_in_order_of_time(void **state)
 	assert_int_equal(seen.weights[3], 4);
 	assert_int_equal(seen.times[5], w.t + 300 * SUPPORT_MS - 1);
 	assert_int_equal(seen.times[11], w.t + 1750 * SUPPORT_MS);
-	close_world(&w);
+	support_events_close(&w);
 }
 
 /* Events in one file make all that is shown a matter of time: files without any have their ticks' time. */
 static void files_without_events_join_by_time(void **state)
 {
 	struct rec_entry entry = {.thread = 1, .stack = 2, .has_stack = true, .flags = WIRE_STATE_ACTIVE};
-	struct world w, ticks;
-	struct view v;
+	struct support_events w, ticks;
+	struct support_events_view v;
 
-	open_world(&ticks, 2, 10 * SUPPORT_MS);
+	support_events_open(&ticks, 2, 10 * SUPPORT_MS);
 	support_recording_ticks(&ticks.r, 100, &entry, 1, NULL, 0);
-	read_world(&ticks, 100, 100);
+	support_events_read(&ticks, 100, 100);
 	assert_false(profile_by_time(&ticks.p));
-	open_world(&w, 2, 10 * SUPPORT_MS);
-	put_events(&w, &(struct rec_event){w.t, 1, 1, ON, 3 * SUPPORT_S}, 1);
+	support_events_open(&w, 2, 10 * SUPPORT_MS);
+	support_events_put(&w, &(struct rec_event){w.t, 1, 1, ON, 3 * SUPPORT_S}, 1);
 	support_recording_seal(&w.r, 1, 0, true);
-	assert_int_equal(load_bytes(&ticks.p, &w.r.out, NULL), 0);
-	open_view(&v, &ticks.p, &everything);
+	assert_int_equal(support_events_load(&ticks.p, &w.r.out, NULL), 0);
+	support_events_view(&v, &ticks.p, &everything);
 	assert_true(v.s.by_time);
 	assert_int_equal(tree_total(&v.t, 0), 4 * SUPPORT_S);
 	assert_int_equal(tree_total(&v.t, v.t.nodes.v[0].child), 3 * SUPPORT_S);
-	close_view(&v);
-	close_world(&ticks);
-	close_world(&w);
+	support_events_view_close(&v);
+	support_events_close(&ticks);
+	support_events_close(&w);
 }
 
 static void captions_say_both(void **state)
 {
-	struct world w;
-	struct view v;
+	struct support_events w;
+	struct support_events_view v;
 	struct buf b;
 
 	buf_init(&b, 0);
-	open_world(&w, 1, 10 * SUPPORT_MS);
-	put_events(&w, (struct rec_event[]){{w.t, 1, 1, ON, 12 * SUPPORT_S}, {w.t, 1, 1, OFF, 30 * SUPPORT_S}}, 2);
+	support_events_open(&w, 1, 10 * SUPPORT_MS);
+	support_events_put(&w, (struct rec_event[]){{w.t, 1, 1, ON, 12 * SUPPORT_S}, {w.t, 1, 1, OFF, 30 * SUPPORT_S}},
+	                   2);
 	encode_lost(&w.r.content, &(struct rec_lost){w.t, w.t, WIRE_LOST_OVERRUN, 0, 17});
-	read_world(&w, 2, 0);
-	open_view(&v, &w.p, &busy);
+	support_events_read(&w, 2, 0);
+	support_events_view(&v, &w.p, &busy);
 	caption_samples(&b, &w.p, &v.s, &busy);
 	assert_string_equal(buf_cstr(&b),
 	                    "12 s of 42 s of thread time (1 of 2 samples) of 1 thread in 1.0 s; 30 s idle "
@@ -532,13 +424,13 @@ static void captions_say_both(void **state)
 	buf_reset(&b);
 	caption_losses(&b, &w.p, &v.s);
 	assert_string_equal(buf_cstr(&b), "buffer of the kernel full 17");
-	close_view(&v);
-	open_view(&v, &w.p, &everything);
+	support_events_view_close(&v);
+	support_events_view(&v, &w.p, &everything);
 	buf_reset(&b);
 	caption_samples(&b, &w.p, &v.s, &everything);
 	assert_string_equal(buf_cstr(&b), "42 s of thread time (2 samples) of 1 thread in 1.0 s; shares are of time");
-	close_view(&v);
-	close_world(&w);
+	support_events_view_close(&v);
+	support_events_close(&w);
 	buf_done(&b);
 }
 

@@ -56,12 +56,12 @@ ifneq ($(COMPILING),)
   # engine out. There is no C library for this target; asm/types.h lies where CC finds it. v2: pyspy-record/kernel/
   ASM_TYPES := $(filter %/asm/types.h,$(shell $(CC) -M -include asm/types.h -x c /dev/null 2>/dev/null))
   TARGET_ARCH_OF := x86_64:x86 aarch64:arm64
-  BPF_ARCH := $(patsubst $(firstword $(subst -, ,$(shell $(CC) -dumpmachine))):%,-D__TARGET_ARCH_%,$(TARGET_ARCH_OF))
+  BPF_ARCH := $(patsubst $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null))):%,-D__TARGET_ARCH_%,$(TARGET_ARCH_OF))
   BPF_CC := $(CLANG) -target bpf -mcpu=v2 -O2 -ffreestanding -fno-stack-protector \
     $(filter -D%,$(BPF_ARCH)) $(patsubst %/asm/types.h,-idirafter %,$(ASM_TYPES))
   BPF_WARN := -Wall -Wextra -Wshadow -Wno-unused-parameter $(if $(filter 1,$(WERROR)),-Werror)
   BPF_MISSING := $(strip $(if $(CLANG),$(if $(call tool,$(CLANG),x),$(CLANG) is missing (scripts/install-deps build),\
-    $(if $(shell echo 'int x = BPF_MAP_TYPE_RINGBUF;' | $(BPF_CC) -include linux/bpf.h -x c -c -o /dev/null - 2>&1),\
+    $(if $(shell echo 'int x = BPF_MAP_TYPE_RINGBUF;' | $(BPF_CC) -include linux/bpf.h -x c -c -o /dev/null - 2>/dev/null && echo yes),,\
     $(CLANG) has no bpf target or linux/bpf.h is older than 5.8)),CLANG is empty))
 endif
 

@@ -46,6 +46,12 @@ static uint64_t next_random(struct drain *d)
 	return d->random;
 }
 
+void drain_wait(struct drain *d, uint64_t wake_ns)
+{
+	if (kernel_wait(d->kernel, wake_ns))
+		d->next_ns = 0;
+}
+
 static bool take_snapshot(struct drain *d)
 {
 	const struct kernel_task *tasks;

@@ -25,6 +25,8 @@ struct drain {
 void drain_init(struct drain *d, struct kernel *k, struct seats *s, double rate_hz, uint64_t now_ns);
 /* Take what is there, look at those that sleep, see who has come or gone. */
 void drain_take(struct drain *d);
+/* Sleep until `wake_ns`, or until it is time to drain. */
+void drain_wait(struct drain *d, uint64_t wake_ns);
 /* Only what is in the ring: before a process is left. */
 void drain_ring(struct drain *d);
 /* Ask the kernel for what was lost. */

@@ -202,7 +202,10 @@ static enum wire_reason run_loop(struct session *s, int *error)
 	for (;;) {
 		uint64_t now = clock_mono_ns(), wake = wake_time(s, now);
 		if (wake > now) {
-			clock_sleep_until(wake);
+			if (s->drain.kernel && !seats_want_ticks(&s->seats))
+				drain_wait(&s->drain, wake);
+			else
+				clock_sleep_until(wake);
 			now = clock_mono_ns();
 		}
 		if (s->signals->stop_signal)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -24,10 +25,12 @@ enum {
 	TASKS_LEAST = 2048,
 	TASKS_MOST = 65536,
 	PROCESSES_MOST = 4096,
-	RING_LEAST = 2 << 20,
+	RING_LEAST = 1 << 20,
 	RING_MOST = 64 << 20,
 	SAMPLE_BYTES = 8 << 10,                      /* of a sample, about */
-	DRAIN_NS = 100 * 1000 * 1000,                /* the ring holds several times what comes in that time */
+	DRAIN_NS = 50 * 1000 * 1000,                 /* the ring holds twice what comes in that time */
+	THREADS_LEAST = 4,                           /* there may be more soon */
+	WAKE_PART = 4,                               /* the recorder is called when one in so many bytes is in use */
 	SCRATCH_BYTES = KERNEL_DATA + KERNEL_COPY + 4096 + 1024,
 	FIRST_PID_NAMESPACE = 0xeffffffc,            /* inode of the first pid namespace (PROC_PID_INIT_INO) */
 };
@@ -52,6 +55,7 @@ struct kernel {
 	struct bpfobject_program programs[N_PROGRAMS];
 	int tracepoints[N_PROGRAMS];
 	struct ring ring;
+	int poll_fd; /* -1: there is none, the ring is drained at its times only */
 	uint32_t tasks_max;
 	uint64_t *keys;
 	struct kernel_task *tasks;
@@ -86,8 +90,9 @@ static uint32_t power_of_two(double at_least, uint32_t least, uint32_t most)
 static void fill_tables(struct kernel *k, const struct kernel_options *o)
 {
 	uint32_t tasks = power_of_two(8.0 * o->n_threads, TASKS_LEAST, TASKS_MOST);
-	double running = o->n_threads < (uint32_t)k->n_cpus ? o->n_threads : (double)k->n_cpus;
-	double bytes = (running + 1) * o->rate_hz * SAMPLE_BYTES * (DRAIN_NS * 1e-9) * 4;
+	uint32_t threads = o->n_threads < THREADS_LEAST ? THREADS_LEAST : o->n_threads;
+	double running = threads < (uint32_t)k->n_cpus ? threads : (double)k->n_cpus;
+	double bytes = (running + 1) * o->rate_hz * SAMPLE_BYTES * (DRAIN_NS * 1e-9) * 2;
 	/* all preallocated: programs of perf events may use no others before Linux 6.1 */
 	const struct bpfobject_map maps[N_MAPS] = {
 	    [CONFIG] = {"config", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct kernel_config), 1, 0, -1},
@@ -212,6 +217,15 @@ static int load_with_log(struct kernel *k, char *why, size_t size)
 	return rc;
 }
 
+/* Only the program's own calls wake us: the ring is hardly ever empty. */
+static void open_poll(struct kernel *k)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLET};
+	k->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (k->poll_fd >= 0)
+		epoll_ctl(k->poll_fd, EPOLL_CTL_ADD, k->maps[RING].fd, &e);
+}
+
 static int open_all(struct kernel *k, char *why, size_t size)
 {
 	if (!PYSPY_HAS_KERNEL_ENGINE) {
@@ -228,6 +242,7 @@ static int open_all(struct kernel *k, char *why, size_t size)
 		snprintf(why, size, "the maps: %s", strerror(errno));
 		return explain(rc, why, size);
 	}
+	open_poll(k);
 	rc = attach_all(k, why, size);
 	return rc < 0 ? explain(rc, why, size) : 0;
 }
@@ -240,6 +255,7 @@ int kernel_open(struct kernel **out, const struct kernel_options *o, char *why, 
 	if (!k)
 		return ERR_NO_MEMORY;
 	k->rate_hz = o->rate_hz;
+	k->poll_fd = -1;
 	k->n_cpus = bpf_possible_cpus(); /* the kernel fills so many entries of a per-CPU value: no guesses */
 	if (k->n_cpus < 0) {
 		int rc = k->n_cpus;
@@ -269,6 +285,8 @@ void kernel_close(struct kernel *k)
 	for (int i = 0; i < N_PROGRAMS; i++)
 		if (k->tracepoints[i] >= 0)
 			close(k->tracepoints[i]);
+	if (k->poll_fd >= 0)
+		close(k->poll_fd);
 	ring_close(&k->ring);
 	bpfobject_close(k->maps, N_MAPS, k->programs, N_PROGRAMS);
 	free(k->keys);
@@ -300,6 +318,7 @@ int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, b
 	q.triggers = KERNEL_ON_SWITCH | (own_clock ? KERNEL_ON_CLOCK : KERNEL_ON_TICK | KERNEL_ON_CLOCK);
 	q.tick_chance = chance >= 1 ? UINT32_MAX : (uint32_t)(chance * UINT32_MAX);
 	q.switch_gap_ns = kernel_period_ns(k);
+	q.wake_bytes = k->maps[RING].max_entries / WAKE_PART;
 	return bpf_map_update(k->maps[PROCESSES].fd, &key, &q, BPF_ANY);
 }
 
@@ -352,6 +371,18 @@ int kernel_drain(struct kernel *k, kernel_visit *visit, void *ctx)
 {
 	struct visit v = {visit, ctx};
 	return ring_drain(&k->ring, visit_record, &v, 0);
+}
+
+bool kernel_wait(struct kernel *k, uint64_t until_ns)
+{
+	struct epoll_event e;
+	uint64_t now = clock_mono_ns();
+	if (until_ns <= now)
+		return false;
+	if (k->poll_fd >= 0)
+		return epoll_wait(k->poll_fd, &e, 1, (int)((until_ns - now + 999999) / 1000000)) > 0;
+	clock_sleep_until(until_ns);
+	return false;
 }
 
 int kernel_tasks(struct kernel *k, const struct kernel_task **tasks, uint64_t *now_ns)

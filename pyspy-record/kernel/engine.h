@@ -56,6 +56,9 @@ typedef int kernel_visit(void *ctx, const struct kernel_record *r, size_t n);
 /* What the kernel has sent since the last time, in order; r points into the ring. Stops, with what it returned, when
  * visit returns anything but 0. */
 int kernel_drain(struct kernel *k, kernel_visit *visit, void *ctx);
+/* Sleep until `until_ns` (CLOCK_MONOTONIC, to the millisecond), or until a signal comes, or the ring wants to be drained: then
+ * true. */
+bool kernel_wait(struct kernel *k, uint64_t until_ns);
 /* All tasks that are known, at one time *now_ns (CLOCK_MONOTONIC). The array is the engine's, until the next call.
  * Numbers of a task that is changing just now may be of two moments. Returns how many, or an error. */
 int kernel_tasks(struct kernel *k, const struct kernel_task **tasks, uint64_t *now_ns);

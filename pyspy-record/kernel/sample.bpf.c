@@ -21,7 +21,7 @@ BPF_MAP(more_tp);
 BPF_MAP(more_perf);
 BPF_MAP(ring);
 
-enum { LONG_SLEEP_NS = 5000000, NO_WAKEUP = 1, MAX_TAIL_CALLS = 32 /* as many as the kernel allows for */ };
+enum { LONG_SLEEP_NS = 5000000, NO_WAKEUP = 1, FORCE_WAKEUP = 2, AVAILABLE_DATA = 0, MAX_TAIL_CALLS = 32 /* as many as the kernel allows for */ };
 
 /* Where the copying of one sample stands. Kept in memory, so that the verifier sees the same state at each turn. */
 struct scratch {
@@ -337,7 +337,9 @@ static __always_inline void send(struct scratch *s)
 	if (n > KERNEL_DATA + KERNEL_COPY)
 		return;
 	s->sample.n_bytes = n;
-	if (bpf_ringbuf_output(&ring, &s->sample, sizeof s->sample + n, NO_WAKEUP))
+	/* The recorder comes by itself; it is called when the ring fills up faster than that. */
+	bool is_much = bpf_ringbuf_query(&ring, AVAILABLE_DATA) > s->process.wake_bytes;
+	if (bpf_ringbuf_output(&ring, &s->sample, sizeof s->sample + n, is_much ? FORCE_WAKEUP : NO_WAKEUP))
 		count(KERNEL_COUNT_OVERRUN);
 }
 

@@ -41,6 +41,7 @@ struct kernel_process {
 	__u32 gil_last_holder;                         /* followed by `locked` */
 	__u32 interp_gc, interp_generation;            /* generation 0 = there is none */
 	__u32 n_gils;
+	__u32 wake_bytes; /* so much in the ring: the recorder is called */
 	__u64 gil_current; /* address of the word that names the running thread state (3.11); 0 = none */
 	struct {
 		__u64 gil, interp;

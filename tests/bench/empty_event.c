@@ -38,7 +38,8 @@ static uint64_t counted(int map)
 {
 	uint32_t key = 0;
 	uint64_t value = 0;
-	union bpf_attr attr = {.map_fd = (uint32_t)map, .key = (uint64_t)(uintptr_t)&key, .value = (uint64_t)(uintptr_t)&value};
+	union bpf_attr attr = {
+	    .map_fd = (uint32_t)map, .key = (uint64_t)(uintptr_t)&key, .value = (uint64_t)(uintptr_t)&value};
 	return bpf(BPF_MAP_LOOKUP_ELEM, &attr) ? 0 : value;
 }
 

@@ -163,7 +163,6 @@ int events_begin(struct target *t, struct writer *w, struct kernel *k)
 		struct events_thread *et = &e->threads.v[i];
 		struct taskstate_run run;
 		et->told_ns = now;
-		et->cpu_base_ns = -1;
 		if (taskstate_run(&et->threads[0]->task, &run) == 0)
 			et->cpu_start_ns = run.cpu_ns;
 	}

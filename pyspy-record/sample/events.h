@@ -44,7 +44,8 @@ struct events_thread {
 	uint64_t end_ns, end_cpu_ns;
 	uint64_t told_ns;     /* wall time is told up to here; CLOCK_MONOTONIC; 0 = came after us, not told yet */
 	uint64_t cpu_told_ns; /* of task.cpu_ns */
-	int64_t cpu_base_ns;  /* used before the kernel's program saw the thread; -1 = not known yet */
+	int64_t cpu_base_ns;  /* by schedstat, beyond what the kernel's program has added up (task.cpu_ns) */
+	uint64_t base_switches; /* of the sleep in which that was found; 0 = not known for certain */
 	uint64_t cpu_start_ns; /* schedstat's CPU time when we came */
 	int64_t on_ns, off_ns; /* to be told: of this flush and what is left from before */
 	uint32_t n_on;         /* events of this flush */

@@ -9,16 +9,20 @@
 
 enum { TIME_UNIT_NS = 1000, WEIGHT_UNIT_NS = 1000 };
 
-/* CPU time that the thread used before the kernel's program saw it for the first time; told by schedstat, which for a
- * running thread is up to a tick old. */
+/* What the kernel accounts to the thread beyond the sum of our program (cpu_ns): what it used before it was seen, and the
+ * first few us of each run, before our program is called. schedstat tells it: exact while the thread is off its CPU,
+ * else up to a tick old. */
 static void find_base(struct events_thread *et, uint64_t cpu_ns)
 {
 	struct taskstate_run run;
-	et->cpu_base_ns = 0;
+	bool is_on = et->task.in_ns != 0;
+	if (!et->task.tid || (et->base_switches && (is_on || et->base_switches == et->task.switches)))
+		return;
 	if (!et->n_threads || taskstate_run(&et->threads[0]->task, &run) < 0)
 		return;
-	if (run.cpu_ns > et->cpu_start_ns + cpu_ns)
-		et->cpu_base_ns = (int64_t)(run.cpu_ns - et->cpu_start_ns - cpu_ns);
+	int64_t base = (int64_t)(run.cpu_ns - et->cpu_start_ns - cpu_ns);
+	et->cpu_base_ns = base > 0 || !is_on ? base : 0;
+	et->base_switches = is_on ? 0 : et->task.switches;
 }
 
 /* What is to be told of a thread: time on and off its CPU since the last flush. */
@@ -31,10 +35,9 @@ static void weigh_thread(struct events *e, struct events_thread *et, uint64_t no
 		et->told_ns = et->task.first_ns > e->begin_ns ? et->task.first_ns : until;
 	if (until <= et->told_ns)
 		return;
-	if (et->cpu_base_ns < 0 && et->task.tid)
+	if (!et->has_ended)
 		find_base(et, cpu);
-	if (et->cpu_base_ns > 0)
-		cpu += (uint64_t)et->cpu_base_ns;
+	cpu += (uint64_t)et->cpu_base_ns;
 	uint64_t wall = until - et->told_ns, on = cpu > et->cpu_told_ns ? cpu - et->cpu_told_ns : 0;
 	if (on > wall)
 		on = wall;

@@ -1,19 +1,17 @@
 #include "pyspy-record/drain.h"
 
 #include "libcommon/clock.h"
+#include "libcommon/log.h"
 #include "pyspy-record/seats.h"
 
 enum {
 	LEAST_GAP_NS = 5 * 1000 * 1000,
 	MOST_GAP_NS = 50 * 1000 * 1000,
-	FAST_GAP_NS = 20 * 1000 * 1000, /* at rates from FAST_HZ on: what comes in between must fit into the ring */
-	FAST_HZ = 2000,
 };
 
-void drain_init(struct drain *d, struct kernel *k, struct seats *s, double rate_hz, uint64_t now_ns)
+void drain_init(struct drain *d, struct kernel *k, struct seats *s, uint64_t now_ns)
 {
 	*d = (struct drain){.kernel = k, .seats = s, .gap_ns = LEAST_GAP_NS, .random = now_ns | 1};
-	d->most_ns = rate_hz >= FAST_HZ ? FAST_GAP_NS : MOST_GAP_NS;
 	d->next_ns = now_ns + d->gap_ns;
 }
 
@@ -106,7 +104,7 @@ void drain_take(struct drain *d)
 	seats_look_around(s);
 	for (size_t i = 0; i < s->n; i++)
 		news += is_ours(&s->v[i]) ? s->v[i].target.events.news + s->v[i].target.census_due : 0;
-	d->gap_ns = news != d->news ? LEAST_GAP_NS : 2 * d->gap_ns > d->most_ns ? d->most_ns : 2 * d->gap_ns;
+	d->gap_ns = news != d->news ? LEAST_GAP_NS : 2 * d->gap_ns > MOST_GAP_NS ? MOST_GAP_NS : 2 * d->gap_ns;
 	d->news = news;
 	d->next_ns = clock_mono_ns() + d->gap_ns;
 }
@@ -116,4 +114,12 @@ void drain_count(struct drain *d)
 	uint64_t counts[KERNEL_COUNT_END_];
 	kernel_counts(d->kernel, counts);
 	d->overrun = counts[KERNEL_COUNT_OVERRUN];
+	if (counts[KERNEL_COUNT_NO_ROOM] == 0)
+		return;
+	for (size_t i = 0; i < d->seats->n; i++)
+		if (is_ours(&d->seats->v[i])) {
+			log_info("pid %d: more threads than the kernel's table holds; it is sampled from outside now",
+			         (int)d->seats->v[i].pid);
+			events_give_up(&d->seats->v[i].target, d->seats->w, d->at_ns);
+		}
 }

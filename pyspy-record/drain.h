@@ -14,7 +14,7 @@ struct drain {
 	struct kernel *kernel; /* NULL: nothing is the kernel's */
 	struct seats *seats;
 	uint64_t next_ns;         /* CLOCK_MONOTONIC */
-	uint64_t gap_ns, most_ns; /* until the next one: shorter while there is news */
+	uint64_t gap_ns;          /* until the next one: shorter while there is news */
 	uint64_t news;            /* as of the last one */
 	uint64_t stamp;           /* counts snapshots */
 	uint64_t at_ns;           /* of the last snapshot */
@@ -22,12 +22,13 @@ struct drain {
 	uint64_t overrun; /* samples lost because the ring was full, as of drain_count */
 };
 
-void drain_init(struct drain *d, struct kernel *k, struct seats *s, double rate_hz, uint64_t now_ns);
+void drain_init(struct drain *d, struct kernel *k, struct seats *s, uint64_t now_ns);
 /* Take what is there, look at those that sleep, see who has come or gone. */
 void drain_take(struct drain *d);
 /* Sleep until `wake_ns`, or until it is time to drain. */
 void drain_wait(struct drain *d, uint64_t wake_ns);
 /* Only what is in the ring: before a process is left. */
 void drain_ring(struct drain *d);
-/* Ask the kernel for what was lost. */
+/* Ask the kernel for what was lost. Where it has no room for all threads, their processes are sampled from outside from
+ * then on. */
 void drain_count(struct drain *d);

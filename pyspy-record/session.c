@@ -11,6 +11,7 @@
 
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
+#include "libcommon/fds.h"
 #include "libcommon/log.h"
 #include "pyspy-record/attach.h"
 #include "pyspy-record/drain.h"
@@ -268,7 +269,7 @@ static bool choose_engine(struct session *s)
 	} else {
 		snprintf(s->engine, sizeof s->engine, "kernel: cpu-clock events");
 	}
-	drain_init(&s->drain, k, &s->seats, o->rate_hz, clock_mono_ns());
+	drain_init(&s->drain, k, &s->seats, clock_mono_ns());
 	return true;
 }
 
@@ -364,6 +365,7 @@ int session_run(const struct record_options *o, struct spawn *spawn, struct sink
 	    .stop_ppm = o->nonblocking ? 0 : o->stop_ppm,
 	};
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+	fds_raise();
 	struct sigaction child = {.sa_handler = on_child, .sa_flags = SA_NOCLDSTOP};
 	if (spawn)
 		sigaction(SIGCHLD, &child, NULL);

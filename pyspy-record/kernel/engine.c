@@ -12,6 +12,7 @@
 
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
+#include "libcommon/fds.h"
 #include "pyspy-record/kernel/bpf.h"
 #include "pyspy-record/kernel/bpfobject.h"
 #include "pyspy-record/kernel/cpuclock.h"
@@ -22,12 +23,12 @@
 #endif
 
 enum {
-	TASKS_LEAST = 2048,
+	TASKS_LEAST = 4096,
 	TASKS_MOST = 65536,
 	PROCESSES_MOST = 4096,
 	RING_LEAST = 1 << 20,
 	RING_MOST = 64 << 20,
-	SAMPLE_BYTES = 8 << 10,                      /* of a sample, about */
+	SAMPLE_BYTES = 2 << 10,                      /* of a sample, about */
 	DRAIN_NS = 50 * 1000 * 1000,                 /* the ring holds twice what comes in that time */
 	THREADS_LEAST = 4,                           /* there may be more soon */
 	WAKE_PART = 4,                               /* the recorder is called when one in so many bytes is in use */
@@ -163,7 +164,7 @@ static int attach_all(struct kernel *k, char *why, size_t size)
 	}
 	k->tick_hz = tick_ns() ? (uint32_t)((CLOCK_NS_PER_S + tick_ns() / 2) / tick_ns()) : 0;
 	k->clock = KERNEL_CLOCK_OWN;
-	if (k->rate_hz <= k->tick_hz && attach(k, ON_TICK, TICK_TRACEPOINT) == 0)
+	if (attach(k, ON_TICK, TICK_TRACEPOINT) == 0 && k->rate_hz <= k->tick_hz)
 		k->clock = KERNEL_CLOCK_TICK;
 	return 0;
 }
@@ -315,7 +316,7 @@ int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, b
 	struct kernel_process q = *p;
 	uint32_t key = (uint32_t)tgid;
 	double chance = k->tick_hz ? k->rate_hz / k->tick_hz : 1;
-	q.triggers = KERNEL_ON_SWITCH | (own_clock ? KERNEL_ON_CLOCK : KERNEL_ON_TICK | KERNEL_ON_CLOCK);
+	q.triggers = KERNEL_ON_SWITCH | KERNEL_ON_CLOCK | (own_clock ? KERNEL_ON_TICK_FOR_SOME : KERNEL_ON_TICK);
 	q.tick_chance = chance >= 1 ? UINT32_MAX : (uint32_t)(chance * UINT32_MAX);
 	q.switch_gap_ns = kernel_period_ns(k);
 	q.wake_bytes = k->maps[RING].max_entries / WAKE_PART;
@@ -342,7 +343,11 @@ void kernel_unbind(struct kernel *k, pid_t tid)
 
 int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits)
 {
-	return cpuclock_open(tid, period_ns ? period_ns : kernel_period_ns(k), k->programs[ON_CLOCK].fd, inherits, NULL);
+	int fd = cpuclock_open(tid, period_ns ? period_ns : kernel_period_ns(k), k->programs[ON_CLOCK].fd, inherits, NULL);
+	if (fd < 0)
+		return fd;
+	fd = fds_keep(fd);
+	return fd < 0 ? ERR_FULL : fd;
 }
 
 void kernel_clock_vary(struct kernel *k, int fd, uint64_t draw)

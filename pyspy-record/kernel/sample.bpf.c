@@ -486,8 +486,14 @@ SEC("raw_tp/local_timer_entry") int on_tick(void *ctx)
 	__u64 ids = current_ids(), now;
 	__u32 tgid = ids >> 32;
 	struct kernel_process *p = bpf_map_lookup_elem(&processes, &tgid);
-	if (!p || !(p->triggers & KERNEL_ON_TICK))
+	if (!p || !(p->triggers & (KERNEL_ON_TICK | KERNEL_ON_TICK_FOR_SOME)))
 		return 0;
+	if (!(p->triggers & KERNEL_ON_TICK)) {
+		__u32 tid = ids;
+		struct kernel_binding *b = bpf_map_lookup_elem(&bindings, &tid);
+		if (!b || !b->wants_tick)
+			return 0;
+	}
 	now = bpf_ktime_get_ns();
 	if (!is_tick(now)) {
 		count(KERNEL_COUNT_OTHER_TICKS);

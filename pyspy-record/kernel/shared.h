@@ -27,6 +27,7 @@ enum kernel_trigger {
 	KERNEL_ON_TICK = 1,
 	KERNEL_ON_CLOCK = 2,
 	KERNEL_ON_SWITCH = 4,
+	KERNEL_ON_TICK_FOR_SOME = 8, /* only for threads whose binding wants it: they have no clock */
 };
 
 /* Map `processes`, by tgid: how to read the thread states of one process. Offsets in bytes. */
@@ -51,6 +52,7 @@ struct kernel_process {
 /* Map `bindings`, by tid: the thread states of an OS thread. */
 struct kernel_binding {
 	__u32 n, last; /* last: the one that was seen running last */
+	__u32 wants_tick, unused;
 	__u64 ns_tid;  /* as the target's own pid namespace counts */
 	struct {
 		__u64 tstate, interp, gil;

@@ -6,12 +6,14 @@
 
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
+#include "libcommon/log.h"
 #include "pyspy-record/sample/gil.h"
 #include "pyspy-record/sample/target.h"
 
 enum {
 	CLOCK_LACKS = 5,     /* a thread that ran for so many periods without a sample has no clock */
 	COMPARED_MOST = 64,  /* threads whose clocks the tick is compared with */
+	VARY_EACH = 8,       /* drains: to set a period interrupts the thread's CPU */
 	COMPARED_SLOWLY = 10 /* times the period, once the tick is trusted */
 };
 
@@ -89,23 +91,26 @@ static void open_clock(struct events *e, struct events_thread *et)
 	et->has_clock = true; /* once tried: without one its time goes to what else is seen of it */
 	et->clock_fd = fd >= 0 ? fd : -1;
 	e->clocks_inherit |= fd >= 0 && inherits;
-	e->counts.no_clock += fd < 0 && fd != ERR_GONE;
+	et->lacks_clock = e->own_clock && fd < 0 && fd != ERR_GONE;
+	if (et->lacks_clock && e->counts.no_clock++ == 0)
+		log_info("no clocks for more threads (%s); they are sampled on the CPU's timer tick", err_words(fd));
 }
 
 static void bind(struct target *t, struct events_thread *et)
 {
-	struct kernel_binding b = {.ns_tid = (uint64_t)et->threads[0]->ns_tid};
+	struct kernel_binding b = {.ns_tid = (uint64_t)et->threads[0]->ns_tid, .wants_tick = et->lacks_clock};
 	for (uint32_t i = 0; i < et->n_threads; i++) {
 		const struct sample_interp *in = &t->interps[et->threads[i]->interp];
 		b.states[b.n].tstate = et->threads[i]->tstate;
 		b.states[b.n].interp = in->at;
 		b.states[b.n++].gil = in->gil;
 	}
-	if (et->bound_n == b.n && memcmp(et->bound, b.states, sizeof et->bound) == 0)
+	if (et->bound_n == b.n && et->bound_tick == et->lacks_clock && memcmp(et->bound, b.states, sizeof et->bound) == 0)
 		return;
 	if (kernel_bind(t->events.kernel, et->tid, &b) < 0)
 		return;
 	et->bound_n = b.n;
+	et->bound_tick = et->lacks_clock;
 	memcpy(et->bound, b.states, sizeof et->bound);
 }
 
@@ -132,9 +137,9 @@ void events_bind(struct target *t)
 		if (et->current >= et->n_threads)
 			et->current = 0;
 		if (et->n_threads) {
-			bind(t, et);
 			if (!et->has_clock && !e->clocks_inherit)
 				open_clock(e, et);
+			bind(t, et);
 		} else if (!et->has_ended) {
 			et->has_ended = true;
 			et->end_ns = now;
@@ -193,6 +198,18 @@ void events_done(struct target *t)
 	vec_free(&e->to_read);
 	lockstep_done(&e->lockstep);
 	e->kernel = NULL;
+}
+
+void events_give_up(struct target *t, struct writer *w, uint64_t now_ns)
+{
+	events_flush(t, w, now_ns, true);
+	events_done(t);
+	for (size_t i = 0; i < t->threads.n; i++) { /* the kernel has told of the CPU time up to now */
+		struct sample_thread *th = t->threads.v[i];
+		if (taskstate_run(&th->task, &th->run) == 0)
+			th->cpu_told_ns = th->run.cpu_ns;
+		th->asleep = false;
+	}
 }
 
 void events_before_drain(struct target *t)
@@ -491,7 +508,7 @@ void events_task(struct target *t, const struct kernel_task *task, uint64_t stam
 		return;
 	if (!et->has_clock && et->n_clock == 0 && task->cpu_ns > CLOCK_LACKS * kernel_period_ns(e->kernel))
 		open_clock(e, et);
-	else if (et->clock_fd >= 0 && et->n_clock)
+	else if (et->clock_fd >= 0 && et->n_clock && (stamp + (uint64_t)et->tid) % VARY_EACH == 0)
 		kernel_clock_vary(e->kernel, et->clock_fd, draw ^ (uint64_t)et->tid * UINT64_C(0x9e3779b97f4a7c15));
 }
 

@@ -57,6 +57,8 @@ struct events_thread {
 	bool has_clock;   /* one was asked for; others have inherited one, or not */
 	uint64_t n_clock; /* samples by it */
 	uint64_t compared_cpu_ns; /* of task.cpu_ns: up to here ticks were expected */
+	bool lacks_clock; /* it could not be had: sampled on the CPU's tick */
+	bool bound_tick;
 	uint32_t bound_n; /* as the kernel's program knows it */
 	struct {
 		uint64_t tstate, interp, gil;
@@ -98,6 +100,8 @@ struct events {
 
 /* Hand the process to the kernel, from now on. 0 or an error; then it is sampled from outside. */
 int events_begin(struct target *t, struct writer *w, struct kernel *k);
+/* Sample it from outside from now on. */
+void events_give_up(struct target *t, struct writer *w, uint64_t now_ns);
 /* Let go of it; what is not flushed is lost. Nothing when it is not the kernel's. */
 void events_done(struct target *t);
 /* Is this process the kernel's? */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "libcommon/err.h"
+#include "libcommon/fds.h"
 
 static int open_file(const struct taskstate *t, const char *name)
 {
@@ -19,8 +20,8 @@ static int open_file(const struct taskstate *t, const char *name)
 void taskstate_open(struct taskstate *t, pid_t pid, pid_t tid)
 {
 	*t = (struct taskstate){.pid = pid, .tid = tid};
-	t->schedstat_fd = open_file(t, "schedstat");
-	t->syscall_fd = open_file(t, "syscall");
+	t->schedstat_fd = fds_keep(open_file(t, "schedstat"));
+	t->syscall_fd = fds_keep(open_file(t, "syscall"));
 	t->stat_fd = -1;
 }
 
@@ -83,7 +84,7 @@ int taskstate_cpu(struct taskstate *t, char *letter)
 	enum { STATE = 3, PROCESSOR = 39 }; /* fields of stat, proc(5) */
 	char text[1024];
 	if (t->stat_fd < 0)
-		t->stat_fd = open_file(t, "stat");
+		t->stat_fd = fds_keep(open_file(t, "stat"));
 	*letter = 0;
 	if (read_text(t, t->stat_fd, "stat", text, sizeof text) < 0)
 		return -1;

@@ -69,7 +69,7 @@ class Run:
         kinds = [(k, who) for k, who in (("host", "the rest"), ("sid", "tachyon"))
                  if any(t.python == k and t not in self.reasons for t in self.tools)]
         print(rig.machine(self.a.recorder))
-        print("targets: " + ", ".join("%s for %s" % (self.pythons[k].version(), who) for k, who in kinds))
+        print("targets: " + (", ".join("%s for %s" % (self.pythons[k].version(), who) for k, who in kinds) or "none"))
         print("each row: %d slices of %.1f s with the tool on, %.1f s alone between them" % (
             self.a.rounds, self.a.seconds, self.a.alone), flush=True)
 

@@ -140,6 +140,7 @@ def main():
                     base = after
         finally:
             target.end()
+    print("what the target loses, with intervals, for more rates, threads and depths: tests/bench/duty.py, tests/bench/speed.py")
 
 
 if __name__ == "__main__":

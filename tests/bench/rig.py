@@ -45,7 +45,6 @@ def cpu_seconds(pid):
 
 class Python:
     """an interpreter that programs can be run with; `inside` is what the scratch folder is called there"""
-    root = None
 
     def __init__(self, path, scratch):
         self.path, self.scratch, self.inside = path, scratch, scratch
@@ -96,6 +95,7 @@ def sid_python(scratch):
 
 class Target:
     """busy.py, on one CPU. native: number of threads that know nothing of Python, of natives.c in the scratch folder"""
+    last_tool = "none"
 
     def __init__(self, python, depth, threads, sleeping=0, native=0):
         self.threads, self.python, self.all_threads = threads, python, threads + sleeping
@@ -138,7 +138,7 @@ class Target:
 
     def check(self):
         if self.p.poll() is not None:
-            sys.exit("bench: the target ended with status %d" % self.p.returncode)
+            sys.exit("bench: the target ended with status %d; the last tool on it was %s" % (self.p.returncode, self.last_tool))
 
     def alone(self, seconds):
         """-> steps per second, part of its CPU that it had"""
@@ -179,6 +179,7 @@ def watch(target, tool, rate, seconds, place):
     out, log = os.path.join(target.python.scratch, "out"), open(os.path.join(target.python.scratch, "log"), "w+b")
     if os.path.exists(out):
         os.remove(out)
+    target.last_tool = tool.name
     p = subprocess.Popen(tool.command(target, rate, out), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                          preexec_fn=pin(PLACES[place]), env=dict(os.environ, PYTHONUNBUFFERED="1"))
     try:

@@ -7,8 +7,8 @@
  *
  * All of it runs with interrupts off, so the scratch memory of a CPU has one user at a time.
  */
-#include "helpers.bpf.h"
-#include "shared.h"
+#include "pyspy-record/kernel/helpers.bpf.h"
+#include "pyspy-record/kernel/shared.h"
 
 BPF_MAP(config);
 BPF_MAP(processes);

@@ -2,38 +2,31 @@
 
 #include "libcommon/err.h"
 
-enum { NOTHING_BEFORE = 1 }; /* no address */
-
-/* Where a walk begins, and (3.11, 3.12) what the outermost frame of the innermost evaluator call must lead to. */
-struct start {
-	raddr_t frame;
-	raddr_t before; /* current_frame of the cframe before; NOTHING_BEFORE = not to be checked (any more) */
-};
-
 /* 3.11 and 3.12 hang a new cframe into the thread state before its current_frame is set (Python/ceval.c, start of
  * _PyEval_EvalFrameDefault): even a thread that stands still may show what an earlier call left there. So the innermost
  * evaluator call must begin where the one before it is. */
-static int find_start(struct walk_chain *c, const unsigned char *tstate, struct start *start)
+static int find_start(struct walk_chain *c, const unsigned char *tstate, raddr_t *frame)
 {
 	const struct layout *l = c->layout;
-	raddr_t root = walk_u64(tstate, l->tstate.frame_root);
-	*start = (struct start){root, NOTHING_BEFORE};
+	raddr_t root = *frame = walk_u64(tstate, l->tstate.frame_root);
 	if (l->frame_root == LAYOUT_ROOT_TSTATE || !root)
 		return 0;
 	const unsigned char *p = walk_is_address(root) ? c->outside(c, root, l->cframe.size) : NULL;
 	if (!p)
 		return ERR_TORN;
-	start->frame = walk_u64(p, l->cframe.current_frame);
+	*frame = walk_u64(p, l->cframe.current_frame);
 	raddr_t before = walk_u64(p, l->cframe.previous);
 	if (!before) /* the thread state's own cframe: nothing was called yet */
 		return 0;
 	p = walk_is_address(before) ? c->outside(c, before, l->cframe.size) : NULL;
 	if (!p)
 		return ERR_TORN;
-	start->before = walk_u64(p, l->cframe.current_frame);
+	before = walk_u64(p, l->cframe.current_frame);
 	if (c->from_caller)
-		*start = (struct start){start->before, NOTHING_BEFORE};
-	return start->frame ? 0 : ERR_TORN;
+		*frame = before;
+	else
+		c->before = before;
+	return *frame ? 0 : ERR_TORN;
 }
 
 static bool ends_call(const struct layout *l, const unsigned char *frame)
@@ -42,15 +35,15 @@ static bool ends_call(const struct layout *l, const unsigned char *frame)
 }
 
 /* The innermost call goes on at `at`: is that still in accord with the call before it? */
-static int check_call(const struct layout *l, raddr_t at, const unsigned char *frame, struct start *start)
+static int check_call(struct walk_chain *c, raddr_t at, const unsigned char *frame)
 {
-	if (at == start->before)
+	if (at == c->before)
 		return ERR_TORN;
-	if (!ends_call(l, frame))
+	if (!ends_call(c->layout, frame))
 		return 0;
-	if (walk_u64(frame, l->frame.previous) != start->before)
+	if (walk_u64(frame, c->layout->frame.previous) != c->before)
 		return ERR_TORN;
-	start->before = NOTHING_BEFORE;
+	c->before = WALK_CHAIN_CHECKED;
 	return 0;
 }
 
@@ -75,6 +68,8 @@ size_t walk_frame_bytes(const struct layout *l)
 static void begin(struct walk_chain *c)
 {
 	c->frame_bytes = walk_frame_bytes(c->layout);
+	c->before = WALK_CHAIN_CHECKED;
+	c->is_lacking = false;
 	c->entered = 0;
 	c->base = c->high = 0;
 	c->data = NULL;
@@ -163,31 +158,41 @@ static bool is_passed(const struct walk_chain *c, raddr_t at)
 }
 
 /* The walk ends before its chain does. What is kept must not contradict what was to be checked yet. */
-static int cut(const struct walk_chain *c, const struct start *start, struct walk *w)
+static int cut(const struct walk_chain *c, struct walk *w)
 {
-	if (start->before != NOTHING_BEFORE && is_passed(c, start->before))
+	if (c->before != WALK_CHAIN_CHECKED && is_passed(c, c->before))
 		return ERR_TORN;
 	w->is_cut = true;
 	return 0;
 }
 
-/* 3.11, 3.12: a generator that yields loses its caller before the cframe loses it, by a few instructions. Only at one
- * instant can that be told from one that an earlier call left there, and only in the outermost call of the evaluator. */
-static bool is_leaving_generator(const struct walk_chain *c, uint8_t owner, const struct start *start)
+/* A frame is not to be had. */
+static int miss(struct walk_chain *c, const unsigned char *tstate, raddr_t at, struct walk *w)
 {
-	return c->may_lack && owner == 1 && start->before == 0;
+	if (!c->may_lack || !may_be_missing(c, tstate, at))
+		return ERR_TORN;
+	c->is_lacking = true;
+	return w->frames.n ? cut(c, w) : ERR_TORN;
+}
+
+/* 3.11, 3.12: a generator that yields loses its caller before the cframe loses it, by a few instructions. Only at one
+ * instant can that be told from one that an earlier call left there, and only in the outermost call of the evaluator.
+ */
+static bool is_leaving_generator(const struct walk_chain *c, const unsigned char *frame)
+{
+	return c->may_lack && c->before == 0 && frame[c->layout->frame.owner] == 1;
 }
 
 int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct walk *w)
 {
 	const struct layout *l = c->layout;
-	struct start start;
+	raddr_t at;
 	size_t not_own = 0;
 	w->frames.n = 0;
 	w->is_cut = false;
 	begin(c);
-	TRY(find_start(c, tstate, &start));
-	for (raddr_t at = start.frame; at;) {
+	TRY(find_start(c, tstate, &at));
+	while (at) {
 		const unsigned char *p;
 		size_t offset = (size_t)(at - c->base);
 		if (offset < c->room && offset % 8 == 0) {
@@ -195,31 +200,30 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 			p = c->data + offset;
 		} else {
 			TRY(find_elsewhere(c, at, &p));
-			if (!p && c->may_lack && w->frames.n && may_be_missing(c, tstate, at))
-				return cut(c, &start, w);
 			if (!p)
-				return ERR_TORN;
+				return miss(c, tstate, at, w);
 		}
 		uint8_t owner = p[l->frame.owner];
 		if (owner != 0 && ++not_own > WALK_FRAMES_MAX / 2)
 			return ERR_TORN;
-		if (start.before != NOTHING_BEFORE)
-			TRY(check_call(l, at, p, &start));
+		if (c->before != WALK_CHAIN_CHECKED)
+			TRY(check_call(c, at, p));
 		at = walk_u64(p, l->frame.previous);
-		bool is_leaving = !at && is_leaving_generator(c, owner, &start);
-		if (!at && !is_leaving && !is_outermost(l, p))
-			return ERR_TORN;
+		if (!at && !is_outermost(l, p)) {
+			if (!is_leaving_generator(c, p))
+				return ERR_TORN;
+			w->is_cut = true;
+		}
 		if (owner == l->frame.owner_cstack)
 			continue;
 		if (owner > 2)
 			return ERR_TORN;
 		if (w->frames.n == WALK_FRAMES_MAX)
-			return cut(c, &start, w);
+			return cut(c, w);
 		struct walk_frame f = {walk_u64(p, l->frame.code), walk_u64(p, l->frame.instr),
 		                       walk_u64(p, l->frame.globals), owner};
 		if (!vec_push(&w->frames, f))
 			return ERR_NO_MEMORY;
-		w->is_cut = is_leaving;
 	}
 	return 0;
 }

@@ -11,6 +11,7 @@
 
 /* struct _PyStackChunk (3.11+): previous, size in bytes, top in words, data (Include/cpython/pystate.h) */
 enum { WALK_CHUNK_PREVIOUS = 0, WALK_CHUNK_SIZE = 8, WALK_CHUNK_TOP = 16, WALK_CHUNK_DATA = 24 };
+enum { WALK_CHAIN_CHECKED = 1 }; /* no address */
 
 struct walk_chain {
 	const struct layout *layout;
@@ -26,8 +27,13 @@ struct walk_chain {
 	/* 3.11, 3.12: begin at the caller of the innermost call of the evaluator, which has no frame of its own yet. */
 	bool from_caller;
 
-	/* --- of the walk: how far down the data stack it has come */
+	/* --- of the walk */
+	/* 3.11, 3.12: current_frame of the cframe before: what the innermost call of the evaluator must lead to.
+	 * WALK_CHAIN_CHECKED: it does, or it need not. */
+	raddr_t before;
+	bool is_lacking; /* a frame was missing, and may well be */
 	size_t frame_bytes;
+	/* How far down the data stack it has come. */
 	size_t entered;            /* chunks that it came into, or passed */
 	raddr_t base;              /* of the last of them: the first byte behind its header ... */
 	const unsigned char *data; /* ... its image ... */

@@ -13,7 +13,8 @@ static bool holds(const struct walk_piece *p, raddr_t at, size_t n)
 	return at - p->at < p->len && p->len - (at - p->at) >= n;
 }
 
-/* They stand in the order of the walk: looking forward only, all of a walk's look-ups together pass each piece once. */
+/* They stand in the order of the walk: looking forward only, all of a walk's look-ups together pass each piece once.
+ * What lies further back is no missing piece, but a circle. */
 static const unsigned char *outside(struct walk_chain *c, raddr_t at, size_t n)
 {
 	struct copied *copied = (struct copied *)c;
@@ -24,6 +25,9 @@ static const unsigned char *outside(struct walk_chain *c, raddr_t at, size_t n)
 		copied->extra = i;
 		return copy->extras[i].bytes + (at - copy->extras[i].at);
 	}
+	for (size_t i = 0; i < copied->extra; i++)
+		if (holds(&copy->extras[i], at, 1))
+			c->may_lack = false;
 	return NULL;
 }
 
@@ -56,11 +60,11 @@ int walk_copied(struct walk *w, const struct walk_copy *c)
 	    .chain = {.layout = l, .chunks = c->chunks, .n_chunks = n_chunks, .outside = outside, .may_lack = true},
 	    .copy = c};
 	int rc = walk_chain_follow(&copied.chain, c->tstate, w);
-	if (rc != ERR_TORN || l->frame_root != LAYOUT_ROOT_CFRAME)
+	if (rc != ERR_TORN || copied.chain.before == WALK_CHAIN_CHECKED || copied.chain.is_lacking)
 		return rc;
-	/* All of it is one instant: what does not fit is the innermost cframe, which is hung in before its current frame
-	 * is set. What called it stands. */
+	/* 3.11, 3.12: all of it is one instant, so what does not fit is the innermost cframe, which is hung in before
+	 * its current frame is set. What called it stands. */
 	copied.extra = 0;
-	copied.chain.from_caller = true;
+	copied.chain.may_lack = copied.chain.from_caller = true;
 	return walk_chain_follow(&copied.chain, c->tstate, w);
 }

@@ -106,8 +106,8 @@ static void forget(struct walk_thread *t, size_t from, size_t to)
 void walk_extras_failed(struct walk_thread *t, size_t span)
 {
 	raddr_t end;
-	size_t from = 0, to = span_from(t, 0, &end);
-	for (; span > 0; span--) {
+	size_t from = 0, to = 0;
+	for (size_t k = 0; k <= span && to < t->n_extras; k++) {
 		from = to;
 		to = span_from(t, from, &end);
 	}

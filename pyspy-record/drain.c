@@ -75,7 +75,7 @@ static void look_at_sleepers(struct drain *d)
 	bool again = false;
 	for (size_t i = 0; i < s->n; i++)
 		if (is_ours(&s->v[i]))
-			again |= events_look(&s->v[i].target, s->w);
+			again |= events_look(&s->v[i].target, s->w, d->at_ns);
 	if (!again || !take_snapshot(d))
 		return;
 	for (size_t i = 0; i < s->n; i++)
@@ -99,8 +99,10 @@ void drain_take(struct drain *d)
 	if (take_snapshot(d))
 		look_at_sleepers(d);
 	for (size_t i = 0; i < s->n; i++)
-		if (is_ours(&s->v[i]))
+		if (is_ours(&s->v[i])) {
+			events_pace(&s->v[i].target, d->at_ns);
 			events_judge(&s->v[i].target);
+		}
 	seats_look_around(s);
 	for (size_t i = 0; i < s->n; i++)
 		news += is_ours(&s->v[i]) ? s->v[i].target.events.news + s->v[i].target.census_due : 0;

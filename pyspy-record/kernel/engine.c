@@ -318,7 +318,6 @@ int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, b
 	double chance = k->tick_hz ? k->rate_hz / k->tick_hz : 1;
 	q.triggers = KERNEL_ON_SWITCH | KERNEL_ON_CLOCK | (own_clock ? KERNEL_ON_TICK_FOR_SOME : KERNEL_ON_TICK);
 	q.tick_chance = chance >= 1 ? UINT32_MAX : (uint32_t)(chance * UINT32_MAX);
-	q.switch_gap_ns = kernel_period_ns(k);
 	q.wake_bytes = k->maps[RING].max_entries / WAKE_PART;
 	return bpf_map_update(k->maps[PROCESSES].fd, &key, &q, BPF_ANY);
 }

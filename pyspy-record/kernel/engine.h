@@ -32,7 +32,7 @@ void kernel_close(struct kernel *k); /* NULL: nothing */
 enum kernel_clock kernel_clock(const struct kernel *k);
 uint32_t kernel_tick_hz(const struct kernel *k);
 
-/* Look at this process from now on, as `p` says (triggers and chances are filled in here), or by other rules than so
+/* Look at this process from now on, as `p` says (triggers and the chance of a tick are filled in here), or by other rules than so
  * far. `own_clock`: its running threads are sampled by clocks of their own, whatever the engine's way is. 0 or error.
  */
 int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock);

@@ -12,8 +12,12 @@
 
 enum {
 	CLOCK_LACKS = 5,     /* a thread that ran for so many periods without a sample has no clock */
+	SWITCHES_TIMES = 2,  /* as many stacks at switches, of all threads of a process, as one running thread gives, ... */
+	SWITCHES_LEAST = 200, /* ... or so many a second */
+	PACE_NS = 100 * 1000 * 1000,
+	GAP_MOST_NS = 1000 * 1000 * 1000,
 	COMPARED_MOST = 64,  /* threads whose clocks the tick is compared with */
-	VARY_EACH = 8,       /* drains: to set a period interrupts the thread's CPU */
+	VARY_EACH = 50,      /* samples: to set a period interrupts the thread's CPU, and loses the one that runs */
 	COMPARED_SLOWLY = 10 /* times the period, once the tick is trusted */
 };
 
@@ -157,6 +161,8 @@ int events_begin(struct target *t, struct writer *w, struct kernel *k)
 	*e = (struct events){.kernel = k, .begin_ns = now, .own_clock = kernel_clock(k) == KERNEL_CLOCK_OWN};
 	map_init(&e->by_tid, 0);
 	fill_rules(t);
+	e->rules.switch_gap_ns = kernel_period_ns(k);
+	e->paced_ns = now;
 	int rc = watch(t);
 	if (rc < 0) {
 		e->kernel = NULL;
@@ -508,8 +514,10 @@ void events_task(struct target *t, const struct kernel_task *task, uint64_t stam
 		return;
 	if (!et->has_clock && et->n_clock == 0 && task->cpu_ns > CLOCK_LACKS * kernel_period_ns(e->kernel))
 		open_clock(e, et);
-	else if (et->clock_fd >= 0 && et->n_clock && (stamp + (uint64_t)et->tid) % VARY_EACH == 0)
+	else if (et->clock_fd >= 0 && et->n_clock >= et->vary_at) {
+		et->vary_at = et->n_clock + VARY_EACH;
 		kernel_clock_vary(e->kernel, et->clock_fd, draw ^ (uint64_t)et->tid * UINT64_C(0x9e3779b97f4a7c15));
+	}
 }
 
 void events_judge(struct target *t)
@@ -527,5 +535,28 @@ void events_judge(struct target *t)
 			open_clock(e, et);
 		}
 	}
+	watch(t);
+}
+
+void events_pace(struct target *t, uint64_t now_ns)
+{
+	struct events *e = &t->events;
+	uint64_t period = kernel_period_ns(e->kernel), gap = e->rules.switch_gap_ns;
+	if (now_ns < e->paced_ns + PACE_NS)
+		return;
+	double most = SWITCHES_TIMES * 1e9 / (double)period, seconds = (double)(now_ns - e->paced_ns) * 1e-9;
+	if (most < SWITCHES_LEAST)
+		most = SWITCHES_LEAST;
+	double times = (double)(e->counts.at_switch - e->switches_told) / seconds / most;
+	e->switches_told = e->counts.at_switch;
+	e->paced_ns = now_ns;
+	if (times > 1.2)
+		gap = (uint64_t)((double)gap * (times < 16 ? times : 16));
+	else if (times < 0.5)
+		gap /= 2;
+	gap = gap < period ? period : gap > GAP_MOST_NS ? GAP_MOST_NS : gap;
+	if (gap == e->rules.switch_gap_ns)
+		return;
+	e->rules.switch_gap_ns = gap;
 	watch(t);
 }

@@ -5,7 +5,7 @@
  *          each thread, so the events on its CPU since the last flush share that in equal parts, and those off its CPU
  *          share the rest of the wall time, each by how long its sleep was (times the chance that it was sampled
  *          with). So the weights of a thread add up to wall time. Time without any event is kept for the next flush.
- *          A sleep that goes on when the ring is drained is looked at from outside, once (way "standing still"): its
+ *          A long sleep that goes on when the ring is drained is looked at from outside, once (way "standing still"): its
  *          thread's count of switches, before and after the read, proves that it stood.
  * Memory:  the events of one flush; a record of 200 bytes a thread.
  */
@@ -56,6 +56,7 @@ struct events_thread {
 	int clock_fd;     /* of its own clock, -1 = none */
 	bool has_clock;   /* one was asked for; others have inherited one, or not */
 	uint64_t n_clock; /* samples by it */
+	uint64_t vary_at; /* when it has made so many, it gets another period */
 	uint64_t compared_cpu_ns; /* of task.cpu_ns: up to here ticks were expected */
 	bool lacks_clock; /* it could not be had: sampled on the CPU's tick */
 	bool bound_tick;
@@ -91,6 +92,7 @@ struct events {
 	uint64_t stamp;                      /* counts drains and looks */
 	struct lockstep lockstep;            /* is the tick a good moment for this program? */
 	uint32_t n_clocks;
+	uint64_t switches_told, paced_ns;    /* samples at switches, and when they were looked at last: see events_pace */
 	bool own_clock;                      /* running threads have clocks of their own */
 	bool clocks_inherit;                 /* and threads that they start get one */
 	bool census_made;                    /* in this drain, for a thread that was not known */
@@ -117,10 +119,12 @@ void events_before_drain(struct target *t);
 int events_record(struct target *t, struct writer *w, const struct kernel_record *r, size_t n);
 /* A task of the snapshot number `stamp`. `draw`: a random number. */
 void events_task(struct target *t, const struct kernel_task *task, uint64_t stamp, uint64_t draw);
-/* After a drain and a snapshot: look at those that sleep and are not known. True: take a second snapshot and call
+/* After a drain and a snapshot (now_ns): look at those that sleep for long and are not known. True: take a second snapshot and call
  * events_look_proved. */
-bool events_look(struct target *t, struct writer *w);
+bool events_look(struct target *t, struct writer *w, uint64_t now_ns);
 void events_look_proved(struct target *t, struct writer *w);
+/* After a drain: are stacks taken at switches as often as they should be, and not oftener? */
+void events_pace(struct target *t, uint64_t now_ns);
 /* After a drain: is the tick to be trusted? */
 void events_judge(struct target *t);
 /* Weights and events of all since the last flush, into the writer. now_ns: of a snapshot, CLOCK_MONOTONIC. is_last: of this

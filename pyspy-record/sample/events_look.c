@@ -5,6 +5,10 @@
 #include "pyspy-record/sample/gil.h"
 #include "pyspy-record/sample/target.h"
 
+/* A sleep counts as seen when it is so old at a drain: a rule that does not ask what was known of it, so that the others can be
+ * weighed by their chance alone. Waiting for the GIL is done in pieces of 5 ms. */
+enum { SEEN_AFTER_NS = 10 * 1000 * 1000 };
+
 /* A thread that was not seen on a CPU since we came: its stack, proved by /proc. */
 static void look_at_first_sleep(struct target *t, struct writer *w, struct events_thread *et)
 {
@@ -84,7 +88,7 @@ static void read_sleepers(struct target *t)
 	}
 }
 
-bool events_look(struct target *t, struct writer *w)
+bool events_look(struct target *t, struct writer *w, uint64_t now_ns)
 {
 	struct events *e = &t->events;
 	e->to_read.n = 0;
@@ -101,6 +105,8 @@ bool events_look(struct target *t, struct writer *w)
 			et->sleep.goes_on = false; /* its end was not told, or is in the ring */
 			continue;
 		}
+		if (now_ns < et->task.out_ns + SEEN_AFTER_NS)
+			continue;
 		if (knows_sleep(t, et)) {
 			et->sleep.is_seen = true;
 			continue;

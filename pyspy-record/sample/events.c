@@ -118,12 +118,10 @@ static void bind(struct target *t, struct events_thread *et)
 	memcpy(et->bound, b.states, sizeof et->bound);
 }
 
-void events_bind(struct target *t)
+/* Which thread states each thread has now. */
+static void join_threads(struct target *t, uint64_t now)
 {
 	struct events *e = &t->events;
-	uint64_t now = clock_mono_ns();
-	if (!e->kernel)
-		return;
 	for (size_t i = 0; i < e->threads.n; i++)
 		e->threads.v[i].n_threads = 0;
 	for (size_t i = 0; i < t->threads.n; i++) {
@@ -136,6 +134,15 @@ void events_bind(struct target *t)
 		if (et->n_threads < KERNEL_STATES_MAX)
 			et->threads[et->n_threads++] = th;
 	}
+}
+
+void events_bind(struct target *t)
+{
+	struct events *e = &t->events;
+	uint64_t now = clock_mono_ns();
+	if (!e->kernel)
+		return;
+	join_threads(t, now);
 	for (size_t i = 0; i < e->threads.n; i++) {
 		struct events_thread *et = &e->threads.v[i];
 		if (et->current >= et->n_threads)
@@ -169,7 +176,8 @@ int events_begin(struct target *t, struct writer *w, struct kernel *k)
 		return rc;
 	}
 	target_census(t, w, clock_boot_ns());
-	events_bind(t);
+	join_threads(t, now);
+	now = clock_mono_ns(); /* wall time and CPU time begin together: to open the clocks may take its time */
 	for (size_t i = 0; i < e->threads.n; i++) {
 		struct events_thread *et = &e->threads.v[i];
 		struct taskstate_run run;
@@ -177,6 +185,7 @@ int events_begin(struct target *t, struct writer *w, struct kernel *k)
 		if (taskstate_run(&et->threads[0]->task, &run) == 0)
 			et->cpu_start_ns = run.cpu_ns;
 	}
+	events_bind(t);
 	return 0;
 }
 

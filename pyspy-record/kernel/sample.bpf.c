@@ -103,6 +103,7 @@ static __always_inline void fill_record(struct kernel_record *r, __u32 kind, con
 	r->tgid = t->tgid;
 	r->time_ns = now;
 	r->cpu_ns = cpu_until(t, now);
+	r->ready_ns = t->ready_ns;
 	r->switches = t->switches;
 	r->slept_ns = 0;
 	r->off_state = t->off_state;
@@ -565,6 +566,8 @@ static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 		if (t->off_chance || now - t->out_ns >= LONG_SLEEP_NS)
 			send_notice(KERNEL_WOKE, t, now, now - t->out_ns);
 		t->off_chance = 0;
+		if (t->off_state == KERNEL_OFF_RUNNABLE)
+			t->ready_ns += now - t->out_ns;
 		t->in_ns = now;
 	}
 	t = bpf_map_lookup_elem(&tasks, &prev);

@@ -64,6 +64,7 @@ struct kernel_task {
 	__u32 tid, tgid;  /* 0: made by a fork, not seen running yet */
 	__u64 first_ns;   /* seen first */
 	__u64 cpu_ns;     /* on a CPU since then, the run that goes on not counted */
+	__u64 ready_ns;   /* off its CPU since then although it could run, the time that goes on not counted */
 	__u64 in_ns;      /* the run that goes on began; 0 = off its CPU ... */
 	__u64 out_ns;     /* ... since then */
 	__u64 switches;   /* times that it left its CPU */
@@ -100,6 +101,7 @@ struct kernel_record {
 	__u64 time_ns;
 	__u64 cpu_ns;                /* of the thread, since it was seen first, until now */
 	__u64 switches;              /* of the thread; tells sleeps apart */
+	__u64 ready_ns;              /* as in kernel_task */
 	__u64 slept_ns;              /* WOKE: how long */
 	__u32 off_state, off_chance; /* as in kernel_task; SAMPLE on switch, and WOKE */
 };

@@ -71,7 +71,7 @@ struct events_thread *events_find(struct events *e, pid_t tid)
 static struct events_thread *add_thread(struct events *e, pid_t tid)
 {
 	bool is_new;
-	struct events_thread fresh = {.tid = tid, .clock_fd = -1};
+	struct events_thread fresh = {.tid = tid, .clock_fd = -1, .vary_at = VARY_EACH};
 	if (!vec_push(&e->threads, fresh))
 		return NULL;
 	uint32_t *slot = map_put(&e->by_tid, (uint64_t)tid, 0, &is_new);
@@ -155,6 +155,7 @@ void events_bind(struct target *t)
 			et->has_ended = true;
 			et->end_ns = now;
 			et->end_cpu_ns = et->task.cpu_ns;
+			et->end_ready_ns = et->task.ready_ns;
 			kernel_unbind(e->kernel, et->tid);
 		}
 	}
@@ -346,6 +347,7 @@ bool events_add(struct target *t, struct events_thread *et, const struct events_
 	et->last_trie_epoch = t->trie.epoch;
 	et->last_flags = v->flags;
 	et->last_id = v->id;
+	et->raw[events_class(v->flags)] += v->raw;
 	t->counts.samples++;
 	return true;
 }
@@ -431,9 +433,10 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 	count_sample(t, m, v.flags);
 	if (!is_switch) {
 		v.flags |= WIRE_STATE_ON_CPU;
+		v.raw = 1;
 		et->sleep.goes_on = false;
 		et->n_clock += m->head.trigger == KERNEL_ON_CLOCK;
-		et->n_on += events_add(t, et, &v);
+		events_add(t, et, &v);
 		return 0;
 	}
 	v.flags |= events_off_flags(m->head.off_state);
@@ -461,8 +464,7 @@ void events_tell_sleep(struct target *t, struct writer *w, struct events_thread 
 		return;
 	}
 	v.raw = (double)(until_ns - s->told_ns) * (s->is_seen ? 1 : s->chance / 256.0);
-	if (events_add(t, et, &v))
-		et->raw_off += v.raw;
+	events_add(t, et, &v);
 	s->told_ns = until_ns;
 }
 
@@ -484,6 +486,7 @@ static void exited(struct target *t, const struct kernel_record *r)
 	et->has_ended = true;
 	et->end_ns = r->time_ns;
 	et->end_cpu_ns = r->cpu_ns;
+	et->end_ready_ns = r->ready_ns;
 	et->sleep.goes_on = false;
 }
 

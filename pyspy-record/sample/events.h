@@ -21,6 +21,14 @@ struct sample_thread;
 
 enum { EVENTS_MAX = 1 << 18 };
 
+/* Times that are told apart, exactly. */
+enum events_class {
+	EVENTS_ON,    /* on the CPU */
+	EVENTS_READY, /* off it, but it could run */
+	EVENTS_OFF,
+	EVENTS_CLASSES
+};
+
 /* The sleep of a thread that goes on, or its last one. */
 struct events_sleep {
 	bool goes_on, is_known; /* known: `node` is its stack */
@@ -41,15 +49,14 @@ struct events_thread {
 	struct kernel_task task;                          /* as of the last snapshot; tid 0 = never seen */
 	uint64_t task_stamp;
 	bool has_ended;
-	uint64_t end_ns, end_cpu_ns;
+	uint64_t end_ns, end_cpu_ns, end_ready_ns;
 	uint64_t told_ns;     /* wall time is told up to here; CLOCK_MONOTONIC; 0 = came after us, not told yet */
-	uint64_t cpu_told_ns; /* of task.cpu_ns */
+	uint64_t cpu_told_ns, ready_told_ns; /* of task.cpu_ns, ready_ns */
 	int64_t cpu_base_ns;  /* by schedstat, beyond what the kernel's program has added up (task.cpu_ns) */
 	uint64_t base_switches; /* of the sleep in which that was found; 0 = not known for certain */
 	uint64_t cpu_start_ns; /* schedstat's CPU time when we came */
-	int64_t on_ns, off_ns; /* to be told: of this flush and what is left from before */
-	uint32_t n_on;         /* events of this flush */
-	double raw_off;        /* sum of the raw weights of those off the CPU */
+	int64_t due_ns[EVENTS_CLASSES]; /* to be told: of this flush and what is left from before */
+	double raw[EVENTS_CLASSES];     /* sums of the raw weights of this flush's events */
 	struct events_sleep sleep;
 	uint32_t last_node, last_trie_epoch, last_flags; /* of the last event */
 	thread_id last_id;
@@ -68,7 +75,7 @@ struct events_thread {
 
 struct events_event {
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
-	double raw;       /* off the CPU: how long, times the chance; on: 0 */
+	double raw;       /* raw weight: off the CPU how long, times the chance; on it 1 */
 	uint32_t thread;  /* index in events.threads */
 	thread_id id;
 	uint32_t node; /* in the target's trie; not known when the stack was torn */
@@ -134,6 +141,11 @@ void events_flush(struct target *t, struct writer *w, uint64_t now_ns, bool is_l
 /* Between the parts of events: */
 struct events_thread *events_find(struct events *e, pid_t tid);
 void events_thread_done(struct events_thread *et);
+static inline enum events_class events_class(uint32_t flags)
+{
+	uint32_t state = flags & WIRE_FLAG_STATE;
+	return state == WIRE_STATE_ON_CPU ? EVENTS_ON : state == WIRE_STATE_RUNNABLE ? EVENTS_READY : EVENTS_OFF;
+}
 /* An event of this thread, in the list. False: no room. */
 bool events_add(struct target *t, struct events_thread *et, const struct events_event *v);
 /* An event of the sleep that goes on, for the time up to until_ns. */

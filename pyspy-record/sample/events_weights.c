@@ -28,45 +28,53 @@ static void find_base(struct events_thread *et, uint64_t cpu_ns)
 /* What is to be told of a thread: time on and off its CPU since the last flush. */
 static void weigh_thread(struct events *e, struct events_thread *et, uint64_t now)
 {
-	uint64_t until = et->has_ended ? et->end_ns : now, cpu = et->has_ended ? et->end_cpu_ns : et->task.cpu_ns;
-	if (!et->has_ended && et->task.in_ns && now > et->task.in_ns)
-		cpu += now - et->task.in_ns;
+	const struct kernel_task *task = &et->task;
+	uint64_t until = et->has_ended ? et->end_ns : now, cpu = et->has_ended ? et->end_cpu_ns : task->cpu_ns,
+	         ready = et->has_ended ? et->end_ready_ns : task->ready_ns;
+	if (!et->has_ended && task->in_ns && now > task->in_ns)
+		cpu += now - task->in_ns;
+	if (!et->has_ended && !task->in_ns && task->off_state == KERNEL_OFF_RUNNABLE && now > task->out_ns)
+		ready += now - task->out_ns;
 	if (!et->told_ns) /* it came after us */
-		et->told_ns = et->task.first_ns > e->begin_ns ? et->task.first_ns : until;
+		et->told_ns = task->first_ns > e->begin_ns ? task->first_ns : until;
 	if (until <= et->told_ns)
 		return;
 	if (!et->has_ended)
 		find_base(et, cpu);
 	cpu += (uint64_t)et->cpu_base_ns;
-	uint64_t wall = until - et->told_ns, on = cpu > et->cpu_told_ns ? cpu - et->cpu_told_ns : 0;
-	if (on > wall)
-		on = wall;
-	et->cpu_told_ns += on;
+	uint64_t left = until - et->told_ns, on = cpu > et->cpu_told_ns ? cpu - et->cpu_told_ns : 0;
+	on = on < left ? on : left;
+	left -= on;
+	ready = ready > et->ready_told_ns ? ready - et->ready_told_ns : 0;
+	ready = ready < left ? ready : left;
 	et->told_ns = until;
-	et->on_ns += (int64_t)on;
-	et->off_ns += (int64_t)(wall - on);
+	et->cpu_told_ns += on;
+	et->ready_told_ns += ready;
+	et->due_ns[EVENTS_ON] += (int64_t)on;
+	et->due_ns[EVENTS_READY] += (int64_t)ready;
+	et->due_ns[EVENTS_OFF] += (int64_t)(left - ready);
 }
 
 /* The end: what has no event of its own yet goes to what was seen last. */
 static void add_rest(struct target *t, struct writer *w, struct events_thread *et)
 {
-	struct events_event v = {.time_ns = et->told_ns, .id = et->last_id, .node = et->last_node};
-	uint32_t flags = et->last_flags & ~(uint32_t)WIRE_FLAG_STATE;
+	static const uint32_t states[] = {WIRE_STATE_ON_CPU, WIRE_STATE_RUNNABLE, WIRE_STATE_SLEEPING};
+	struct events_event v = {.time_ns = et->told_ns, .id = et->last_id, .node = et->last_node, .raw = 1};
 	if (!v.id && et->n_threads)
 		v.id = et->threads[0]->id;
 	if (!v.id)
 		return;
 	if (et->last_trie_epoch == t->trie.epoch)
 		v.stack = trie_stack(&t->trie, &t->codes, w, v.node);
-	if (et->on_ns > 0 && et->n_on == 0) {
-		v.flags = flags | WIRE_STATE_ON_CPU;
-		et->n_on += events_add(t, et, &v);
-	}
-	if (et->off_ns > 0 && et->raw_off <= 0) {
-		v.raw = 1;
-		v.flags = (flags & ~(uint32_t)(WIRE_FLAG_GIL | WIRE_FLAG_GC)) | WIRE_STATE_SLEEPING;
-		if (events_add(t, et, &v))
-			et->raw_off += v.raw;
+	for (int c = 0; c < EVENTS_CLASSES; c++) {
+		if (et->due_ns[c] < WEIGHT_UNIT_NS || et->raw[c] > 0)
+			continue;
+		v.flags = (et->last_flags & ~(uint32_t)WIRE_FLAG_STATE) | states[c];
+		if (c == EVENTS_OFF)
+			v.flags &= ~(uint32_t)(WIRE_FLAG_GIL | WIRE_FLAG_GC);
+		else
+			v.flags &= ~(uint32_t)WIRE_FLAG_GIL_WAIT;
+		events_add(t, et, &v);
 	}
 }
 
@@ -90,26 +98,27 @@ static uint64_t next_share(struct share *s, double raw)
 
 static int weigh_events(struct events *e, uint64_t boot_minus_mono)
 {
-	VEC(struct share) shares = {0}; /* two a thread: on, off */
-	if (!vec_room(&shares, 2 * e->threads.n + 1) || !vec_room(&e->out, e->list.n + 1)) {
+	VEC(struct share) shares = {0}; /* one a class, of each thread */
+	if (!vec_room(&shares, EVENTS_CLASSES * e->threads.n + 1) || !vec_room(&e->out, e->list.n + 1)) {
 		vec_free(&shares);
 		return ERR_NO_MEMORY;
 	}
-	for (size_t i = 0; i < e->threads.n; i++) {
-		struct events_thread *et = &e->threads.v[i];
-		shares.v[2 * i] = (struct share){.of = et->n_on, .ns = et->on_ns > 0 ? (uint64_t)et->on_ns : 0};
-		shares.v[2 * i + 1] = (struct share){.of = et->raw_off, .ns = et->off_ns > 0 ? (uint64_t)et->off_ns : 0};
-	}
+	for (size_t i = 0; i < e->threads.n; i++)
+		for (int c = 0; c < EVENTS_CLASSES; c++) {
+			const struct events_thread *et = &e->threads.v[i];
+			shares.v[EVENTS_CLASSES * i + (size_t)c] = (struct share){
+			    .of = et->raw[c], .ns = et->due_ns[c] > 0 ? (uint64_t)et->due_ns[c] : 0};
+		}
 	e->out.n = 0;
 	for (size_t i = 0; i < e->list.n; i++) {
 		const struct events_event *v = &e->list.v[i];
-		bool is_on = (v->flags & WIRE_FLAG_STATE) == WIRE_STATE_ON_CPU;
+		size_t share = EVENTS_CLASSES * (size_t)v->thread + events_class(v->flags);
 		e->out.v[e->out.n++] = (struct rec_event){
 		    .time_ns = v->time_ns + boot_minus_mono,
 		    .thread = v->id,
 		    .stack = v->stack,
 		    .flags = v->flags,
-		    .weight_ns = next_share(&shares.v[2 * v->thread + !is_on], is_on ? 1 : v->raw),
+		    .weight_ns = next_share(&shares.v[share], v->raw),
 		};
 	}
 	vec_free(&shares);
@@ -122,13 +131,10 @@ static void begin_anew(struct events *e)
 	size_t kept = 0;
 	for (size_t i = 0; i < e->threads.n; i++) {
 		struct events_thread *et = &e->threads.v[i];
-		if (et->n_on) {
-			et->on_ns = et->on_ns > 0 ? et->on_ns % WEIGHT_UNIT_NS : et->on_ns;
-			et->n_on = 0;
-		}
-		if (et->raw_off > 0) {
-			et->off_ns = et->off_ns > 0 ? et->off_ns % WEIGHT_UNIT_NS : et->off_ns;
-			et->raw_off = 0;
+		for (int c = 0; c < EVENTS_CLASSES; c++) {
+			if (et->raw[c] > 0)
+				et->due_ns[c] %= WEIGHT_UNIT_NS; /* was rounded down */
+			et->raw[c] = 0;
 		}
 		if (!et->has_ended || et->n_threads)
 			e->threads.v[kept++] = *et;

@@ -1,5 +1,5 @@
-/* fds: file descriptors that may be kept. A recorder that looks at many threads keeps files of each open; some must be left for
- * what is opened for a moment.
+/* fds: file descriptors that may be kept. A recorder that looks at many threads keeps files of each open; some must be
+ * left for what is opened for a moment.
  */
 #pragma once
 

@@ -13,11 +13,11 @@ struct seats;
 struct drain {
 	struct kernel *kernel; /* NULL: nothing is the kernel's */
 	struct seats *seats;
-	uint64_t next_ns;         /* CLOCK_MONOTONIC */
-	uint64_t gap_ns;          /* until the next one: shorter while there is news */
-	uint64_t news;            /* as of the last one */
-	uint64_t stamp;           /* counts snapshots */
-	uint64_t at_ns;           /* of the last snapshot */
+	uint64_t next_ns; /* CLOCK_MONOTONIC */
+	uint64_t gap_ns;  /* until the next one: shorter while there is news */
+	uint64_t news;    /* as of the last one */
+	uint64_t stamp;   /* counts snapshots */
+	uint64_t at_ns;   /* of the last snapshot */
 	uint64_t n, random;
 	uint64_t overrun; /* samples lost because the ring was full, as of drain_count */
 };

@@ -42,7 +42,8 @@ static const struct arg_option table[] = {
     {OPT_RATE, 'r', "rate", "HZ", "samples a second, 0.01 to 100000 (100; 1k is 1000)"},
     {OPT_DURATION, 'd', "duration", "TIME", "record this long: 10, 1.5, 500ms, 10s, 2m, 1h (until the program ends)"},
     {OPT_ENGINE, 0, "engine", "NAME",
-     "who samples running threads: kernel (root, or CAP_BPF and CAP_PERFMON),\noutside, or auto: the kernel where it may"},
+     "who samples running threads: kernel (root, or CAP_BPF and CAP_PERFMON),\noutside, or auto: the kernel where it "
+     "may"},
     {OPT_NONBLOCKING, 0, "nonblocking", NULL, "never hold a thread up, not even for a moment"},
     {OPT_MAX_STOP, 0, "max-stop", "PERCENT",
      "threads may be stopped for this part of the time (0.2), and wait on their\nCPU for 5 times that"},

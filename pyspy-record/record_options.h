@@ -15,16 +15,16 @@ enum record_engine {
 struct record_options {
 	int pids[RECORD_OPTIONS_PIDS]; /* -p, repeatable */
 	unsigned n_pids;
-	char **program;         /* words to start, NULL-terminated; NULL when attaching */
-	const char *output;     /* -o; NULL = default name; "-" = stdout */
-	double rate_hz;         /* -r, default 100; 0.01 .. 100000 */
-	uint64_t duration_ns;   /* -d; 0 = until the end */
-	uint64_t wait_ns;       /* --wait: how long a started program may take until Python appears; default 10 s */
-	bool quiet;             /* -q */
+	char **program;            /* words to start, NULL-terminated; NULL when attaching */
+	const char *output;        /* -o; NULL = default name; "-" = stdout */
+	double rate_hz;            /* -r, default 100; 0.01 .. 100000 */
+	uint64_t duration_ns;      /* -d; 0 = until the end */
+	uint64_t wait_ns;          /* --wait: how long a started program may take until Python appears; default 10 s */
+	bool quiet;                /* -q */
 	enum record_engine engine; /* --engine, default auto */
-	bool nonblocking;       /* --nonblocking: no stops at all */
-	uint32_t stop_ppm;      /* --max-stop PERCENT, default 0.2 % = 2000 millionths of wall time */
-	uint32_t view_defaults; /* -g -i -t -F --nolineno --full-filenames: kept in the file (enum wire_view) */
+	bool nonblocking;          /* --nonblocking: no stops at all */
+	uint32_t stop_ppm;         /* --max-stop PERCENT, default 0.2 % = 2000 millionths of wall time */
+	uint32_t view_defaults;    /* -g -i -t -F --nolineno --full-filenames: kept in the file (enum wire_view) */
 	struct writer_note notes[RECORD_OPTIONS_NOTES]; /* --note KEY=VALUE */
 	unsigned n_notes;
 	uint64_t flush_ns; /* --flush, default 1 s; 100 ms .. 60 s */

@@ -37,7 +37,7 @@ struct session {
 	struct schedule schedule;
 	struct seats seats;
 	struct drain drain;
-	char engine[96], engine_why[400]; /* notes of the recording; "" = none */
+	char engine[96], engine_why[400];                           /* notes of the recording; "" = none */
 	uint64_t begin_ns, end_ns, flush_next_ns, progress_next_ns; /* CLOCK_MONOTONIC; end 0 = none */
 	uint64_t cpu_begin_ns;
 	uint64_t ticks;
@@ -130,8 +130,8 @@ static void tell_counters(struct session *s)
 /* What was lost since the last flush, by cause. */
 static void tell_losses(struct session *s, uint64_t begin, uint64_t end)
 {
-	static const enum wire_lost causes[] = {WIRE_LOST_LATE, WIRE_LOST_UNREADABLE, WIRE_LOST_TORN,
-	                                        WIRE_LOST_LIMIT, WIRE_LOST_OVERRUN, WIRE_LOST_DROPPED};
+	static const enum wire_lost causes[] = {WIRE_LOST_LATE,  WIRE_LOST_UNREADABLE, WIRE_LOST_TORN,
+	                                        WIRE_LOST_LIMIT, WIRE_LOST_OVERRUN,    WIRE_LOST_DROPPED};
 	static uint64_t told[6]; /* one session a process */
 	struct seats_totals t = seats_totals(&s->seats);
 	struct target_counts c = t.counts;

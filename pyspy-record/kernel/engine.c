@@ -28,16 +28,26 @@ enum {
 	PROCESSES_MOST = 4096,
 	RING_LEAST = 1 << 20,
 	RING_MOST = 64 << 20,
-	SAMPLE_BYTES = 2 << 10,                      /* of a sample, about */
-	DRAIN_NS = 50 * 1000 * 1000,                 /* the ring holds twice what comes in that time */
-	THREADS_LEAST = 4,                           /* there may be more soon */
-	WAKE_PART = 4,                               /* the recorder is called when one in so many bytes is in use */
+	SAMPLE_BYTES = 2 << 10,      /* of a sample, about */
+	DRAIN_NS = 50 * 1000 * 1000, /* the ring holds twice what comes in that time */
+	THREADS_LEAST = 4,           /* there may be more soon */
+	WAKE_PART = 4,               /* the recorder is called when one in so many bytes is in use */
 	SCRATCH_BYTES = KERNEL_DATA + KERNEL_COPY + 4096 + 1024,
-	FIRST_PID_NAMESPACE = 0xeffffffc,            /* inode of the first pid namespace (PROC_PID_INIT_INO) */
+	FIRST_PID_NAMESPACE = 0xeffffffc, /* inode of the first pid namespace (PROC_PID_INIT_INO) */
 };
 
 enum map_index { CONFIG, PROCESSES, BINDINGS, TASKS, COUNTS, PHASES, SCRATCHES, MORE_TP, MORE_PERF, RING, N_MAPS };
-enum program_index { ON_TICK, ON_CLOCK, ON_SWITCH_STATE, ON_SWITCH, ON_FORK, ON_EXIT, MORE_OF_TP, MORE_OF_PERF, N_PROGRAMS };
+enum program_index {
+	ON_TICK,
+	ON_CLOCK,
+	ON_SWITCH_STATE,
+	ON_SWITCH,
+	ON_FORK,
+	ON_EXIT,
+	MORE_OF_TP,
+	MORE_OF_PERF,
+	N_PROGRAMS
+};
 
 /* The timer interrupt of a busy CPU, where there is a tracepoint in it. */
 #if defined(__x86_64__) || defined(__i386__)
@@ -182,7 +192,8 @@ static int explain(int rc, char *why, size_t size)
 	}
 	if (rc == ERR_PERMISSION) {
 		size_t n = strlen(why);
-		snprintf(why + n, size - n, "; it wants root, or `setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep` on the recorder");
+		snprintf(why + n, size - n,
+		         "; it wants root, or `setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep` on the recorder");
 	}
 	return rc;
 }
@@ -191,16 +202,16 @@ static int explain(int rc, char *why, size_t size)
 static int load(struct kernel *k, char *why, size_t size, FILE *log)
 {
 	k->programs[ON_SWITCH].type = 0;
-	if (bpfobject_load(asset_sample_bpf_o, asset_sample_bpf_o_len, k->maps, N_MAPS, k->programs, N_PROGRAMS, why, size,
-	                   NULL) == 0) {
+	if (bpfobject_load(asset_sample_bpf_o, asset_sample_bpf_o_len, k->maps, N_MAPS, k->programs, N_PROGRAMS, why,
+	                   size, NULL) == 0) {
 		if (attach(k, ON_SWITCH_STATE, "sched_switch") == 0)
 			return 0;
 		bpfobject_close(k->maps, N_MAPS, k->programs, N_PROGRAMS);
 	}
 	k->programs[ON_SWITCH].type = BPF_PROG_TYPE_RAW_TRACEPOINT;
 	k->programs[ON_SWITCH_STATE].type = 0;
-	TRY(bpfobject_load(asset_sample_bpf_o, asset_sample_bpf_o_len, k->maps, N_MAPS, k->programs, N_PROGRAMS, why, size,
-	                   log));
+	TRY(bpfobject_load(asset_sample_bpf_o, asset_sample_bpf_o_len, k->maps, N_MAPS, k->programs, N_PROGRAMS, why,
+	                   size, log));
 	return attach(k, ON_SWITCH, "sched_switch");
 }
 
@@ -342,7 +353,8 @@ void kernel_unbind(struct kernel *k, pid_t tid)
 
 int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits)
 {
-	int fd = cpuclock_open(tid, period_ns ? period_ns : kernel_period_ns(k), k->programs[ON_CLOCK].fd, inherits, NULL);
+	int fd =
+	    cpuclock_open(tid, period_ns ? period_ns : kernel_period_ns(k), k->programs[ON_CLOCK].fd, inherits, NULL);
 	if (fd < 0)
 		return fd;
 	fd = fds_keep(fd);
@@ -392,7 +404,8 @@ bool kernel_wait(struct kernel *k, uint64_t until_ns)
 int kernel_tasks(struct kernel *k, const struct kernel_task **tasks, uint64_t *now_ns)
 {
 	uint32_t n = 0;
-	int rc = bpf_map_read(k->maps[TASKS].fd, k->keys, sizeof *k->keys, k->tasks, sizeof *k->tasks, k->tasks_max, &n);
+	int rc =
+	    bpf_map_read(k->maps[TASKS].fd, k->keys, sizeof *k->keys, k->tasks, sizeof *k->tasks, k->tasks_max, &n);
 	*now_ns = clock_mono_ns();
 	*tasks = k->tasks;
 	return rc < 0 && rc != ERR_FULL ? rc : (int)n;

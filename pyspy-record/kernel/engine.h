@@ -32,8 +32,9 @@ void kernel_close(struct kernel *k); /* NULL: nothing */
 enum kernel_clock kernel_clock(const struct kernel *k);
 uint32_t kernel_tick_hz(const struct kernel *k);
 
-/* Look at this process from now on, as `p` says (triggers and the chance of a tick are filled in here), or by other rules than so
- * far. `own_clock`: its running threads are sampled by clocks of their own, whatever the engine's way is. 0 or error.
+/* Look at this process from now on, as `p` says (triggers and the chance of a tick are filled in here), or by other
+ * rules than so far. `own_clock`: its running threads are sampled by clocks of their own, whatever the engine's way is.
+ * 0 or error.
  */
 int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock);
 void kernel_leave(struct kernel *k, pid_t tgid);
@@ -42,10 +43,9 @@ void kernel_unbind(struct kernel *k, pid_t tid);
 
 uint64_t kernel_period_ns(const struct kernel *k); /* between two samples of a running thread, in the mean */
 
-/* A clock of its own for this thread; threads that it starts inherit it where the kernel can (*inherits; NULL: they shall
- * not). period_ns 0:
- * the period that the rate asks for. Returns a file descriptor for kernel_clock_vary and close(2), or an error:
- * ERR_GONE, ERR_FULL (no more events), ERR_PERMISSION, ERR_SYSTEM. */
+/* A clock of its own for this thread; threads that it starts inherit it where the kernel can (*inherits; NULL: they
+ * shall not). period_ns 0: the period that the rate asks for. Returns a file descriptor for kernel_clock_vary and
+ * close(2), or an error: ERR_GONE, ERR_FULL (no more events), ERR_PERMISSION, ERR_SYSTEM. */
 int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits);
 /* Another period, a quarter more or less at most: nothing shall run in step with it. `draw`: a random number. */
 void kernel_clock_vary(struct kernel *k, int fd, uint64_t draw);
@@ -56,8 +56,8 @@ typedef int kernel_visit(void *ctx, const struct kernel_record *r, size_t n);
 /* What the kernel has sent since the last time, in order; r points into the ring. Stops, with what it returned, when
  * visit returns anything but 0. */
 int kernel_drain(struct kernel *k, kernel_visit *visit, void *ctx);
-/* Sleep until `until_ns` (CLOCK_MONOTONIC, to the millisecond), or until a signal comes, or the ring wants to be drained: then
- * true. */
+/* Sleep until `until_ns` (CLOCK_MONOTONIC, to the millisecond), or until a signal comes, or the ring wants to be
+ * drained: then true. */
 bool kernel_wait(struct kernel *k, uint64_t until_ns);
 /* All tasks that are known, at one time *now_ns (CLOCK_MONOTONIC). The array is the engine's, until the next call.
  * Numbers of a task that is changing just now may be of two moments. Returns how many, or an error. */

@@ -21,7 +21,13 @@ BPF_MAP(more_tp);
 BPF_MAP(more_perf);
 BPF_MAP(ring);
 
-enum { LONG_SLEEP_NS = 5000000, NO_WAKEUP = 1, FORCE_WAKEUP = 2, AVAILABLE_DATA = 0, MAX_TAIL_CALLS = 32 /* as many as the kernel allows for */ };
+enum {
+	LONG_SLEEP_NS = 5000000,
+	NO_WAKEUP = 1,
+	FORCE_WAKEUP = 2,
+	AVAILABLE_DATA = 0,
+	MAX_TAIL_CALLS = 32 /* as many as the kernel allows for */
+};
 
 /* Where the copying of one sample stands. Kept in memory, so that the verifier sees the same state at each turn. */
 struct scratch {
@@ -439,7 +445,8 @@ static __always_inline void take(void *ctx, struct kernel_process *p, struct ker
 	s->sample.syscall = syscall;
 	s->sample.syscall_arg = syscall_arg;
 	s->process = *p;
-	s->n = s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->calls = s->header = s->n_extras = 0;
+	s->n = s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->calls = s->header = s->n_extras =
+	    0;
 	s->frame = 0;
 	if (!append(s, s->sample.tstate, p->tstate_size, KERNEL_PIECE_TSTATE)) {
 		count(KERNEL_COUNT_UNREADABLE);

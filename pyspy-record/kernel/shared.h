@@ -10,11 +10,11 @@ enum {
 	KERNEL_STATES_MAX = 4,   /* thread states of one OS thread (sub-interpreters) that are known */
 	KERNEL_TSTATE_MAX = 512, /* bytes copied of a thread state at most */
 	KERNEL_FRAME_MAX = 88,   /* bytes copied of a frame that lies outside of the data stack */
-	KERNEL_EXTRAS = 384,             /* frames outside of the data stack that are followed */
+	KERNEL_EXTRAS = 384,     /* frames outside of the data stack that are followed */
 	KERNEL_PHASES = 64,      /* parts of a tick's period that are told apart */
 	KERNEL_DATA = 1 << 18,   /* bytes of pieces in a sample: at this mark no more are added ... */
 	KERNEL_COPY = 1 << 15,   /* ... and this is the most that one addition takes */
-	KERNEL_CHAIN = 80,      /* frames followed before the program calls itself again */
+	KERNEL_CHAIN = 80,       /* frames followed before the program calls itself again */
 };
 
 /* Map `config`, entry 0. */
@@ -42,7 +42,7 @@ struct kernel_process {
 	__u32 gil_last_holder;                         /* followed by `locked` */
 	__u32 interp_gc, interp_generation;            /* generation 0 = there is none */
 	__u32 n_gils;
-	__u32 wake_bytes; /* so much in the ring: the recorder is called */
+	__u32 wake_bytes;  /* so much in the ring: the recorder is called */
 	__u64 gil_current; /* address of the word that names the running thread state (3.11); 0 = none */
 	struct {
 		__u64 gil, interp;
@@ -53,7 +53,7 @@ struct kernel_process {
 struct kernel_binding {
 	__u32 n, last; /* last: the one that was seen running last */
 	__u32 wants_tick, unused;
-	__u64 ns_tid;  /* as the target's own pid namespace counts */
+	__u64 ns_tid; /* as the target's own pid namespace counts */
 	struct {
 		__u64 tstate, interp, gil;
 	} states[KERNEL_STATES_MAX];

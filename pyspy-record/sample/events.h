@@ -1,13 +1,12 @@
 /* events: samples that the kernel took -> events of the recording, with weights that add up.
  *
  * Flow:    kernel/engine (records, tasks) -> [events] -> python/walk, resolve, trie -> writer.
- * How:     each sample becomes an event. Only at a flush the weights are known: the kernel keeps exact time on the CPU of
- *          each thread, so the events on its CPU since the last flush share that in equal parts, and those off its CPU
- *          share the rest of the wall time, each by how long its sleep was (times the chance that it was sampled
- *          with). So the weights of a thread add up to wall time. Time without any event is kept for the next flush.
- *          A long sleep that goes on when the ring is drained is looked at from outside, once (way "standing still"): its
- *          thread's count of switches, before and after the read, proves that it stood.
- * Memory:  the events of one flush; a record of 200 bytes a thread.
+ * How:     each sample becomes an event. Only at a flush the weights are known: the kernel keeps exact time on the CPU
+ * of each thread, so the events on its CPU since the last flush share that in equal parts, and those off its CPU share
+ * the rest of the wall time, each by how long its sleep was (times the chance that it was sampled with). So the weights
+ * of a thread add up to wall time. Time without any event is kept for the next flush. A long sleep that goes on when
+ * the ring is drained is looked at from outside, once (way "standing still"): its thread's count of switches, before
+ * and after the read, proves that it stood. Memory:  the events of one flush; a record of 200 bytes a thread.
  */
 #pragma once
 #include "libcommon/map.h"
@@ -19,7 +18,10 @@
 struct target;
 struct sample_thread;
 
-enum { EVENTS_MAX = 1 << 18 };
+enum {
+	EVENTS_MAX = 1 << 18,
+	EVENTS_VARY_EACH = 50, /* samples: to set a period interrupts the thread's CPU, and loses the one that runs */
+};
 
 /* Times that are told apart, exactly. */
 enum events_class {
@@ -50,22 +52,22 @@ struct events_thread {
 	uint64_t task_stamp;
 	bool has_ended;
 	uint64_t end_ns, end_cpu_ns, end_ready_ns;
-	uint64_t told_ns;     /* wall time is told up to here; CLOCK_MONOTONIC; 0 = came after us, not told yet */
+	uint64_t told_ns; /* wall time is told up to here; CLOCK_MONOTONIC; 0 = came after us, not told yet */
 	uint64_t cpu_told_ns, ready_told_ns; /* of task.cpu_ns, ready_ns */
-	int64_t cpu_base_ns;  /* by schedstat, beyond what the kernel's program has added up (task.cpu_ns) */
-	uint64_t base_switches; /* of the sleep in which that was found; 0 = not known for certain */
-	uint64_t cpu_start_ns; /* schedstat's CPU time when we came */
+	int64_t cpu_base_ns;            /* by schedstat, beyond what the kernel's program has added up (task.cpu_ns) */
+	uint64_t base_switches;         /* of the sleep in which that was found; 0 = not known for certain */
+	uint64_t cpu_start_ns;          /* schedstat's CPU time when we came */
 	int64_t due_ns[EVENTS_CLASSES]; /* to be told: of this flush and what is left from before */
 	double raw[EVENTS_CLASSES];     /* sums of the raw weights of this flush's events */
 	struct events_sleep sleep;
 	uint32_t last_node, last_trie_epoch, last_flags; /* of the last event */
 	thread_id last_id;
-	int clock_fd;     /* of its own clock, -1 = none */
-	bool has_clock;   /* one was asked for; others have inherited one, or not */
-	uint64_t n_clock; /* samples by it */
-	uint64_t vary_at; /* when it has made so many, it gets another period */
+	int clock_fd;             /* of its own clock, -1 = none */
+	bool has_clock;           /* one was asked for; others have inherited one, or not */
+	uint64_t n_clock;         /* samples by it */
+	uint64_t vary_at;         /* when it has made so many, it gets another period */
 	uint64_t compared_cpu_ns; /* of task.cpu_ns: up to here ticks were expected */
-	bool lacks_clock; /* it could not be had: sampled on the CPU's tick */
+	bool lacks_clock;         /* it could not be had: sampled on the CPU's tick */
 	bool bound_tick;
 	uint32_t bound_n; /* as the kernel's program knows it */
 	struct {
@@ -90,8 +92,8 @@ struct events_counts {
 struct events {
 	struct kernel *kernel; /* NULL: this process is sampled from outside */
 	struct kernel_process rules;
-	uint64_t begin_ns;                   /* CLOCK_MONOTONIC */
-	struct map by_tid;                   /* tid -> index + 1 in threads */
+	uint64_t begin_ns; /* CLOCK_MONOTONIC */
+	struct map by_tid; /* tid -> index + 1 in threads */
 	VEC(struct events_thread) threads;
 	VEC(struct events_event) list;       /* since the last flush */
 	VEC(struct rec_event) out;           /* scratch of a flush */
@@ -99,11 +101,11 @@ struct events {
 	uint64_t stamp;                      /* counts drains and looks */
 	struct lockstep lockstep;            /* is the tick a good moment for this program? */
 	uint32_t n_clocks;
-	uint64_t switches_told, paced_ns;    /* samples at switches, and when they were looked at last: see events_pace */
-	bool own_clock;                      /* running threads have clocks of their own */
-	bool clocks_inherit;                 /* and threads that they start get one */
-	bool census_made;                    /* in this drain, for a thread that was not known */
-	uint64_t news;                       /* things seen for the first time: drain sooner */
+	uint64_t switches_told, paced_ns; /* samples at switches, and when they were looked at last: see events_pace */
+	bool own_clock;                   /* running threads have clocks of their own */
+	bool clocks_inherit;              /* and threads that they start get one */
+	bool census_made;                 /* in this drain, for a thread that was not known */
+	uint64_t news;                    /* things seen for the first time: drain sooner */
 	struct events_counts counts;
 };
 
@@ -126,19 +128,24 @@ void events_before_drain(struct target *t);
 int events_record(struct target *t, struct writer *w, const struct kernel_record *r, size_t n);
 /* A task of the snapshot number `stamp`. `draw`: a random number. */
 void events_task(struct target *t, const struct kernel_task *task, uint64_t stamp, uint64_t draw);
-/* After a drain and a snapshot (now_ns): look at those that sleep for long and are not known. True: take a second snapshot and call
- * events_look_proved. */
+/* After a drain and a snapshot (now_ns): look at those that sleep for long and are not known. True: take a second
+ * snapshot and call events_look_proved. */
 bool events_look(struct target *t, struct writer *w, uint64_t now_ns);
 void events_look_proved(struct target *t, struct writer *w);
 /* After a drain: are stacks taken at switches as often as they should be, and not oftener? */
 void events_pace(struct target *t, uint64_t now_ns);
 /* After a drain: is the tick to be trusted? */
 void events_judge(struct target *t);
-/* Weights and events of all since the last flush, into the writer. now_ns: of a snapshot, CLOCK_MONOTONIC. is_last: of this
- * process; whatever time there is left is told. */
+/* Weights and events of all since the last flush, into the writer. now_ns: of a snapshot, CLOCK_MONOTONIC. is_last: of
+ * this process; whatever time there is left is told. */
 void events_flush(struct target *t, struct writer *w, uint64_t now_ns, bool is_last);
 
 /* Between the parts of events: */
+int events_watch(struct target *t); /* tell the kernel's program of the process, as it is now */
+/* A clock that samples the thread, or one that the tick is compared with. */
+void events_open_clock(struct events *e, struct events_thread *et);
+/* The tick beside the clock. True: this sample was taken for that only. */
+bool events_compare(struct target *t, struct events_thread *et, const struct kernel_sample *m, uint32_t node);
 struct events_thread *events_find(struct events *e, pid_t tid);
 void events_thread_done(struct events_thread *et);
 static inline enum events_class events_class(uint32_t flags)

@@ -5,8 +5,8 @@
 #include "pyspy-record/sample/gil.h"
 #include "pyspy-record/sample/target.h"
 
-/* A sleep counts as seen when it is so old at a drain: a rule that does not ask what was known of it, so that the others can be
- * weighed by their chance alone. Waiting for the GIL is done in pieces of 5 ms. */
+/* A sleep counts as seen when it is so old at a drain: a rule that does not ask what was known of it, so that the
+ * others can be weighed by their chance alone. Waiting for the GIL is done in pieces of 5 ms. */
 enum { SEEN_AFTER_NS = 10 * 1000 * 1000 };
 
 /* A thread that was not seen on a CPU since we came: its stack, proved by /proc. */
@@ -24,8 +24,8 @@ static void look_at_first_sleep(struct target *t, struct writer *w, struct event
 	    .chance = 256,
 	    .node = node,
 	    .trie_epoch = t->trie.epoch,
-	    .flags = target_sleep_flags(t, th) | gil_flags(t, th, th->walk.image) |
-	             WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT,
+	    .flags =
+	        target_sleep_flags(t, th) | gil_flags(t, th, th->walk.image) | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT,
 	    .id = th->id,
 	};
 	t->events.counts.still++;
@@ -55,8 +55,7 @@ static void take_asleep(struct target *t, struct events_thread *et, struct sampl
 		return;
 	uint32_t flags = events_off_flags(et->task.off_state) | gil_flags(t, th, th->walk.image) |
 	                 (is_cut ? WIRE_FLAG_CUT : 0) | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT;
-	if (taskstate_blocked(&th->task, &th->block) == 1 &&
-	    gil_is_awaited(t, th, th->block.number, th->block.args[0]))
+	if (taskstate_blocked(&th->task, &th->block) == 1 && gil_is_awaited(t, th, th->block.number, th->block.args[0]))
 		flags = (flags & ~(uint32_t)(WIRE_FLAG_GIL | WIRE_FLAG_GC)) | WIRE_FLAG_GIL_WAIT;
 	et->sleep = (struct events_sleep){
 	    .is_seen = true,

@@ -1,5 +1,5 @@
-/* What the events of a flush weigh: the thread's time on the CPU, exact, in equal parts; its time off the CPU by how long
- * each sleep was. */
+/* What the events of a flush weigh: the thread's time on the CPU, exact, in equal parts; its time off the CPU by how
+ * long each sleep was. */
 #include <string.h>
 
 #include "libcommon/clock.h"
@@ -9,9 +9,9 @@
 
 enum { TIME_UNIT_NS = 1000, WEIGHT_UNIT_NS = 1000 };
 
-/* What the kernel accounts to the thread beyond the sum of our program (cpu_ns): what it used before it was seen, and the
- * first few us of each run, before our program is called. schedstat tells it: exact while the thread is off its CPU,
- * else up to a tick old. */
+/* What the kernel accounts to the thread beyond the sum of our program (cpu_ns): what it used before it was seen, and
+ * the first few us of each run, before our program is called. schedstat tells it: exact while the thread is off its
+ * CPU, else up to a tick old. */
 static void find_base(struct events_thread *et, uint64_t cpu_ns)
 {
 	struct taskstate_run run;
@@ -106,8 +106,8 @@ static int weigh_events(struct events *e, uint64_t boot_minus_mono)
 	for (size_t i = 0; i < e->threads.n; i++)
 		for (int c = 0; c < EVENTS_CLASSES; c++) {
 			const struct events_thread *et = &e->threads.v[i];
-			shares.v[EVENTS_CLASSES * i + (size_t)c] = (struct share){
-			    .of = et->raw[c], .ns = et->due_ns[c] > 0 ? (uint64_t)et->due_ns[c] : 0};
+			shares.v[EVENTS_CLASSES * i + (size_t)c] =
+			    (struct share){.of = et->raw[c], .ns = et->due_ns[c] > 0 ? (uint64_t)et->due_ns[c] : 0};
 		}
 	e->out.n = 0;
 	for (size_t i = 0; i < e->list.n; i++) {

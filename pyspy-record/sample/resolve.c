@@ -58,8 +58,8 @@ static int check_codes(struct target *t, struct sample_thread *th, const struct 
 static struct codes_generation generation_of(const struct target *t, const struct sample_thread *th)
 {
 	const struct sample_interp *in = &t->interps[th->interp];
-	/* without generations: what was looked at since the kernel's samples came over, later than all of them, needs no
-	 * second look */
+	/* without generations: what was looked at since the kernel's samples came over, later than all of them, needs
+	 * no second look */
 	if (t->sampled_ns && !t->codes.has_generation)
 		return (struct codes_generation){0, t->events.stamp};
 	return (struct codes_generation){in->words.generation_before, in->words.generation_after};

@@ -173,7 +173,8 @@ stack_id target_torn_stack(struct writer *w);
 /* The frames just walked of th -> its node. 0; ERR_TORN; ERR_FULL. *unproved: a code object was met that may have been
  * another one when the sample was taken; to be ignored when the thread stood still until now. */
 int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bool *unproved);
-/* A thread that is seen in a sample but not (any more) in the process: `image` is its state's bytes. NULL: no memory. */
+/* A thread that is seen in a sample but not (any more) in the process: `image` is its state's bytes. NULL: no memory.
+ */
 struct sample_thread *target_add_ghost(struct target *t, struct writer *w, const unsigned char *image, raddr_t tstate,
                                        uint32_t interp, pid_t tid);
 /* Is the word that we take for the generation of this interpreter's code objects one? Else it is not used any more. */

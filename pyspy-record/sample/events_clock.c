@@ -1,0 +1,109 @@
+/* What makes the kernel's program take samples: clocks of threads' own, the tick beside them, and how often at
+ * switches. */
+#include "libcommon/err.h"
+#include "libcommon/log.h"
+#include "pyspy-record/sample/events.h"
+#include "pyspy-record/sample/target.h"
+
+enum {
+	CLOCK_LACKS = 5, /* a thread that ran for so many periods without a sample has no clock */
+	SWITCHES_TIMES =
+	    2, /* as many stacks at switches, of all threads of a process, as one running thread gives ... */
+	SWITCHES_LEAST = 200, /* ... or so many a second */
+	PACE_NS = 100 * 1000 * 1000,
+	GAP_MOST_NS = 1000 * 1000 * 1000,
+	COMPARED_MOST = 64,   /* threads whose clocks the tick is compared with */
+	COMPARED_SLOWLY = 10, /* times the period, once the tick is trusted */
+};
+
+/* A clock that samples the thread, or one that the tick is compared with. */
+void events_open_clock(struct events *e, struct events_thread *et)
+{
+	bool inherits = false;
+	if (!e->own_clock && (e->n_clocks >= COMPARED_MOST || e->lockstep.verdict != LOCKSTEP_UNKNOWN))
+		return;
+	int fd = kernel_clock_open(e->kernel, et->tid, 0, e->own_clock ? &inherits : NULL);
+	e->n_clocks += fd >= 0;
+	et->compared_cpu_ns = et->task.cpu_ns;
+	et->has_clock = true; /* once tried: without one its time goes to what else is seen of it */
+	et->clock_fd = fd >= 0 ? fd : -1;
+	e->clocks_inherit |= fd >= 0 && inherits;
+	et->lacks_clock = e->own_clock && fd < 0 && fd != ERR_GONE;
+	if (et->lacks_clock && e->counts.no_clock++ == 0)
+		log_info("no clocks for more threads (%s); they are sampled on the CPU's timer tick", err_words(fd));
+}
+
+/* The tick beside the clock. True: this sample was taken for that only. */
+bool events_compare(struct target *t, struct events_thread *et, const struct kernel_sample *m, node_id node)
+{
+	struct events *e = &t->events;
+	bool by_clock = m->head.trigger == KERNEL_ON_CLOCK;
+	if (et->clock_fd < 0 || e->own_clock)
+		return false;
+	lockstep_count(&e->lockstep, trie_code(&t->trie, node), by_clock);
+	return !by_clock && e->lockstep.verdict == LOCKSTEP_UNKNOWN;
+}
+
+void events_task(struct target *t, const struct kernel_task *task, uint64_t stamp, uint64_t draw)
+{
+	struct events *e = &t->events;
+	struct events_thread *et = events_find(e, (pid_t)task->tid);
+	if (!et)
+		return;
+	et->task = *task;
+	et->task_stamp = stamp;
+	if (!e->own_clock && et->clock_fd >= 0) {
+		e->lockstep.expected +=
+		    (double)(task->cpu_ns - et->compared_cpu_ns) / (double)kernel_period_ns(e->kernel);
+		et->compared_cpu_ns = task->cpu_ns;
+	}
+	if (!e->own_clock || et->has_ended)
+		return;
+	if (!et->has_clock && et->n_clock == 0 && task->cpu_ns > CLOCK_LACKS * kernel_period_ns(e->kernel))
+		events_open_clock(e, et);
+	else if (et->clock_fd >= 0 && et->n_clock >= et->vary_at) {
+		et->vary_at = et->n_clock + EVENTS_VARY_EACH;
+		kernel_clock_vary(e->kernel, et->clock_fd, draw ^ (uint64_t)et->tid * UINT64_C(0x9e3779b97f4a7c15));
+	}
+}
+
+void events_judge(struct target *t)
+{
+	struct events *e = &t->events;
+	if (!e->kernel || e->own_clock || !lockstep_weigh(&e->lockstep))
+		return;
+	e->own_clock = e->lockstep.verdict == LOCKSTEP_YES;
+	for (size_t i = 0; i < e->threads.n; i++) {
+		struct events_thread *et = &e->threads.v[i];
+		if (!e->own_clock && et->clock_fd >= 0) {
+			kernel_clock_slow(e->kernel, et->clock_fd, COMPARED_SLOWLY);
+		} else if (e->own_clock && et->n_threads && !et->has_ended) {
+			events_thread_done(et); /* the one that it has is not inherited */
+			events_open_clock(e, et);
+		}
+	}
+	events_watch(t);
+}
+
+void events_pace(struct target *t, uint64_t now_ns)
+{
+	struct events *e = &t->events;
+	uint64_t period = kernel_period_ns(e->kernel), gap = e->rules.switch_gap_ns;
+	if (now_ns < e->paced_ns + PACE_NS)
+		return;
+	double most = SWITCHES_TIMES * 1e9 / (double)period, seconds = (double)(now_ns - e->paced_ns) * 1e-9;
+	if (most < SWITCHES_LEAST)
+		most = SWITCHES_LEAST;
+	double times = (double)(e->counts.at_switch - e->switches_told) / seconds / most;
+	e->switches_told = e->counts.at_switch;
+	e->paced_ns = now_ns;
+	if (times > 1.2)
+		gap = (uint64_t)((double)gap * (times < 16 ? times : 16));
+	else if (times < 0.5)
+		gap /= 2;
+	gap = gap < period ? period : gap > GAP_MOST_NS ? GAP_MOST_NS : gap;
+	if (gap == e->rules.switch_gap_ns)
+		return;
+	e->rules.switch_gap_ns = gap;
+	events_watch(t);
+}

@@ -1,0 +1,268 @@
+/* Records of the kernel's program -> events: whose, which stack, in which state. Their weights: events_weights.c. */
+#include "pyspy-record/sample/events.h"
+
+#include "libcommon/clock.h"
+#include "libcommon/err.h"
+#include "pyspy-record/sample/gil.h"
+#include "pyspy-record/sample/target.h"
+
+/* --- a sample */
+
+/* The pieces that follow a sample's head. */
+static bool take_apart(const struct kernel_sample *m, size_t n, struct walk_copy *c)
+{
+	const unsigned char *p = (const unsigned char *)(m + 1), *end = p + m->n_bytes;
+	c->tstate = NULL;
+	c->n_chunks = c->n_extras = 0;
+	if (n < sizeof *m || m->n_bytes > n - sizeof *m)
+		return false;
+	while ((size_t)(end - p) >= sizeof(struct kernel_piece)) {
+		const struct kernel_piece *k = (const void *)p;
+		p += sizeof *k;
+		if (k->len > (size_t)(end - p))
+			return false;
+		struct walk_piece piece = {k->at, k->len, p};
+		if (k->kind == KERNEL_PIECE_TSTATE) {
+			c->tstate = p;
+			c->tstate_len = k->len;
+		} else if (k->kind == KERNEL_PIECE_CHUNK && k->len && c->n_chunks < WALK_COPY_CHUNKS) {
+			c->chunks[c->n_chunks++] = piece;
+		} else if (k->kind == KERNEL_PIECE_EXTRA && c->n_extras < WALK_COPY_EXTRAS) {
+			c->extras[c->n_extras++] = piece;
+		}
+		size_t fill = (k->len + 7) / 8 * 8;
+		p += fill < (size_t)(end - p) ? fill : (size_t)(end - p);
+	}
+	return c->tstate != NULL && c->tstate_len >= sizeof(uint64_t);
+}
+
+/* The interpreter of this thread state. */
+static bool find_interp(const struct target *t, raddr_t at, uint32_t *interp)
+{
+	for (uint32_t i = 0; i < t->n_interps; i++)
+		if (t->interps[i].at == at) {
+			*interp = i;
+			return true;
+		}
+	return false;
+}
+
+static struct sample_thread *state_of(struct events_thread *et, raddr_t tstate)
+{
+	for (uint32_t i = 0; et && i < et->n_threads; i++)
+		if (et->threads[i]->tstate == tstate) {
+			et->current = i;
+			return et->threads[i];
+		}
+	return NULL;
+}
+
+/* Whose sample is it? A thread that is not known is looked for once a drain; one that is over already is made up from
+ * what the sample tells. */
+static struct sample_thread *whose(struct target *t, struct writer *w, const struct kernel_sample *m,
+                                   const struct walk_copy *c, struct events_thread **et)
+{
+	struct events *e = &t->events;
+	struct sample_thread *th;
+	uint32_t interp;
+	if ((th = state_of(*et = events_find(e, (pid_t)m->head.tid), m->tstate)))
+		return th;
+	if (!e->census_made) {
+		e->census_made = true;
+		e->news++;
+		target_census(t, w, clock_boot_ns());
+		events_bind(t);
+		if ((th = state_of(*et = events_find(e, (pid_t)m->head.tid), m->tstate)))
+			return th;
+	}
+	if (!find_interp(t, m->interp, &interp) || c->tstate_len < t->events.rules.tstate_size)
+		return NULL;
+	if (!target_add_ghost(t, w, c->tstate, m->tstate, interp, (pid_t)m->head.tid))
+		return NULL;
+	events_bind(t);
+	return state_of(*et = events_find(e, (pid_t)m->head.tid), m->tstate);
+}
+
+static void take_words(struct target *t, const struct kernel_sample *m, uint32_t interp)
+{
+	struct sample_interp *in = &t->interps[interp];
+	t->words.gil_current = m->gil_current;
+	in->words.gil.last_holder = m->gil_last_holder;
+	in->words.gil.locked = m->gil_locked;
+	in->words.gc = m->gc;
+	in->words.generation_before = m->generation;
+}
+
+uint32_t events_off_flags(uint32_t off_state)
+{
+	static const uint32_t states[] = {[KERNEL_OFF_SLEEPS] = WIRE_STATE_SLEEPING,
+	                                  [KERNEL_OFF_RUNNABLE] = WIRE_STATE_RUNNABLE,
+	                                  [KERNEL_OFF_DISK] = WIRE_STATE_DISK,
+	                                  [KERNEL_OFF_STOPPED] = WIRE_STATE_STOPPED};
+	return off_state < sizeof states / sizeof *states ? states[off_state] : WIRE_STATE_UNKNOWN;
+}
+
+/* An event of the thread whose stack is known; raw: off the CPU, how long. */
+bool events_add(struct target *t, struct events_thread *et, const struct events_event *v)
+{
+	struct events *e = &t->events;
+	if (e->list.n >= EVENTS_MAX || !vec_push(&e->list, *v)) {
+		e->counts.lost++;
+		return false;
+	}
+	e->list.v[e->list.n - 1].thread = (uint32_t)(et - e->threads.v);
+	et->last_node = v->node;
+	et->last_trie_epoch = t->trie.epoch;
+	et->last_flags = v->flags;
+	et->last_id = v->id;
+	et->raw[events_class(v->flags)] += v->raw;
+	t->counts.samples++;
+	return true;
+}
+
+static void begin_sleep(struct target *t, struct events_thread *et, const struct kernel_sample *m,
+                        const struct events_event *v)
+{
+	et->sleep = (struct events_sleep){
+	    .goes_on = true,
+	    .is_known = true,
+	    .switches = m->head.switches,
+	    .told_ns = m->head.time_ns,
+	    .chance = m->head.off_chance,
+	    .node = v->node,
+	    .trie_epoch = t->trie.epoch,
+	    .flags = v->flags,
+	    .id = v->id,
+	};
+}
+
+static void count_sample(struct target *t, const struct kernel_sample *m, uint32_t flags)
+{
+	struct events_counts *c = &t->events.counts;
+	*(m->head.trigger == KERNEL_ON_TICK    ? &c->tick
+	  : m->head.trigger == KERNEL_ON_CLOCK ? &c->clock
+	                                       : &c->at_switch) += 1;
+	c->cut += (flags & WIRE_FLAG_CUT) != 0;
+	t->counts.unproved += (flags & WIRE_FLAG_UNPROVED) != 0;
+}
+
+static int take_sample(struct target *t, struct writer *w, const struct kernel_sample *m, size_t n)
+{
+	static struct walk_copy copy; /* large; one thread uses it */
+	struct events_thread *et;
+	node_id node = 0;
+	bool unproved = false, is_switch = m->head.trigger == KERNEL_ON_SWITCH;
+	struct sample_thread *th = take_apart(m, n, &copy) ? whose(t, w, m, &copy, &et) : NULL;
+	if (!th) {
+		t->events.counts.lost++;
+		return 0;
+	}
+	take_words(t, m, th->interp);
+	t->sampled_ns = m->head.time_ns;
+	uint64_t codes = t->codes.v.n;
+	int rc = walk_copied(&t->walk, &copy);
+	bool is_cut = t->walk.is_cut;
+	if (rc == 0)
+		rc = target_resolve(t, th, &node, &unproved);
+	t->sampled_ns = 0;
+	t->events.news += t->codes.v.n != codes;
+	if (rc == ERR_TORN && m->cut & KERNEL_CUT_ABSENT) { /* a part that was not there, not a wrong one */
+		t->counts.reads_failed++;
+		return 0;
+	}
+	if (rc == ERR_FULL || rc == ERR_NO_MEMORY) {
+		t->counts.limit++;
+		return 0;
+	}
+	t->counts.torn += rc < 0;
+	if (rc == 0)
+		trie_certify(&t->trie, w, node);
+	struct events_event v = {.time_ns = m->head.time_ns, .id = th->id, .node = node};
+	v.stack = rc < 0 ? target_torn_stack(w) : trie_stack(&t->trie, &t->codes, w, node);
+	v.flags = gil_flags(t, th, copy.tstate) | (is_cut ? WIRE_FLAG_CUT : 0) | (unproved ? WIRE_FLAG_UNPROVED : 0) |
+	          WIRE_WAY_KERNEL << WIRE_FLAG_WAY_SHIFT;
+	if (!v.stack && node) { /* the dictionaries are full */
+		t->counts.limit++;
+		return 0;
+	}
+	if (rc == 0 && !is_switch && events_compare(t, et, m, node))
+		return 0;
+	count_sample(t, m, v.flags);
+	if (!is_switch) {
+		v.flags |= WIRE_STATE_ON_CPU;
+		v.raw = 1;
+		et->sleep.goes_on = false;
+		et->n_clock += m->head.trigger == KERNEL_ON_CLOCK;
+		events_add(t, et, &v);
+		return 0;
+	}
+	v.flags |= events_off_flags(m->head.off_state);
+	if (m->head.off_state != KERNEL_OFF_RUNNABLE && gil_is_awaited(t, th, m->syscall, m->syscall_arg))
+		v.flags |= WIRE_FLAG_GIL_WAIT;
+	begin_sleep(t, et, m, &v);
+	return 0;
+}
+
+/* --- the end of a sleep, of a thread */
+
+void events_tell_sleep(struct target *t, struct writer *w, struct events_thread *et, uint64_t until_ns)
+{
+	struct events_sleep *s = &et->sleep;
+	if (!s->is_known || until_ns <= s->told_ns)
+		return;
+	if (s->trie_epoch != t->trie.epoch) { /* its stack is forgotten: it is looked at again */
+		s->is_known = false;
+		return;
+	}
+	struct events_event v = {.time_ns = s->told_ns, .id = s->id, .node = s->node, .flags = s->flags};
+	v.stack = trie_stack(&t->trie, &t->codes, w, s->node);
+	if (!v.stack && v.node) { /* the dictionaries are full: later */
+		t->counts.limit++;
+		return;
+	}
+	v.raw = (double)(until_ns - s->told_ns) * (s->is_seen ? 1 : s->chance / 256.0);
+	events_add(t, et, &v);
+	s->told_ns = until_ns;
+}
+
+static void woke(struct target *t, struct writer *w, const struct kernel_record *r)
+{
+	struct events_thread *et = events_find(&t->events, (pid_t)r->tid);
+	if (!et || !et->sleep.goes_on || et->sleep.switches != r->switches)
+		return;
+	events_tell_sleep(t, w, et, r->time_ns);
+	et->sleep.goes_on = false;
+}
+
+static void exited(struct target *t, const struct kernel_record *r)
+{
+	struct events_thread *et = events_find(&t->events, (pid_t)r->tid);
+	t->census_due = true;
+	if (!et)
+		return;
+	et->has_ended = true;
+	et->end_ns = r->time_ns;
+	et->end_cpu_ns = r->cpu_ns;
+	et->end_ready_ns = r->ready_ns;
+	et->sleep.goes_on = false;
+}
+
+int events_record(struct target *t, struct writer *w, const struct kernel_record *r, size_t n)
+{
+	switch (r->kind) {
+	case KERNEL_SAMPLE:
+		return n < sizeof(struct kernel_sample) ? 0 : take_sample(t, w, (const struct kernel_sample *)r, n);
+	case KERNEL_WOKE:
+		woke(t, w, r);
+		break;
+	case KERNEL_EXITED:
+		exited(t, r);
+		break;
+	case KERNEL_UNKNOWN:
+		t->census_due = true;
+		break;
+	default:
+		break;
+	}
+	return 0;
+}

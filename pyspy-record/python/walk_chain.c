@@ -47,12 +47,12 @@ static int check_call(struct walk_chain *c, raddr_t at, const unsigned char *fra
 	return 0;
 }
 
-/* May a chain end here? A generator that is not running has no caller: reached, it is left over. From 3.12 on a shim is
- * always outermost. */
+/* May a chain end here? Where the first call of the evaluator does. A generator that is not running has no caller:
+ * reached, it is left over. */
 static bool is_outermost(const struct layout *l, const unsigned char *frame)
 {
 	uint8_t owner = frame[l->frame.owner];
-	return l->frame.owner_cstack == 255 ? owner == 0 : owner == l->frame.owner_cstack;
+	return ends_call(l, frame) && (owner == 0 || owner == l->frame.owner_cstack);
 }
 
 size_t walk_frame_bytes(const struct layout *l)
@@ -171,8 +171,8 @@ static int miss(struct walk_chain *c, const unsigned char *tstate, raddr_t at, s
 {
 	if (!c->may_lack || !may_be_missing(c, tstate, at))
 		return ERR_TORN;
-	c->is_lacking = true;
-	return w->frames.n ? cut(c, w) : ERR_TORN;
+	c->is_lacking = w->frames.n == 0;
+	return c->is_lacking ? ERR_TORN : cut(c, w);
 }
 
 /* 3.11, 3.12: a generator that yields loses its caller before the cframe loses it, by a few instructions. Only at one

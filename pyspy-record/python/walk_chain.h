@@ -31,7 +31,7 @@ struct walk_chain {
 	/* 3.11, 3.12: current_frame of the cframe before: what the innermost call of the evaluator must lead to.
 	 * WALK_CHAIN_CHECKED: it does, or it need not. */
 	raddr_t before;
-	bool is_lacking; /* a frame was missing, and may well be */
+	bool is_lacking; /* torn only because the innermost frame is missing, as it may be */
 	size_t frame_bytes;
 	/* How far down the data stack it has come. */
 	size_t entered;            /* chunks that it came into, or passed */

@@ -1,0 +1,132 @@
+# serial
+# timeout: 3600
+# (e) Time by the kernel engine: on a CPU, per thread, as the kernel accounts it; with the time off it, wall time. And
+# where a thread slept, by its own clock. Within 1 %, and what chance explains.
+import bisect
+import json
+import os
+
+import accounts
+import harness as h
+import pyspy_reader as pr
+
+SECONDS = 8.0 if h.FULL else 2.5
+ONE_PERCENT = 0.01
+
+
+class Log:
+    """what a thread's own log says: seconds of CPU time, and of wall time by function, up to a moment"""
+
+    def __init__(self, spec, log):
+        self.spec, self.log, self.at = spec, log, [e[0] for e in log]
+
+    def bracket(self, t):
+        i = bisect.bisect(self.at, t)
+        if not 0 < i < len(self.at):
+            raise h.Failure("the log of %s does not cover the recording" % self.spec)
+        return self.log[i - 1], self.log[i]
+
+    def cpu(self, begin, end):
+        """(least, most)"""
+        (a0, a1), (b0, b1) = self.bracket(begin), self.bracket(end)
+        return b0[1] - a1[1], b1[1] - a0[1]
+
+    def share(self, name, begin, end):
+        """of the wall time in between; from mark to mark, that is from call to call"""
+        a, b = self.bracket(begin)[1], self.bracket(end)[1]
+        return (b[2][name] - a[2][name]) / (b[0] - a[0])
+
+
+class Run:
+    def __init__(self, py, rate, specs, seconds=SECONDS, cpu=None):
+        with h.Victim(py, "cycles.py", specs, cpu=cpu) as v:
+            self.account, self.rec = accounts.record(v.pid, seconds, rate)
+            where = os.path.join(h.folder(), "log.json")
+            self.main = v.pid
+            self.begin, self.end = accounts.span(self.rec)
+
+            def covered():
+                v.say("report " + where)
+                v.line()
+                with open(where) as f:
+                    self.logs = {int(tid): Log(*x) for tid, x in json.load(f).items()}
+                return all(log.at and log.at[-1] > self.end for log in self.logs.values())
+            h.wait_for("logs that cover the recording", covered, 30, 0.3)
+        self.times = accounts.times(self.rec)
+
+    def runs(self, tid):
+        return [r for r in self.rec.runs if r.info["tid"] == tid]
+
+
+def within(name):
+    return lambda run: any(f.name == name and f.file.endswith("cycles.py") for f in run.stack)
+
+
+def off(got, least, most):
+    """how far outside of a range, as a share of it"""
+    return max(0.0, least - got, got - most) / max(most, 1e-9)
+
+
+def time_per_thread(py, rate, specs, cpu=None):
+    run = Run(py, rate, specs, cpu=cpu)
+    span = run.end - run.begin
+    h.check(set(run.times) == set(run.logs) | {run.main}, "threads %s, the program has %s" % (sorted(run.times), sorted(run.logs)))
+    worst = dict(cpu=0.0, own=0.0, wall=0.0)
+    for tid, log in run.logs.items():
+        t = run.times.get(tid, accounts.Time())
+        stat, own = run.account.used(run.begin, run.end, tid), log.cpu(run.begin, run.end)
+        errors = dict(cpu=off(t.on, *stat), own=off(t.on, *own), wall=abs(t.wall - span) / span)
+        for k, e in errors.items():
+            worst[k] = max(worst[k], e)
+        h.check(errors["cpu"] <= ONE_PERCENT, "%s: %.4f s on a CPU, schedstat says %.4f .. %.4f" % (log.spec, t.on, *stat))
+        h.check(errors["own"] <= ONE_PERCENT, "%s: %.4f s on a CPU, its own clock says %.4f .. %.4f" % (log.spec, t.on, *own))
+        h.check(errors["wall"] <= ONE_PERCENT, "%s: %.4f s on a CPU and %.4f s off it, in %.4f s" % (log.spec, t.on, t.off, span))
+    h.check(abs(run.times[run.main].wall - span) <= ONE_PERCENT * span, "the main thread, which waits: %.4f s of %.4f" % (run.times[run.main].wall, span))
+    whole, used = sum(t.on for t in run.times.values()), run.account.used(run.begin, run.end)
+    h.check(off(whole, *used) <= ONE_PERCENT, "all threads: %.4f s on a CPU, the process's clock says %.4f .. %.4f" % ((whole,) + used))
+    h.note("worst of %d threads: CPU time %.2f %% off schedstat, %.2f %% off its own clock, wall time %.2f %%; all %.3f s, the kernel says %.3f .. %.3f" % (
+        len(run.logs), 100 * worst["cpu"], 100 * worst["own"], 100 * worst["wall"], whole, *used))
+
+
+def naps(py, rate, specs, seconds=SECONDS, every=False):
+    """where threads slept; `every`: each thread is asked, else all together"""
+    run = Run(py, rate, specs, seconds)
+    span = run.end - run.begin
+    for spec in dict.fromkeys(log.spec for log in run.logs.values()):
+        tids = [tid for tid, log in run.logs.items() if log.spec == spec]
+        for tid in tids:
+            t = run.times.get(tid, accounts.Time())
+            h.check(abs(t.wall - span) <= ONE_PERCENT * span, "%s: %.4f s on a CPU and %.4f s off it, in %.4f s" % (spec, t.on, t.off, span))
+        runs = [r for tid in tids for r in run.runs(tid)]
+        for name in ("nap_a", "nap_b"):
+            true = sum(run.logs[tid].share(name, run.begin, run.end) for tid in tids) / len(tids)
+            accounts.near("%s at %d Hz, %s" % (spec, rate, name), *_turned(accounts.share(runs, within(name)), true), 0.01)
+        asleep = [r for r in runs if r.state == pr.SLEEPING]
+        elsewhere = sum(r.ns for r in asleep if not within("nap_a")(r) and not within("nap_b")(r))
+        h.check(elsewhere <= 0.01 * sum(r.ns for r in asleep), "%s: asleep outside of its naps for %.4f s" % (spec, elsewhere / 1e9))
+
+
+def _turned(got_and_error, true):
+    return got_and_error[0], true, got_and_error[1]
+
+
+HALF_IDLE = ["cycle:0.2:0.2", "cycle:2:2", "cycle:5:20", "cycle:20:5", "cycle:100:100"]
+SLEEPY = ["cycle:0.05:20*4", "cycle:0.5:100*4"]
+SHARING = ["busy*3", "cycle:1:30"]
+NAPS = ["naps:1:1:0.3", "naps:20:20:0.3", "naps:0.1:200:0.998"]
+
+cases = []
+for n, py in enumerate(h.pythons(one_per_minor=True)):
+    for m, rate in enumerate((100, 1000, 10000)):
+        if h.FULL or n == m:
+            cases.append(("half idle %s, %d Hz" % (py, rate), time_per_thread, py, rate, HALF_IDLE + SLEEPY))
+        if h.FULL or n == (m + 1) % 3:
+            cases.append(("GIL shared %s, %d Hz" % (py, rate), time_per_thread, py, rate, SHARING))
+            cases.append(("naps %s, %d Hz" % (py, rate), naps, py, rate, NAPS))
+        if h.FULL:
+            cases.append(("one CPU for all %s, %d Hz" % (py, rate), time_per_thread, py, rate, SHARING + HALF_IDLE, h.VICTIM_CPU))
+    if h.FULL or py.minor == 13:
+        cases.append(("64 sleepers %s" % py, naps, py, 100, ["naps:1:3:0.5*8", "naps:30:50:0.5*32", "naps:0.2:400:0.99*24"]))
+
+if __name__ == "__main__":
+    h.main(cases)

@@ -1,0 +1,98 @@
+"""cycles.py SPEC...: threads whose work and sleep are known, by their own clocks.
+
+    busy                 works all the time
+    cycle:W:S            works for W ms (of its CPU time), then sleeps for S ms
+    naps:A:B:P           sleeps: with probability P for A ms in nap_a, else for B ms in nap_b
+    SPEC*N               N such threads
+Each thread keeps (CLOCK_BOOTTIME, its CPU time, {function: wall seconds so far}), about every 5 ms; on a line of input
+`report FILE` all logs are written there, as {tid: [spec, log]}.
+"""
+import json
+import os
+import random
+import sys
+import threading
+import time
+
+boot, cpu = lambda: time.clock_gettime(time.CLOCK_BOOTTIME), time.thread_time
+logs = {}
+
+
+def work(seconds):
+    end = cpu() + seconds
+    while cpu() < end:
+        x = 0
+        for i in range(200):
+            x += i
+
+
+def nap_a(seconds):
+    time.sleep(seconds)
+
+
+def nap_b(seconds):
+    time.sleep(seconds)
+
+
+class Clock:
+    def __init__(self, spec):
+        self.log, self.total, self.last = [], dict(work=0.0, nap_a=0.0, nap_b=0.0), 0.0
+        logs[threading.get_native_id()] = [spec, self.log]
+
+    def run(self, f, seconds):
+        begin = self.mark()
+        f(seconds)
+        end = boot()
+        self.total[f.__name__] += end - begin
+
+    def mark(self):
+        now = boot()
+        if now - self.last > 0.005:
+            self.last = now
+            self.log.append((now, cpu(), dict(self.total)))
+        return now
+
+
+def busy(clock):
+    while True:
+        clock.run(work, 0.002)
+
+
+def cycle(clock, worked, slept):
+    while True:
+        clock.run(work, worked / 1e3)
+        clock.run(nap_a, slept / 1e3)
+
+
+def naps(clock, a, b, p):
+    while True:
+        if random.random() < p:
+            clock.run(nap_a, a / 1e3)
+        else:
+            clock.run(nap_b, b / 1e3)
+
+
+SHAPES = {"busy": busy, "cycle": cycle, "naps": naps}
+
+
+def begin(spec):
+    words = spec.split(":")
+    clock = Clock(spec)
+    started.wait()
+    SHAPES[words[0]](clock, *map(float, words[1:]))
+
+
+def listen():
+    for line in sys.stdin:
+        with open(line.split()[1], "w") as f:
+            json.dump({tid: [spec, list(log)] for tid, (spec, log) in logs.items()}, f)
+        print("written", flush=True)
+
+
+specs = [s for word in sys.argv[1:] for s in [word.split("*")[0]] * int((word.split("*") + ["1"])[1])]
+started = threading.Barrier(len(specs) + 1)
+for s in specs:
+    threading.Thread(target=begin, args=(s,), name=s, daemon=True).start()
+started.wait()
+print("ready", os.getpid(), flush=True)
+listen()

@@ -356,6 +356,31 @@ static void test_stale_cframe(void **state)
 	in_all(stale_and_cut);
 }
 
+/* 3.11 and 3.12: a generator that yields has lost its caller, and is its cframe's current frame yet. */
+static void leaving_generator(void)
+{
+	support_stack_call_and_push(&s, 2);
+	support_stack_push(&s, OWNER_GENERATOR);
+	support_copy_make(&c, &s);
+	set(previous_of(s.frames.n - 1), 0);
+	if (support_stack_has_cframe(&s))
+		expect_frames(1); /* in the thread's first call nobody knows its caller any more */
+	else
+		expect_torn();
+	support_stack_call_and_push(&s, 1);
+	support_stack_push(&s, OWNER_GENERATOR);
+	support_copy_make(&c, &s);
+	set(previous_of(s.frames.n - 1), 0);
+	for (size_t k = s.frames.n - 2; k-- > 0;) /* as it stands in the copy when the chain goes on */
+		if (s.frames.v[k].want.owner)
+			support_copy_extra(&c, &s, s.frames.v[k].at, walk_frame_bytes(s.l));
+	expect_torn_or_caller();
+}
+static void test_leaving_generator(void **state)
+{
+	in_all(leaving_generator);
+}
+
 /* The fields of the thread state that are needed are in the copy of it. */
 static void short_tstate(void)
 {
@@ -384,9 +409,10 @@ static void test_short_tstate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_wrong_addresses), cmocka_unit_test(test_owners),
-	    cmocka_unit_test(test_circles),         cmocka_unit_test(test_wrong_chunks),
-	    cmocka_unit_test(test_stale_cframe),    cmocka_unit_test(test_short_tstate),
+	    cmocka_unit_test(test_wrong_addresses),   cmocka_unit_test(test_owners),
+	    cmocka_unit_test(test_circles),           cmocka_unit_test(test_wrong_chunks),
+	    cmocka_unit_test(test_stale_cframe),      cmocka_unit_test(test_short_tstate),
+	    cmocka_unit_test(test_leaving_generator),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -273,11 +273,11 @@ static void summarise(const struct session_result *r, const struct sink *sink)
 }
 
 /* Record; returns true when the recorder did what it should. */
-static bool record(const struct record_options *o, struct sink *sink, char *const *words)
+static bool record(const struct record_options *o, const struct choice *choice, struct sink *sink, char *const *words)
 {
 	struct session_result r;
 
-	session_run(o, run.has_program ? &run.spawn : NULL, sink, &run.session, words, &r);
+	session_run(o, choice, run.has_program ? &run.spawn : NULL, sink, &run.session, words, &r);
 	log_progress("");
 	if (sink_close(sink) < 0 && r.error == 0)
 		r.error = ERR_IO;
@@ -303,15 +303,21 @@ static int run_record(const struct record_options *o, char *const *words)
 	int status = open_output(&sink, o, failed);
 	if (status)
 		return status;
-	if (run.session.stop_signal)
+	struct choice choice;
+	if (choice_make(&choice, o) < 0) {
+		log_error("--engine kernel: %s", *choice.why ? choice.why : err_words(ERR_NO_MEMORY));
+		status = failed;
+	} else if (run.session.stop_signal)
 		status = -1;
 	else if (o->program)
 		status = start_program(o->program);
 	if (status) {
+		choice_done(&choice);
 		sink_close(&sink);
 		return status < 0 ? leave_by_signal() : status;
 	}
-	bool is_fine = record(o, &sink, words);
+	bool is_fine = record(o, &choice, &sink, words);
+	choice_done(&choice);
 	if (!run.has_program)
 		return is_fine ? EXIT_FINE : EXIT_ERROR;
 	spawn_wait(&run.spawn);

@@ -37,7 +37,6 @@ struct session {
 	struct schedule schedule;
 	struct seats seats;
 	struct drain drain;
-	char engine[96], engine_why[400];                           /* notes of the recording; "" = none */
 	uint64_t begin_ns, end_ns, flush_next_ns, progress_next_ns; /* CLOCK_MONOTONIC; end 0 = none */
 	uint64_t cpu_begin_ns;
 	uint64_t ticks;
@@ -245,49 +244,6 @@ static enum wire_reason run_loop(struct session *s, int *error)
 	}
 }
 
-/* Let the kernel take the samples where it may. False: it was asked for and cannot be had; r->message says why. */
-static bool choose_engine(struct session *s)
-{
-	struct kernel *k = NULL;
-	const struct record_options *o = s->o;
-	size_t n_threads = 0;
-	for (size_t i = 0; i < s->seats.n; i++)
-		n_threads += process_n_threads(s->seats.v[i].pid);
-	s->seats.drain = &s->drain;
-	snprintf(s->engine, sizeof s->engine, "outside");
-	if (o->engine == RECORD_ENGINE_OUTSIDE) {
-		snprintf(s->engine_why, sizeof s->engine_why, "--engine outside was asked for");
-	} else if (kernel_open(&k, &(struct kernel_options){.rate_hz = o->rate_hz, .n_threads = (uint32_t)n_threads},
-	                       s->engine_why, sizeof s->engine_why) < 0) {
-		if (o->engine == RECORD_ENGINE_KERNEL) {
-			snprintf(s->r->message, sizeof s->r->message, "--engine kernel: %s", s->engine_why);
-			return false;
-		}
-		log_info("sampling from outside, not by the kernel: %s", s->engine_why);
-	} else if (kernel_clock(k) == KERNEL_CLOCK_TICK) {
-		snprintf(s->engine, sizeof s->engine, "kernel: timer tick, %u Hz", kernel_tick_hz(k));
-	} else {
-		snprintf(s->engine, sizeof s->engine, "kernel: cpu-clock events");
-	}
-	drain_init(&s->drain, k, &s->seats, clock_mono_ns());
-	return true;
-}
-
-/* The notes of the user and ours. */
-static const struct writer_note *make_notes(struct session *s, uint32_t *n)
-{
-	struct writer_note *notes = calloc(s->o->n_notes + 2, sizeof *notes);
-	*n = 0;
-	if (!notes)
-		return NULL;
-	for (; *n < s->o->n_notes; ++*n)
-		notes[*n] = s->o->notes[*n];
-	notes[(*n)++] = (struct writer_note){"pyspy.engine", s->engine};
-	if (*s->engine_why)
-		notes[(*n)++] = (struct writer_note){"pyspy.engine.why", s->engine_why};
-	return notes;
-}
-
 /* A thread that would not stop must not be left behind with our request pending. */
 static void settle_all(struct session *s)
 {
@@ -353,7 +309,7 @@ static int open_seats(struct session *s)
 	return opened ? 0 : rc;
 }
 
-int session_run(const struct record_options *o, struct spawn *spawn, struct sink *sink,
+int session_run(const struct record_options *o, const struct choice *choice, struct spawn *spawn, struct sink *sink,
                 const struct session_signals *signals, char *const *argv, struct session_result *r)
 {
 	struct session s = {.o = o, .spawn = spawn, .sink = sink, .signals = signals, .r = r};
@@ -363,30 +319,29 @@ int session_run(const struct record_options *o, struct spawn *spawn, struct sink
 	    .mean_gap_ns = (uint64_t)(1e9 / o->rate_hz),
 	    .view_defaults = o->view_defaults,
 	    .stop_ppm = o->nonblocking ? 0 : o->stop_ppm,
+	    .engine = choice->kernel ? WIRE_ENGINE_KERNEL : WIRE_ENGINE_OUTSIDE,
+	    .notes = choice->notes,
+	    .n_notes = choice->n_notes,
 	};
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	fds_raise();
 	struct sigaction child = {.sa_handler = on_child, .sa_flags = SA_NOCLDSTOP};
 	if (spawn)
 		sigaction(SIGCHLD, &child, NULL);
-	s.seats = (struct seats){.spawn = spawn, .wait_ns = o->wait_ns};
+	s.seats = (struct seats){.spawn = spawn, .drain = &s.drain, .wait_ns = o->wait_ns};
+	drain_init(&s.drain, choice->kernel, &s.seats, clock_mono_ns());
 	s.seats.v = calloc(spawn ? 1 : o->n_pids, sizeof *s.seats.v);
 	int rc = s.seats.v ? open_seats(&s) : ERR_NO_MEMORY;
-	s.seats.drain = &s.drain;
-	if (rc == 0 && !choose_engine(&s))
-		rc = ERR_UNSUPPORTED;
-	wo.notes = make_notes(&s, &wo.n_notes);
-	wo.engine = s.drain.kernel ? WIRE_ENGINE_KERNEL : WIRE_ENGINE_OUTSIDE;
 	if (rc == 0)
-		rc = wo.notes ? writer_new(&s.w, sink, &wo) : ERR_NO_MEMORY;
+		rc = writer_new(&s.w, sink, &wo);
 	if (rc < 0) {
 		if (rc == ERR_NO_MEMORY)
 			snprintf(r->message, sizeof r->message, "cannot record: out of memory");
 		seats_close(&s.seats);
-		kernel_close(s.drain.kernel);
-		free((void *)wo.notes);
 		return r->error = rc;
 	}
+	if (o->engine == RECORD_ENGINE_AUTO && !choice->kernel)
+		log_info("sampling from outside, not by the kernel: %s", choice->why);
 	status_started(r->target, o->rate_hz, sink->path);
 	s.begin_ns = clock_mono_ns();
 	s.cpu_begin_ns = clock_process_cpu_ns();
@@ -405,8 +360,6 @@ int session_run(const struct record_options *o, struct spawn *spawn, struct sink
 	enum wire_reason reason = run_loop(&s, &error);
 	finish(&s, reason, error);
 	seats_close(&s.seats);
-	kernel_close(s.drain.kernel);
 	writer_free(s.w);
-	free((void *)wo.notes);
 	return r->error;
 }

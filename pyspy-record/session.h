@@ -4,6 +4,7 @@
  * log.h.
  */
 #pragma once
+#include "pyspy-record/choice.h"
 #include "pyspy-record/emit/sink.h"
 #include "pyspy-record/record_options.h"
 #include "pyspy-record/target/spawn.h"
@@ -26,5 +27,5 @@ struct session_signals {
 
 /* spawn: the started program, or NULL when attaching to o->pids. Runs until the duration is over, the targets end, or
  * signals->stop_signal is set. The sink stays open. Returns r->error. */
-int session_run(const struct record_options *o, struct spawn *spawn, struct sink *sink,
+int session_run(const struct record_options *o, const struct choice *choice, struct spawn *spawn, struct sink *sink,
                 const struct session_signals *signals, char *const *argv, struct session_result *r);

@@ -98,6 +98,24 @@ static uint32_t power_of_two(double at_least, uint32_t least, uint32_t most)
 	return n;
 }
 
+/* One more than the highest number of a CPU that is on. There may be places for many more (in virtual machines 128 and
+ * above), and a scratch memory for each of these would be a lot; on a CPU that comes later no samples are taken. */
+static uint32_t online_cpus(int possible)
+{
+	char text[4096] = "";
+	FILE *f = fopen("/sys/devices/system/cpu/online", "re");
+	size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+	if (f)
+		fclose(f);
+	while (n > 0 && text[n - 1] == '\n')
+		text[--n] = 0;
+	const char *last = text + n; /* "0-3,6": the number behind the last separator */
+	while (last > text && last[-1] >= '0' && last[-1] <= '9')
+		last--;
+	int highest = *last ? atoi(last) : possible - 1;
+	return (uint32_t)(highest < possible ? highest : possible - 1) + 1;
+}
+
 static void fill_tables(struct kernel *k, const struct kernel_options *o)
 {
 	uint32_t tasks = power_of_two(8.0 * o->n_threads, TASKS_LEAST, TASKS_MOST);
@@ -112,7 +130,7 @@ static void fill_tables(struct kernel *k, const struct kernel_options *o)
 	    [TASKS] = {"tasks", BPF_MAP_TYPE_HASH, 8, sizeof(struct kernel_task), tasks, 0, -1},
 	    [COUNTS] = {"counts", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, KERNEL_COUNT_END_, 0, -1},
 	    [PHASES] = {"phases", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 4 * (KERNEL_PHASES + 8), 1, 0, -1},
-	    [SCRATCHES] = {"scratches", BPF_MAP_TYPE_ARRAY, 4, SCRATCH_BYTES, (uint32_t)k->n_cpus, 0, -1},
+	    [SCRATCHES] = {"scratches", BPF_MAP_TYPE_ARRAY, 4, SCRATCH_BYTES, online_cpus(k->n_cpus), 0, -1},
 	    [MORE_TP] = {"more_tp", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0, -1},
 	    [MORE_PERF] = {"more_perf", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0, -1},
 	    [RING] = {"ring", BPF_MAP_TYPE_RINGBUF, 0, 0, power_of_two(bytes, RING_LEAST, RING_MOST), 0, -1},

@@ -13,6 +13,7 @@
 
 enum {
 	KEY_MAX = 64,
+	CPUS_MAX = 1 << 16,    /* eight times what any kernel is built for */
 	KERNEL_ENOTSUPP = 524, /* the kernel's own, which gets out now and then */
 	LOG_FIRST = 1 << 16,
 	LOG_MOST = 1 << 24, /* no kernel takes less */
@@ -230,23 +231,27 @@ int bpf_map_read(int fd, void *keys, size_t key_size, void *values, size_t value
 	return rc;
 }
 
+/* /sys knows too, but is not everywhere. Here it is what the kernel does that is counted: of a value that is all zeros
+ * it writes one word for each CPU. */
 int bpf_possible_cpus(void)
 {
-	FILE *f = fopen("/sys/devices/system/cpu/possible", "re");
-	if (!f)
-		return ERR_SYSTEM;
-	int n = 0;
-	for (unsigned first, last; fscanf(f, "%u", &first) == 1;) {
-		last = first;
-		int c = getc(f);
-		if (c == '-' && fscanf(f, "%u", &last) == 1)
-			c = getc(f);
-		n += last < first ? 0 : (int)(last - first + 1);
-		if (c != ',')
-			break;
+	int fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(uint32_t), sizeof(uint64_t), 1, 0, "cpus");
+	if (fd < 0)
+		return fd;
+	uint64_t *words = malloc(CPUS_MAX * sizeof *words);
+	uint32_t zero = 0;
+	int rc = words ? 0 : ERR_NO_MEMORY, reason = ENOMEM;
+	if (words) {
+		memset(words, 0xff, CPUS_MAX * sizeof *words);
+		rc = bpf_map_lookup(fd, &zero, words);
+		reason = errno;
 	}
-	fclose(f);
-	return n > 0 ? n : ERR_SYSTEM;
+	for (int i = 0; rc >= 0 && i < CPUS_MAX && words[i] == 0; i++)
+		rc = i + 1;
+	free(words);
+	close(fd);
+	errno = reason;
+	return rc;
 }
 
 /* --- programs */

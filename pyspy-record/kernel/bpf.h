@@ -29,7 +29,7 @@ int bpf_map_delete(int fd, const void *key);
  * for this map, else one by one. While others change the map an entry that is new or goes away may be there or not, and
  * one may be there twice. ERR_FULL: there are more than `room`; some are there. */
 int bpf_map_read(int fd, void *keys, size_t key_size, void *values, size_t value_size, uint32_t room, uint32_t *n);
-/* CPUs that may ever be there: the entries of a per-CPU value. ERR_SYSTEM: /sys does not tell. */
+/* CPUs that may ever be there: the entries of a per-CPU value. Makes a map for a moment. */
 int bpf_possible_cpus(void);
 
 /* --- programs */

@@ -77,7 +77,7 @@ struct kernel {
 #if PYSPY_HAS_KERNEL_ENGINE
 extern const unsigned char asset_sample_bpf_o[];
 extern const unsigned int asset_sample_bpf_o_len;
-#else /* nothing to load, see open_all */
+#else /* nothing to load, see kernel_open */
 static const unsigned char asset_sample_bpf_o[1];
 static const unsigned int asset_sample_bpf_o_len;
 #endif
@@ -258,10 +258,6 @@ static void open_poll(struct kernel *k)
 
 static int open_all(struct kernel *k, char *why, size_t size)
 {
-	if (!PYSPY_HAS_KERNEL_ENGINE) {
-		snprintf(why, size, "this pyspy-record was built without it (no clang was there)");
-		return ERR_UNSUPPORTED;
-	}
 	int rc = load_with_log(k, why, size);
 	if (rc < 0)
 		return explain(rc, why, size);
@@ -279,19 +275,24 @@ static int open_all(struct kernel *k, char *why, size_t size)
 
 int kernel_open(struct kernel **out, const struct kernel_options *o, char *why, size_t why_size)
 {
-	struct kernel *k = calloc(1, sizeof *k);
 	*out = NULL;
 	why[0] = 0;
+	if (!PYSPY_HAS_KERNEL_ENGINE) {
+		snprintf(why, why_size, "this pyspy-record was built without it (no clang was there)");
+		return ERR_UNSUPPORTED;
+	}
+	struct kernel *k = calloc(1, sizeof *k);
 	if (!k)
 		return ERR_NO_MEMORY;
 	k->rate_hz = o->rate_hz;
 	k->poll_fd = -1;
 	k->n_cpus = bpf_possible_cpus(); /* the kernel fills so many entries of a per-CPU value: no guesses */
 	if (k->n_cpus < 0) {
+		char words[160];
 		int rc = k->n_cpus;
+		snprintf(why, why_size, "the kernel refused a map: %s", bpf_words(errno, words, sizeof words));
 		free(k);
-		snprintf(why, why_size, "/sys does not tell how many CPUs there may be");
-		return rc;
+		return explain(rc, why, why_size);
 	}
 	for (int i = 0; i < N_PROGRAMS; i++)
 		k->tracepoints[i] = -1;

@@ -416,10 +416,10 @@ static void test_reading_maps(void **state)
 
 static void test_values_of_all_cpus(void **state)
 {
-	int n = bpf_possible_cpus();
-	assert_true(n >= sysconf(_SC_NPROCESSORS_ONLN));
 	if (!allowed())
 		skip();
+	int n = bpf_possible_cpus();
+	assert_true(n >= sysconf(_SC_NPROCESSORS_ONLN));
 	int fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, 1, 0, "of each");
 	assert_true(fd >= 0);
 	uint64_t *values = calloc((size_t)n + 1, sizeof *values);

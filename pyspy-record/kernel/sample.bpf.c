@@ -652,11 +652,17 @@ SEC("raw_tp/sched_process_fork") int on_fork(__u64 *ctx)
 SEC("raw_tp/sched_process_exit") int on_exit(void *ctx)
 {
 	__u64 task = bpf_get_current_task(), now = bpf_ktime_get_ns(), ids = current_ids();
-	__u32 tid = ids;
+	__u32 tid = ids, tgid = ids >> 32;
 	struct kernel_task *t = bpf_map_lookup_elem(&tasks, &task);
-	if (!t || t->tid != tid || t->is_dead)
+	if (!t || t->is_dead || (t->tid && t->tid != tid))
 		return 0;
-	send_notice(KERNEL_EXITED, t, now, 0);
+	if (!t->tid && !bpf_map_lookup_elem(&processes, &tgid)) { /* another process: one of ours forked it */
+		bpf_map_delete_elem(&tasks, &task);
+		return 0;
+	}
+	t->tid = tid; /* it may have lived without leaving its CPU */
+	t->tgid = tgid;
+	send_notice(KERNEL_EXITED, t, now, now - t->first_ns);
 	t->is_dead = 1;
 	bpf_map_delete_elem(&bindings, &tid);
 	return 0;

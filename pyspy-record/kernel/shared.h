@@ -102,7 +102,7 @@ struct kernel_record {
 	__u64 cpu_ns;                /* of the thread, since it was seen first, until now */
 	__u64 switches;              /* of the thread; tells sleeps apart */
 	__u64 ready_ns;              /* as in kernel_task */
-	__u64 slept_ns;              /* WOKE: how long */
+	__u64 slept_ns;              /* WOKE: how long; EXITED: time since it was seen first */
 	__u32 off_state, off_chance; /* as in kernel_task; SAMPLE on switch, and WOKE */
 };
 

@@ -240,6 +240,8 @@ static void exited(struct target *t, const struct kernel_record *r)
 	t->census_due = true;
 	if (!et)
 		return;
+	if (!et->task.tid) /* no snapshot has met it */
+		et->task.first_ns = r->time_ns - r->slept_ns;
 	et->has_ended = true;
 	et->end_ns = r->time_ns;
 	et->end_cpu_ns = r->cpu_ns;

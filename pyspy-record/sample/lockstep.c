@@ -9,8 +9,10 @@ enum {
 	CLOCKS_EARLY = 12,  /* so many may be enough to distrust it */
 	KEPT = 1 << 13,     /* samples that are remembered, about: a program may begin to run in step later */
 };
-/* Of the G statistic with one degree of freedom: by chance once in 10^8 */
-#define G_MOST 33.0
+/* Of the G statistic with one degree of freedom: by chance once in 10^8; once in 2000, too much to trust the tick yet
+ */
+#define G_MOST  33.0
+#define G_TRUST 12.0
 
 void lockstep_done(struct lockstep *l)
 {
@@ -56,28 +58,40 @@ static double unlike(double a, double n, double b, double m)
 	return 2 * (part(a, n * p) + part(n - a, n * (1 - p)) + part(b, m * p) + part(m - b, m * (1 - p)));
 }
 
-/* Half of all that is remembered is forgotten. */
+/* Half of all that is remembered is forgotten. What cannot be halved goes to the next code: a program of thousands of
+ * functions would lose most of what was seen but once, and more of what there is less of. */
 static void fade(struct lockstep *l)
 {
+	uint32_t tick = 0, clock = 0;
 	l->n_tick = l->n_clock = 0;
 	l->expected /= 2;
 	for (size_t i = 0; i < l->by_code.n; i++) {
-		l->n_tick += l->by_code.v[i].tick /= 2;
-		l->n_clock += l->by_code.v[i].clock /= 2;
+		struct lockstep_count *c = &l->by_code.v[i];
+		tick += c->tick;
+		clock += c->clock;
+		l->n_tick += c->tick = tick / 2;
+		l->n_clock += c->clock = clock / 2;
+		tick %= 2;
+		clock %= 2;
 	}
 }
 
-static bool is_in_step(const struct lockstep *l)
+/* Ticks that hit by chance are as many as the CPU time says. */
+static bool misses(const struct lockstep *l)
 {
-	double expected = l->expected;
-	/* ticks that hit by chance are as many as the CPU time says */
-	if (expected > 30 && fabs(l->n_tick - expected) > 6 * sqrt(expected) + 0.2 * expected)
-		return true;
-	for (size_t i = 0; i < l->by_code.n; i++)
-		if ((l->by_code.v[i].tick || l->by_code.v[i].clock) && l->n_tick &&
-		    unlike(l->by_code.v[i].tick, l->n_tick, l->by_code.v[i].clock, l->n_clock) > G_MOST)
-			return true;
-	return false;
+	return l->expected > 30 && fabs(l->n_tick - l->expected) > 6 * sqrt(l->expected) + 0.2 * l->expected;
+}
+
+/* Of the code object whose shares differ most. */
+static double most_unlike(const struct lockstep *l)
+{
+	double most = 0;
+	for (size_t i = 0; i < l->by_code.n && l->n_tick; i++) {
+		const struct lockstep_count *c = &l->by_code.v[i];
+		double g = c->tick || c->clock ? unlike(c->tick, l->n_tick, c->clock, l->n_clock) : 0;
+		most = g > most ? g : most;
+	}
+	return most;
 }
 
 bool lockstep_weigh(struct lockstep *l)
@@ -85,10 +99,13 @@ bool lockstep_weigh(struct lockstep *l)
 	enum lockstep_verdict before = l->verdict;
 	if (l->verdict == LOCKSTEP_YES || l->n_clock < CLOCKS_EARLY)
 		return false;
-	if (is_in_step(l))
+	double g = most_unlike(l);
+	if (g > G_MOST || misses(l)) {
 		l->verdict = LOCKSTEP_YES;
-	else if (l->n_clock >= CLOCKS_LEAST && l->n_tick)
+	} else if (before == LOCKSTEP_UNKNOWN && l->n_clock >= CLOCKS_LEAST && l->n_tick && g < G_TRUST) {
 		l->verdict = LOCKSTEP_NO;
+		lockstep_forget(l); /* the clocks are slower from now on: what is seen now has other weights */
+	}
 	if (l->n_tick + l->n_clock > KEPT)
 		fade(l);
 	return l->verdict != before;

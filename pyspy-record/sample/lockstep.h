@@ -3,7 +3,8 @@
  * The tick is a good moment to sample as long as it has nothing to do with what the program does. A program that wakes
  * up at the tick, or whose own timer (ITIMER_PROF) goes off at it, is always seen at the same place. So the tick is
  * weighed against clocks of the threads' own: at first both run, and only the clocks' samples count; when both tell the
- * same, the tick takes over and the clocks go on, slowly; when they do not, the clocks take over for good.
+ * same, the tick takes over and the clocks go on, slowly; when they do not, the clocks take over for good. What is
+ * compared was seen at one rate of the clocks: else a program that does other things later would look different.
  */
 #pragma once
 #include <stdbool.h>

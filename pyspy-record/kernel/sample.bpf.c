@@ -568,7 +568,7 @@ static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 {
 	__u64 now = bpf_ktime_get_ns(), prev = ctx[1], next = ctx[2];
 	struct kernel_task *t = bpf_map_lookup_elem(&tasks, &next);
-	if (t && !t->in_ns) {
+	if (t && !t->in_ns && !t->is_dead) {
 		/* long ones may have been looked at meanwhile by the recorder */
 		if (t->off_chance || now - t->out_ns >= LONG_SLEEP_NS)
 			send_notice(KERNEL_WOKE, t, now, now - t->out_ns);
@@ -578,13 +578,14 @@ static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 		t->in_ns = now;
 	}
 	t = bpf_map_lookup_elem(&tasks, &prev);
-	if (t && t->is_dead) {
-		bpf_map_delete_elem(&tasks, &prev);
-		return 0;
-	}
 	__u64 ids = current_ids();
 	__u32 tgid = ids >> 32;
 	struct kernel_process *p = bpf_map_lookup_elem(&processes, &tgid);
+	if (t && t->is_dead) { /* it may sleep several times while it ends; the last time it is TASK_DEAD, 0x80 */
+		if (!p || (tells_state && (__u32)ctx[3] & 0x80))
+			bpf_map_delete_elem(&tasks, &prev);
+		return 0;
+	}
 	if (!p) {
 		if (t) /* of a process that is not looked at any more, or not of one of ours */
 			bpf_map_delete_elem(&tasks, &prev);

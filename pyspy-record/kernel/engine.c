@@ -230,7 +230,12 @@ static int load(struct kernel *k, char *why, size_t size, FILE *log)
 	k->programs[ON_SWITCH_STATE].type = 0;
 	TRY(bpfobject_load(asset_sample_bpf_o, asset_sample_bpf_o_len, k->maps, N_MAPS, k->programs, N_PROGRAMS, why,
 	                   size, log));
-	return attach(k, ON_SWITCH, "sched_switch");
+	int rc = attach(k, ON_SWITCH, "sched_switch");
+	if (rc < 0) {
+		char words[160];
+		snprintf(why, size, "tracepoint sched_switch: %s", bpf_words(errno, words, sizeof words));
+	}
+	return rc;
 }
 
 static int load_with_log(struct kernel *k, char *why, size_t size)

@@ -51,6 +51,7 @@ struct events_thread {
 	struct kernel_task task;                          /* as of the last snapshot; tid 0 = never seen */
 	uint64_t task_stamp;
 	bool has_ended;
+	bool is_brief; /* of a flush: it came and went since the last one */
 	uint64_t end_ns, end_cpu_ns, end_ready_ns;
 	uint64_t told_ns; /* wall time is told up to here; CLOCK_MONOTONIC; 0 = came after us, not told yet */
 	uint64_t cpu_told_ns, ready_told_ns; /* of task.cpu_ns, ready_ns */
@@ -85,6 +86,15 @@ struct events_event {
 	uint32_t flags;
 };
 
+/* Threads that came and went between two flushes. Most of them end before any sample: the samples of the others share
+ * the time of all, else the shorter a thread lives the less it would count. */
+struct events_brief {
+	int64_t due_ns[EVENTS_CLASSES];
+	double raw[EVENTS_CLASSES];
+	struct events_event last; /* id 0 = none yet */
+	uint32_t last_trie_epoch;
+};
+
 struct events_counts {
 	uint64_t tick, clock, at_switch, still, lost, cut, no_clock;
 };
@@ -95,6 +105,7 @@ struct events {
 	uint64_t begin_ns; /* CLOCK_MONOTONIC */
 	struct map by_tid; /* tid -> index + 1 in threads */
 	VEC(struct events_thread) threads;
+	struct events_brief brief;
 	VEC(struct events_event) list;       /* since the last flush */
 	VEC(struct rec_event) out;           /* scratch of a flush */
 	VEC(struct sample_thread *) to_read; /* scratch of a look */

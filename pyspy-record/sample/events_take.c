@@ -6,6 +6,8 @@
 #include "pyspy-record/sample/gil.h"
 #include "pyspy-record/sample/target.h"
 
+enum { UNMET_NS = 1000 * 1000 * 1000 }; /* a census is taken oftener */
+
 /* --- a sample */
 
 /* The pieces that follow a sample's head. */
@@ -234,12 +236,25 @@ static void woke(struct target *t, struct writer *w, const struct kernel_record 
 	et->sleep.goes_on = false;
 }
 
+/* A thread ended that was never met. One that lived long and yet was never met is none of Python's. */
+static void unmet_exited(struct events *e, const struct kernel_record *r)
+{
+	uint64_t off = r->slept_ns - (r->cpu_ns + r->ready_ns < r->slept_ns ? r->cpu_ns + r->ready_ns : r->slept_ns);
+	if (r->slept_ns > UNMET_NS)
+		return;
+	e->brief.due_ns[EVENTS_ON] += (int64_t)r->cpu_ns;
+	e->brief.due_ns[EVENTS_READY] += (int64_t)r->ready_ns;
+	e->brief.due_ns[EVENTS_OFF] += (int64_t)off;
+}
+
 static void exited(struct target *t, const struct kernel_record *r)
 {
 	struct events_thread *et = events_find(&t->events, (pid_t)r->tid);
 	t->census_due = true;
-	if (!et)
+	if (!et) {
+		unmet_exited(&t->events, r);
 		return;
+	}
 	if (!et->task.tid) /* no snapshot has met it */
 		et->task.first_ns = r->time_ns - r->slept_ns;
 	et->has_ended = true;

@@ -35,6 +35,7 @@ static void weigh_thread(struct events *e, struct events_thread *et, uint64_t no
 		cpu += now - task->in_ns;
 	if (!et->has_ended && !task->in_ns && task->off_state == KERNEL_OFF_RUNNABLE && now > task->out_ns)
 		ready += now - task->out_ns;
+	et->is_brief = et->has_ended && !et->told_ns;
 	if (!et->told_ns) /* it came after us */
 		et->told_ns = task->first_ns > e->begin_ns ? task->first_ns : until;
 	if (until <= et->told_ns)
@@ -50,31 +51,80 @@ static void weigh_thread(struct events *e, struct events_thread *et, uint64_t no
 	et->told_ns = until;
 	et->cpu_told_ns += on;
 	et->ready_told_ns += ready;
-	et->due_ns[EVENTS_ON] += (int64_t)on;
-	et->due_ns[EVENTS_READY] += (int64_t)ready;
-	et->due_ns[EVENTS_OFF] += (int64_t)(left - ready);
+	int64_t *due_ns = et->is_brief ? e->brief.due_ns : et->due_ns;
+	due_ns[EVENTS_ON] += (int64_t)on;
+	due_ns[EVENTS_READY] += (int64_t)ready;
+	due_ns[EVENTS_OFF] += (int64_t)(left - ready);
+}
+
+/* What is left when a recording ends: as much as flags can tell of it. */
+static uint32_t rest_flags(uint32_t last_flags, enum events_class c)
+{
+	static const uint32_t states[] = {WIRE_STATE_ON_CPU, WIRE_STATE_RUNNABLE, WIRE_STATE_SLEEPING};
+	uint32_t flags = (last_flags & ~(uint32_t)WIRE_FLAG_STATE) | states[c];
+	if (c == EVENTS_OFF)
+		return flags & ~(uint32_t)(WIRE_FLAG_GIL | WIRE_FLAG_GC);
+	flags &= ~(uint32_t)(WIRE_FLAG_GIL_WAIT | WIRE_FLAG_WAY);
+	return flags | WIRE_WAY_KERNEL << WIRE_FLAG_WAY_SHIFT;
 }
 
 /* The end: what has no event of its own yet goes to what was seen last. */
 static void add_rest(struct target *t, struct writer *w, struct events_thread *et)
 {
-	static const uint32_t states[] = {WIRE_STATE_ON_CPU, WIRE_STATE_RUNNABLE, WIRE_STATE_SLEEPING};
 	struct events_event v = {.time_ns = et->told_ns, .id = et->last_id, .node = et->last_node, .raw = 1};
-	if (!v.id && et->n_threads)
+	uint32_t last_flags = et->last_flags;
+	if (!v.id && et->n_threads) {
 		v.id = et->threads[0]->id;
-	if (!v.id)
+		last_flags = WIRE_WAY_KERNEL << WIRE_FLAG_WAY_SHIFT;
+	}
+	if (!v.id || et->is_brief)
 		return;
 	if (et->last_trie_epoch == t->trie.epoch)
 		v.stack = trie_stack(&t->trie, &t->codes, w, v.node);
 	for (int c = 0; c < EVENTS_CLASSES; c++) {
 		if (et->due_ns[c] < WEIGHT_UNIT_NS || et->raw[c] > 0)
 			continue;
-		v.flags = (et->last_flags & ~(uint32_t)WIRE_FLAG_STATE) | states[c];
-		if (c == EVENTS_OFF)
-			v.flags &= ~(uint32_t)(WIRE_FLAG_GIL | WIRE_FLAG_GC);
-		else
-			v.flags &= ~(uint32_t)WIRE_FLAG_GIL_WAIT;
+		v.flags = rest_flags(last_flags, c);
 		events_add(t, et, &v);
+	}
+}
+
+/* --- threads that came and went */
+
+enum { BRIEF = UINT32_MAX }; /* stands for all of them in events_event.thread */
+
+static void gather_brief(struct target *t, struct events_thread *et)
+{
+	struct events_brief *b = &t->events.brief;
+	if (!et->is_brief)
+		return;
+	for (int c = 0; c < EVENTS_CLASSES; c++)
+		b->raw[c] += et->raw[c];
+	if (et->last_id) {
+		b->last = (struct events_event){.id = et->last_id, .node = et->last_node, .flags = et->last_flags};
+		b->last_trie_epoch = et->last_trie_epoch;
+	}
+}
+
+static void add_rest_of_brief(struct target *t, struct writer *w, uint64_t now)
+{
+	struct events *e = &t->events;
+	struct events_event v = e->brief.last;
+	v.time_ns = now;
+	v.thread = BRIEF;
+	v.raw = 1;
+	if (!v.id)
+		return;
+	if (e->brief.last_trie_epoch == t->trie.epoch)
+		v.stack = trie_stack(&t->trie, &t->codes, w, v.node);
+	for (int c = 0; c < EVENTS_CLASSES; c++) {
+		if (e->brief.due_ns[c] < WEIGHT_UNIT_NS || e->brief.raw[c] > 0)
+			continue;
+		v.flags = rest_flags(e->brief.last.flags, c);
+		if (!vec_push(&e->list, v))
+			return;
+		e->brief.raw[c] = v.raw;
+		t->counts.samples++;
 	}
 }
 
@@ -98,44 +148,52 @@ static uint64_t next_share(struct share *s, double raw)
 
 static int weigh_events(struct events *e, uint64_t boot_minus_mono)
 {
-	VEC(struct share) shares = {0}; /* one a class, of each thread */
-	if (!vec_room(&shares, EVENTS_CLASSES * e->threads.n + 1) || !vec_room(&e->out, e->list.n + 1)) {
+	VEC(struct share) shares = {0}; /* one a class, of each thread; then of all brief ones */
+	size_t n = e->threads.n;
+	if (!vec_room(&shares, EVENTS_CLASSES * (n + 1)) || !vec_room(&e->out, e->list.n + 1)) {
 		vec_free(&shares);
 		return ERR_NO_MEMORY;
 	}
-	for (size_t i = 0; i < e->threads.n; i++)
+	for (size_t i = 0; i <= n; i++)
 		for (int c = 0; c < EVENTS_CLASSES; c++) {
-			const struct events_thread *et = &e->threads.v[i];
+			double raw = i < n ? e->threads.v[i].raw[c] : e->brief.raw[c];
+			int64_t due = i < n ? e->threads.v[i].due_ns[c] : e->brief.due_ns[c];
 			shares.v[EVENTS_CLASSES * i + (size_t)c] =
-			    (struct share){.of = et->raw[c], .ns = et->due_ns[c] > 0 ? (uint64_t)et->due_ns[c] : 0};
+			    (struct share){.of = raw, .ns = due > 0 ? (uint64_t)due : 0};
 		}
 	e->out.n = 0;
 	for (size_t i = 0; i < e->list.n; i++) {
 		const struct events_event *v = &e->list.v[i];
-		size_t share = EVENTS_CLASSES * (size_t)v->thread + events_class(v->flags);
+		size_t who = v->thread == BRIEF || e->threads.v[v->thread].is_brief ? n : v->thread;
 		e->out.v[e->out.n++] = (struct rec_event){
 		    .time_ns = v->time_ns + boot_minus_mono,
 		    .thread = v->id,
 		    .stack = v->stack,
 		    .flags = v->flags,
-		    .weight_ns = next_share(&shares.v[share], v->raw),
+		    .weight_ns = next_share(&shares.v[EVENTS_CLASSES * who + events_class(v->flags)], v->raw),
 		};
 	}
 	vec_free(&shares);
 	return 0;
 }
 
+static void begin_anew_with(double raw[EVENTS_CLASSES], int64_t due_ns[EVENTS_CLASSES])
+{
+	for (int c = 0; c < EVENTS_CLASSES; c++) {
+		if (raw[c] > 0)
+			due_ns[c] %= WEIGHT_UNIT_NS; /* was rounded down */
+		raw[c] = 0;
+	}
+}
+
 /* Those that have ended are told; the others begin anew. */
 static void begin_anew(struct events *e)
 {
 	size_t kept = 0;
+	begin_anew_with(e->brief.raw, e->brief.due_ns);
 	for (size_t i = 0; i < e->threads.n; i++) {
 		struct events_thread *et = &e->threads.v[i];
-		for (int c = 0; c < EVENTS_CLASSES; c++) {
-			if (et->raw[c] > 0)
-				et->due_ns[c] %= WEIGHT_UNIT_NS; /* was rounded down */
-			et->raw[c] = 0;
-		}
+		begin_anew_with(et->raw, et->due_ns);
 		if (!et->has_ended || et->n_threads)
 			e->threads.v[kept++] = *et;
 		else
@@ -165,7 +223,10 @@ void events_flush(struct target *t, struct writer *w, uint64_t now_ns, bool is_l
 		weigh_thread(e, et, now_ns);
 		if (is_last || et->has_ended)
 			add_rest(t, w, et);
+		gather_brief(t, et);
 	}
+	if (is_last)
+		add_rest_of_brief(t, w, now_ns);
 	if (weigh_events(e, boot_minus_mono) < 0) {
 		e->counts.lost += e->list.n;
 		e->out.n = 0;

@@ -73,11 +73,23 @@ bool walk_plan(struct walk *w, struct walk_thread *t, struct reader_batch *b, si
 	return true;
 }
 
+/* Chunks are given back from the top one on: when one is gone, those further in are too. */
+static void keep_outermost(struct walk_thread *t, size_t n)
+{
+	size_t gone = t->n_older - n;
+	for (size_t i = 0; i < n; i++) {
+		struct walk_chunk was = t->older[i];
+		t->older[i] = t->older[i + gone];
+		t->older[i + gone] = was;
+	}
+	t->n_older = n;
+	t->top.at = 0;
+}
+
 int walk_failed_piece(struct walk *w, struct walk_thread *t, size_t piece)
 {
 	if (piece < t->n_older) {
-		t->n_older = 0;
-		t->top.at = 0;
+		keep_outermost(t, piece);
 		return 0;
 	}
 	piece -= t->n_older;

@@ -45,7 +45,8 @@ raddr_t support_stack_on_c(struct support_stack *s, size_t n)
 
 static void new_chunk(struct support_stack *s, size_t size)
 {
-	raddr_t at = SUPPORT_STACK_CHUNKS + s->chunks.n * CHUNK_STRIDE;
+	raddr_t away = s->chunks.n * CHUNK_STRIDE; /* up and down, for they come in any order */
+	raddr_t at = s->chunks.n % 2 ? SUPPORT_STACK_CHUNKS - away : SUPPORT_STACK_CHUNKS + away;
 	if (s->chunk) /* top is brought up to date only now */
 		support_memory_u64(&s->m, s->chunk + 16, (s->top - s->chunk - 24) / 8);
 	support_memory_map(&s->m, at, size);

@@ -2,9 +2,8 @@
  * from outside.
  *
  * Use:    support_stack_begin, then calls and pushes as the evaluator makes them; `frames` says what a walk must find.
- * Layout: the thread state at SUPPORT_STACK_TSTATE, data-stack chunks one each 16 MiB from SUPPORT_STACK_CHUNKS on,
- * cframes and shims on a C stack, generators among the objects.
- * Errors: none; a test that builds nonsense dies.
+ * Layout: the thread state at SUPPORT_STACK_TSTATE, data-stack chunks around SUPPORT_STACK_CHUNKS, 16 MiB from each
+ * other, cframes and shims on a C stack, generators among the objects. Errors: none; a test that builds nonsense dies.
  */
 #pragma once
 #include "libcommon/vec.h"

@@ -346,9 +346,11 @@ static void others_stay(void)
 		support_stack_expect_whole(&s);
 		assert_int_equal(s.w.repairs, repairs);
 		support_stack_expect_at_once(&s);
-		while (s.chunks.n > 18)
+		repairs = s.w.repairs;
+		while (s.chunks.n > 17 - (unsigned)i)
 			support_stack_pop(&s);
 		support_stack_expect_whole(&s);
+		assert_int_equal(s.w.repairs, repairs);
 		while (s.chunks.n < 20)
 			support_stack_push(&s, OWNER_THREAD);
 		support_stack_expect_planned(&s);

@@ -107,6 +107,17 @@ static size_t outer_last(void)
 	return s.frames.n - INNER - (s.l->frame.is_entry ? 1 : 2);
 }
 
+/* The frames from `inner` on, and those below `outer` unless it is cut there. */
+static void expect_frames_past(size_t inner, size_t outer, bool is_cut)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s.frames.n; i++)
+		n += !s.frames.v[i].is_shim && ((i < outer && !is_cut) || i >= inner);
+	assert_int_equal(walk_copied(&s.w, copy), 0);
+	assert_int_equal(s.w.is_cut, is_cut);
+	assert_int_equal(s.w.frames.n, n);
+}
+
 /* Addresses where no frame can be called from: none at all; itself, or further in; headers; what is not in use; half a
  * frame before the end of it. */
 static void wrong_addresses(void)
@@ -122,6 +133,8 @@ static void wrong_addresses(void)
 	                         1ull << 47,
 	                         UINT64_MAX,
 	                         UINT64_MAX - 7,
+	                         s.frames.v[outer - 1].at + 4,
+	                         s.frames.v[outer - 1].at + 1,
 	                         s.frames.v[inner].at,
 	                         s.frames.v[inner + 1].at,
 	                         s.chunk,
@@ -154,6 +167,42 @@ static void wrong_addresses(void)
 		expect_frames(2);
 		set(previous_of(inner), was);
 	}
+	/* in the part of an older chunk that is in use and was not copied; but the walk came into it further down */
+	size_t below = outer;
+	while (s.frames.v[below].at - s.chunks.v[2] < SUPPORT_STACK_CHUNK)
+		below--;
+	while (s.frames.v[below].want.owner)
+		below--; /* the innermost frame of chunk 1, ... */
+	assert_true(s.frames.v[below].at - s.chunks.v[1] < SUPPORT_STACK_CHUNK);
+	raddr_t missing = s.frames.v[below].at;
+	copy->chunks[1].len = (uint32_t)(missing - s.chunks.v[1]);
+	uint64_t was_outer = set(previous_of(outer), missing);
+	expect_frames_past(outer, below, true);
+	uint64_t top = set(s.chunks.v[1] + 16, 10); /* ... not in use; nor does it help that the header is nonsense */
+	expect_torn();
+	static const uint64_t tops[] = {SUPPORT_STACK_CHUNK / 8, 1 << 27, 1ull << 61, 1ull << 63, UINT64_MAX};
+	for (size_t i = 0; i < N_OF(tops); i++) {
+		set(s.chunks.v[1] + 16, tops[i]);
+		expect_torn();
+	}
+	set(s.chunks.v[1] + 16, top);
+	set(previous_of(outer), s.frames.v[below - 1].at);
+	expect_frames_past(outer, below, false);
+	set(previous_of(below - 1), missing);
+	expect_torn();
+	set(previous_of(below - 1), s.frames.v[below - 2].at);
+	copy->chunks[1].len += (uint32_t)s.frame_bytes;
+	set(previous_of(outer), was_outer);
+	expect_frames(SIZE_MAX);
+	/* a frame that is all right, but for its address */
+	size_t bytes = walk_frame_bytes(s.l);
+	raddr_t beside = s.frames.v[outer - 1].at;
+	memmove(in_copy(beside) + 4, in_copy(beside), bytes);
+	set(previous_of(outer), beside + 4);
+	expect_torn();
+	memmove(in_copy(beside), in_copy(beside) + 4, bytes);
+	set(previous_of(outer), was_outer);
+	expect_frames(SIZE_MAX);
 	/* a thread's own frame that lies on no chunk of it */
 	size_t generator = outer;
 	while (s.frames.v[generator].want.owner != OWNER_GENERATOR)
@@ -234,6 +283,15 @@ static void wrong_chunks(void)
 		for (size_t k = 0; k < N_OF(wild); k++) {
 			copy->chunks[i].at = wild[k];
 			expect_torn();
+			if (!wild[k]) /* there are none, says the thread state */
+				continue;
+			unsigned char *leads = i ? in_copy(good.chunks[i - 1].at)
+			                         : (unsigned char *)copy->tstate + s.l->tstate.datastack_chunk;
+			memcpy(leads, &wild[k], 8);                             /* what leads there says the same */
+			bool is_one = wild[k] == 4096 || wild[k] == 1ull << 40; /* then only its frames are missing */
+			int rc = walk_copied(&s.w, copy);
+			assert_true(rc == ERR_TORN || (is_one && s.w.is_cut));
+			memcpy(leads, &good.chunks[i].at, 8);
 		}
 		for (size_t k = 0; k < copy->n_chunks; k++) { /* one twice */
 			copy->chunks[i] = good.chunks[k];
@@ -342,13 +400,27 @@ static void stale_and_cut(void)
 	support_memory_u64(&s.m, SUPPORT_STACK_TSTATE + s.l->tstate.frame_root, new);
 	s.top = left + s.frame_bytes;
 	support_stack_set_top(&s);
+	/* two generators that call each other */
+	raddr_t generator = SUPPORT_STACK_OBJECTS + 4096;
 	size_t second = s.frames.n - 3;
+	support_stack_put(&s, generator, OWNER_GENERATOR, generator + 256);
+	support_stack_put(&s, generator + 256, OWNER_GENERATOR, generator);
+	s.frames.n -= 2;
 	support_stack_link(&s, second, 0x44440000);
 	for (size_t to = second; to < s.frames.n; to++) { /* past it; to itself, which began no call */
 		support_memory_u64(&s.m, left + s.l->frame.previous, s.frames.v[to].at);
 		support_copy_make(&c, &s);
 		expect_frames(3);
 	}
+	support_memory_u64(&s.m, new + s.l->cframe.current_frame, generator);
+	support_copy_make(&c, &s);
+	expect_frames(3);
+	/* what called it is a generator */
+	support_memory_u64(&s.m, new + s.l->cframe.current_frame, left);
+	support_stack_push(&s, OWNER_GENERATOR);
+	support_memory_u64(&s.m, left + s.l->frame.previous, support_stack_innermost(&s));
+	support_copy_make(&c, &s);
+	expect_frames(4);
 }
 static void test_stale_cframe(void **state)
 {

@@ -169,8 +169,9 @@ static void any_order(void)
 		assert_int_equal(reader_batch_read(s.w.reader, &s.batch), (int)s.batch.n);
 		s.t.last_extra = s.t.n_extras;
 		for (uint32_t n = support_stack_draw(&s, 60); n > 0; n--) {
-			uint32_t at = support_stack_draw(&s, PLACES * 512 / 8) * 8,
-			         size = 8 + support_stack_draw(&s, 81);
+			uint32_t words = PLACES * 512 / 8, size = 8 + support_stack_draw(&s, 81);
+			uint32_t near = support_stack_draw(&s, 6) ? words : 24; /* many at the end of the mapping */
+			uint32_t at = (words - 1 - support_stack_draw(&s, near)) * 8;
 			const unsigned char *p = walk_extras_get(&s.w, &s.t, HEAP + at, size);
 			if (at + size > PLACES * 512) {
 				assert_null(p);

@@ -44,10 +44,12 @@ static void circles(void)
 		support_stack_expect_whole(&s);
 	}
 	/* older chunks in a circle */
+	uint64_t calls = s.m.reader.calls;
 	support_memory_u64(&s.m, s.chunks.v[0], s.chunks.v[2]);
 	expect_torn();
 	support_memory_u64(&s.m, s.chunks.v[0], s.chunks.v[0]);
 	expect_torn();
+	assert_true(s.m.reader.calls - calls < 20);
 	support_memory_u64(&s.m, s.chunks.v[0], 0);
 	support_stack_expect_planned(&s);
 }
@@ -74,6 +76,18 @@ static void wrong_ends(void)
 		expect_torn();
 		support_stack_link(&s, generator - 1, s.frames.v[generator - 2].at);
 	}
+	/* a generator that C code runs, and it does not run any more */
+	support_stack_call(&s);
+	support_stack_push(&s, OWNER_GENERATOR);
+	size_t called = s.frames.n - 1;
+	support_stack_call_and_push(&s, 1);
+	support_stack_expect_planned(&s);
+	support_stack_link(&s, called, 0);
+	expect_torn();
+	support_stack_link(&s, called, s.frames.v[called - 1].at);
+	support_stack_pop(&s);
+	support_stack_pop(&s);
+	support_stack_expect_whole(&s);
 	/* owners that there are not */
 	static const uint8_t owners[] = {4, 5, 127, 255};
 	for (size_t i = 0; i < N_OF(owners); i++) {
@@ -100,6 +114,30 @@ static void wrong_ends(void)
 static void test_wrong_ends(void **state)
 {
 	in_all(wrong_ends);
+}
+
+/* More than what one walk looks at, or reads in addition. */
+static void too_many(void)
+{
+	support_stack_call_and_push(&s, 2);
+	for (int i = 0; i < WALK_REPAIRS_MAX + 500; i++)
+		support_stack_push(&s, OWNER_GENERATOR);
+	uint64_t calls = s.m.reader.calls;
+	assert_int_equal(walk_alone(&s.w, &s.t, &s.batch), ERR_TORN);
+	assert_true(s.m.reader.calls - calls <= WALK_REPAIRS_MAX + 10);
+	support_stack_expect_whole(&s); /* some are remembered */
+	while (s.frames.v[s.frames.n - 1].want.owner == OWNER_GENERATOR)
+		support_stack_pop(&s);
+	s.frame_bytes = 10000;
+	while (s.chunks.n < WALK_CHUNKS_MAX + 1)
+		support_stack_push(&s, OWNER_THREAD);
+	support_stack_expect_whole(&s);
+	support_stack_push(&s, OWNER_THREAD);
+	assert_int_equal(walk_alone(&s.w, &s.t, &s.batch), ERR_TORN);
+}
+static void test_too_many(void **state)
+{
+	in_all(too_many);
 }
 
 /* 3.11 and 3.12: the new cframe hangs in the thread state, and shows what an earlier call left in its place. */
@@ -312,8 +350,9 @@ static void test_moving(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_circles),     cmocka_unit_test(test_wrong_ends), cmocka_unit_test(test_stale_cframe),
-	    cmocka_unit_test(test_wild_chunks), cmocka_unit_test(test_any_memory), cmocka_unit_test(test_moving),
+	    cmocka_unit_test(test_circles),      cmocka_unit_test(test_wrong_ends),  cmocka_unit_test(test_too_many),
+	    cmocka_unit_test(test_stale_cframe), cmocka_unit_test(test_wild_chunks), cmocka_unit_test(test_any_memory),
+	    cmocka_unit_test(test_moving),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

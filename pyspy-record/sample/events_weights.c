@@ -136,6 +136,8 @@ struct share {
 
 static uint64_t next_share(struct share *s, double raw)
 {
+	if (s->of <= 0) /* nothing to go by: it waits, see begin_anew */
+		return 0;
 	s->given += raw;
 	uint64_t until = s->given >= s->of ? s->ns : (uint64_t)(s->given / s->of * (double)s->ns);
 	until -= until % WEIGHT_UNIT_NS;

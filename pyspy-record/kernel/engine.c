@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -65,6 +66,7 @@ struct kernel {
 	struct bpfobject_map maps[N_MAPS];
 	struct bpfobject_program programs[N_PROGRAMS];
 	int tracepoints[N_PROGRAMS];
+	struct kernel_config *config; /* the map */
 	struct ring ring;
 	int poll_fd; /* -1: there is none, the ring is drained at its times only */
 	uint32_t tasks_max;
@@ -124,7 +126,7 @@ static void fill_tables(struct kernel *k, const struct kernel_options *o)
 	double bytes = (running + 1) * o->rate_hz * SAMPLE_BYTES * (DRAIN_NS * 1e-9) * 2;
 	/* all preallocated: programs of perf events may use no others before Linux 6.1 */
 	const struct bpfobject_map maps[N_MAPS] = {
-	    [CONFIG] = {"config", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct kernel_config), 1, 0, -1},
+	    [CONFIG] = {"config", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct kernel_config), 1, BPF_F_MMAPABLE, -1},
 	    [PROCESSES] = {"processes", BPF_MAP_TYPE_HASH, 4, sizeof(struct kernel_process), PROCESSES_MOST, 0, -1},
 	    [BINDINGS] = {"bindings", BPF_MAP_TYPE_HASH, 4, sizeof(struct kernel_binding), tasks, 0, -1},
 	    [TASKS] = {"tasks", BPF_MAP_TYPE_HASH, 8, sizeof(struct kernel_task), tasks, 0, -1},
@@ -153,14 +155,18 @@ static void fill_tables(struct kernel *k, const struct kernel_options *o)
 /* Ids in the kernel are those of the first pid namespace; ours may be another one. */
 static int configure(struct kernel *k)
 {
-	struct kernel_config c = {.tick_ns = tick_ns()};
+	k->config = mmap(NULL, sizeof *k->config, PROT_READ | PROT_WRITE, MAP_SHARED, k->maps[CONFIG].fd, 0);
+	if (k->config == MAP_FAILED) {
+		k->config = NULL;
+		return ERR_SYSTEM;
+	}
+	k->config->tick_ns = tick_ns();
 	struct stat st;
 	uint32_t zero = 0;
 	if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != FIRST_PID_NAMESPACE) {
-		c.ns_dev = st.st_dev;
-		c.ns_ino = st.st_ino;
+		k->config->ns_dev = st.st_dev;
+		k->config->ns_ino = st.st_ino;
 	}
-	TRY(bpf_map_update(k->maps[CONFIG].fd, &zero, &c, BPF_ANY));
 	uint32_t fd = (uint32_t)k->programs[MORE_OF_TP].fd;
 	TRY(bpf_map_update(k->maps[MORE_TP].fd, &zero, &fd, BPF_ANY));
 	fd = (uint32_t)k->programs[MORE_OF_PERF].fd;
@@ -323,6 +329,8 @@ void kernel_close(struct kernel *k)
 			close(k->tracepoints[i]);
 	if (k->poll_fd >= 0)
 		close(k->poll_fd);
+	if (k->config)
+		munmap(k->config, sizeof *k->config);
 	ring_close(&k->ring);
 	bpfobject_close(k->maps, N_MAPS, k->programs, N_PROGRAMS);
 	free(k->keys);
@@ -354,13 +362,29 @@ int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, b
 	q.triggers = KERNEL_ON_SWITCH | KERNEL_ON_CLOCK | (own_clock ? KERNEL_ON_TICK_FOR_SOME : KERNEL_ON_TICK);
 	q.tick_chance = chance >= 1 ? UINT32_MAX : (uint32_t)(chance * UINT32_MAX);
 	q.wake_bytes = k->maps[RING].max_entries / WAKE_PART;
-	return bpf_map_update(k->maps[PROCESSES].fd, &key, &q, BPF_ANY);
+	uint8_t *mark = &k->config->processes[kernel_mark_of_process(key)];
+	struct kernel_process known;
+	bool is_new = bpf_map_lookup(k->maps[PROCESSES].fd, &key, &known) < 0;
+	TRY(bpf_map_update(k->maps[PROCESSES].fd, &key, &q, BPF_ANY));
+	if (is_new && *mark < UINT8_MAX)
+		++*mark; /* at the most it stays for ever: only a mark */
+	return 0;
 }
 
 void kernel_leave(struct kernel *k, pid_t tgid)
 {
 	uint32_t key = (uint32_t)tgid;
-	bpf_map_delete(k->maps[PROCESSES].fd, &key);
+	uint8_t *mark = &k->config->processes[kernel_mark_of_process(key)];
+	const struct kernel_task *tasks;
+	uint64_t now;
+	if (bpf_map_delete(k->maps[PROCESSES].fd, &key) < 0)
+		return;
+	if (*mark && *mark < UINT8_MAX)
+		--*mark;
+	int n = kernel_tasks(k, &tasks, &now); /* nobody will look at them any more */
+	for (int i = 0; i < n; i++)
+		if (tasks[i].tgid == key)
+			bpf_map_delete(k->maps[TASKS].fd, &k->keys[i]);
 }
 
 int kernel_bind(struct kernel *k, pid_t tid, const struct kernel_binding *b)

@@ -55,10 +55,14 @@ static __always_inline void count(__u32 what)
 		++*n;
 }
 
-static __always_inline __u64 current_ids(void)
+static __always_inline struct kernel_config *configuration(void)
 {
 	__u32 zero = 0;
-	struct kernel_config *c = bpf_map_lookup_elem(&config, &zero);
+	return bpf_map_lookup_elem(&config, &zero);
+}
+
+static __always_inline __u64 current_ids(const struct kernel_config *c)
+{
 	if (c && c->ns_ino) {
 		struct bpf_pidns_info ids;
 		if (bpf_get_ns_current_pid_tgid(c->ns_dev, c->ns_ino, &ids, sizeof ids))
@@ -75,6 +79,25 @@ static __always_inline __u64 read_word(__u64 from)
 	return v;
 }
 
+/* A task's address is a multiple of the size of a cache line, at least. */
+static __always_inline __u32 mark_of_task(__u64 task)
+{
+	return (task >> 6) * 0x9e3779b1 >> 12 & (KERNEL_MARKS - 1);
+}
+
+/* Make an entry for a task. False: no room. */
+static __always_inline bool add_task(__u64 task, const struct kernel_task *fresh)
+{
+	struct kernel_config *c = configuration();
+	if (bpf_map_update_elem(&tasks, &task, fresh, 0)) {
+		count(KERNEL_COUNT_NO_ROOM);
+		return false;
+	}
+	if (c)
+		c->tasks[mark_of_task(task)] = 1;
+	return true;
+}
+
 /* The task's entry, made when there is none. NULL: no room. */
 static __always_inline struct kernel_task *find_task(__u64 task, __u32 tgid, __u32 tid, __u64 now)
 {
@@ -89,11 +112,7 @@ static __always_inline struct kernel_task *find_task(__u64 task, __u32 tgid, __u
 	if (t && t->tid == tid && t->tgid == tgid)
 		return t;
 	struct kernel_task fresh = {.tid = tid, .tgid = tgid, .first_ns = now, .in_ns = now, .out_ns = now};
-	if (bpf_map_update_elem(&tasks, &task, &fresh, 0)) {
-		count(KERNEL_COUNT_NO_ROOM);
-		return NULL;
-	}
-	return bpf_map_lookup_elem(&tasks, &task);
+	return add_task(task, &fresh) ? bpf_map_lookup_elem(&tasks, &task) : NULL;
 }
 
 static __always_inline __u64 cpu_until(const struct kernel_task *t, __u64 now)
@@ -472,7 +491,7 @@ static __always_inline void take(void *ctx, struct kernel_process *p, struct ker
 static __always_inline bool is_tick(__u64 now)
 {
 	__u32 zero = 0;
-	struct kernel_config *c = bpf_map_lookup_elem(&config, &zero);
+	struct kernel_config *c = configuration();
 	__u32 *h = bpf_map_lookup_elem(&phases, &zero);
 	if (!c || !h || !c->tick_ns)
 		return true;
@@ -491,7 +510,7 @@ static __always_inline bool is_tick(__u64 now)
 
 SEC("raw_tp/local_timer_entry") int on_tick(void *ctx)
 {
-	__u64 ids = current_ids(), now;
+	__u64 ids = current_ids(configuration()), now;
 	__u32 tgid = ids >> 32;
 	struct kernel_process *p = bpf_map_lookup_elem(&processes, &tgid);
 	if (!p || !(p->triggers & (KERNEL_ON_TICK | KERNEL_ON_TICK_FOR_SOME)))
@@ -517,7 +536,7 @@ SEC("raw_tp/local_timer_entry") int on_tick(void *ctx)
 
 SEC("perf_event/clock") int on_clock(void *ctx)
 {
-	__u64 ids = current_ids(), now;
+	__u64 ids = current_ids(configuration()), now;
 	__u32 tgid = ids >> 32;
 	struct kernel_process *p = bpf_map_lookup_elem(&processes, &tgid);
 	if (!p || !(p->triggers & KERNEL_ON_CLOCK))
@@ -566,8 +585,16 @@ static __always_inline __u32 draw(const struct kernel_process *p, struct kernel_
 
 static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 {
-	__u64 now = bpf_ktime_get_ns(), prev = ctx[1], next = ctx[2];
-	struct kernel_task *t = bpf_map_lookup_elem(&tasks, &next);
+	__u64 prev = ctx[1], next = ctx[2], now;
+	const struct kernel_config *c = configuration();
+	if (!c)
+		return 0;
+	__u32 process = kernel_mark_of_process(bpf_get_current_pid_tgid() >> 32);
+	bool prev_may_be = c->processes[process] || c->ns_ino, next_may_be = c->tasks[mark_of_task(next)];
+	if (!prev_may_be && !next_may_be)
+		return 0;
+	now = bpf_ktime_get_ns();
+	struct kernel_task *t = next_may_be ? bpf_map_lookup_elem(&tasks, &next) : NULL;
 	if (t && !t->in_ns && !t->is_dead) {
 		/* long ones may have been looked at meanwhile by the recorder */
 		if (t->off_chance || now - t->out_ns >= LONG_SLEEP_NS)
@@ -577,8 +604,10 @@ static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 			t->ready_ns += now - t->out_ns;
 		t->in_ns = now;
 	}
+	if (!prev_may_be)
+		return 0;
 	t = bpf_map_lookup_elem(&tasks, &prev);
-	__u64 ids = current_ids();
+	__u64 ids = current_ids(c);
 	__u32 tgid = ids >> 32;
 	struct kernel_process *p = bpf_map_lookup_elem(&processes, &tgid);
 	if (t && t->is_dead) { /* it may sleep several times while it ends; the last time it is TASK_DEAD, 0x80 */
@@ -641,18 +670,17 @@ SEC("raw_tp/sched_switch_state") int on_sched_switch_state(__u64 *ctx)
 SEC("raw_tp/sched_process_fork") int on_fork(__u64 *ctx)
 {
 	__u64 child = ctx[1], now = bpf_ktime_get_ns();
-	__u32 tgid = current_ids() >> 32;
+	__u32 tgid = current_ids(configuration()) >> 32;
 	if (!bpf_map_lookup_elem(&processes, &tgid))
 		return 0;
 	struct kernel_task fresh = {.first_ns = now, .out_ns = now};
-	if (bpf_map_update_elem(&tasks, &child, &fresh, 0))
-		count(KERNEL_COUNT_NO_ROOM);
+	add_task(child, &fresh);
 	return 0;
 }
 
 SEC("raw_tp/sched_process_exit") int on_exit(void *ctx)
 {
-	__u64 task = bpf_get_current_task(), now = bpf_ktime_get_ns(), ids = current_ids();
+	__u64 task = bpf_get_current_task(), now = bpf_ktime_get_ns(), ids = current_ids(configuration());
 	__u32 tid = ids, tgid = ids >> 32;
 	struct kernel_task *t = bpf_map_lookup_elem(&tasks, &task);
 	if (!t || t->is_dead || (t->tid && t->tid != tid))

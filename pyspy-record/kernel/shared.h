@@ -11,17 +11,25 @@ enum {
 	KERNEL_TSTATE_MAX = 512, /* bytes copied of a thread state at most */
 	KERNEL_FRAME_MAX = 88,   /* bytes copied of a frame that lies outside of the data stack */
 	KERNEL_EXTRAS = 384,     /* frames outside of the data stack that are followed */
-	KERNEL_PHASES = 64,      /* parts of a tick's period that are told apart */
-	KERNEL_DATA = 1 << 18,   /* bytes of pieces in a sample: at this mark no more are added ... */
-	KERNEL_COPY = 1 << 15,   /* ... and this is the most that one addition takes */
-	KERNEL_CHAIN = 80,       /* frames followed before the program calls itself again */
+	KERNEL_MARKS = 1 << 16,
+	KERNEL_PHASES = 64,    /* parts of a tick's period that are told apart */
+	KERNEL_DATA = 1 << 18, /* bytes of pieces in a sample: at this mark no more are added ... */
+	KERNEL_COPY = 1 << 15, /* ... and this is the most that one addition takes */
+	KERNEL_CHAIN = 80,     /* frames followed before the program calls itself again */
 };
 
-/* Map `config`, entry 0. */
+/* Map `config`, entry 0. The marks keep switches between other programs cheap: where there is none, the task or the
+ * process is none of ours; where there is one, it may be. */
 struct kernel_config {
-	__u64 ns_dev, ns_ino; /* the recorder's pid namespace when it is not the first one; 0 = it is */
-	__u64 tick_ns;        /* period of the CPUs' tick */
+	__u64 ns_dev, ns_ino;         /* the recorder's pid namespace when it is not the first one; 0 = it is */
+	__u64 tick_ns;                /* period of the CPUs' tick */
+	__u8 processes[KERNEL_MARKS]; /* by tgid: how many processes are looked at with this mark */
+	__u8 tasks[KERNEL_MARKS];     /* by address: is there an entry in `tasks` with this mark, or was there one? */
 };
+static inline __u32 kernel_mark_of_process(__u32 tgid)
+{
+	return tgid & (KERNEL_MARKS - 1);
+}
 
 enum kernel_trigger {
 	KERNEL_ON_TICK = 1,

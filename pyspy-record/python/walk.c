@@ -36,7 +36,7 @@ void walk_begin_pass(struct walk *w)
 
 static bool chunk_room(struct walk_chunk *c, size_t n)
 {
-	if (n <= c->cap)
+	if (c->image && n <= c->cap)
 		return true;
 	if (n > WALK_CHUNK_MAX)
 		return false;
@@ -170,10 +170,10 @@ static int place_chunk(struct walk_thread *t, size_t i, raddr_t at)
 /* Make the image `used` bytes long at least. */
 static int fill_chunk(struct walk *w, struct walk_chunk *c, size_t used)
 {
-	if (c->len >= used)
-		return 0;
 	if (!chunk_room(c, used))
 		return ERR_TORN;
+	if (c->len >= used)
+		return 0;
 	TRY(repair(w, c->at + c->len, c->image + c->len, used - c->len));
 	c->len = used;
 	return 0;

@@ -117,8 +117,9 @@ int walk_frames(struct walk *w, struct walk_thread *t);
 /* Read one thread by itself, all of it, and walk it. For threads that stand still. */
 int walk_alone(struct walk *w, struct walk_thread *t, struct reader_batch *scratch);
 /* As walk_frames, out of the copy alone; nothing is read from the target. 0: w->frames, and w->is_cut when the chain
- * led out of the copy to where frames may well be (they did not fit, or were paged out). ERR_TORN: it makes no sense,
- * or not even the innermost frame is there. ERR_NO_MEMORY. */
+ * led out of the copy to where frames may well be (they did not fit, or were paged out). 3.11, 3.12: a call of the
+ * evaluator that has begun and has no frame of its own yet is left out. ERR_TORN: it makes no sense, or not even the
+ * innermost frame is there. ERR_NO_MEMORY. */
 int walk_copied(struct walk *w, const struct walk_copy *c);
 /* Bytes of a frame, from its first on, that a walk looks at. At most WALK_PIECE. */
 size_t walk_frame_bytes(const struct layout *l);

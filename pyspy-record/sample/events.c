@@ -107,6 +107,20 @@ static void join_threads(struct target *t, uint64_t now)
 	}
 }
 
+/* It has no thread state any more. One that was over before it was bound, the kernel's program did not let go of. */
+static void end_thread(struct events *e, struct events_thread *et, uint64_t now)
+{
+	if (!et->has_ended) {
+		et->has_ended = true;
+		et->end_ns = now;
+		et->end_cpu_ns = et->task.cpu_ns;
+		et->end_ready_ns = et->task.ready_ns;
+	}
+	if (et->bound_n)
+		kernel_unbind(e->kernel, et->tid);
+	et->bound_n = 0;
+}
+
 void events_bind(struct target *t)
 {
 	struct events *e = &t->events;
@@ -122,12 +136,8 @@ void events_bind(struct target *t)
 			if (!et->has_clock && !e->clocks_inherit)
 				events_open_clock(e, et);
 			bind(t, et);
-		} else if (!et->has_ended) {
-			et->has_ended = true;
-			et->end_ns = now;
-			et->end_cpu_ns = et->task.cpu_ns;
-			et->end_ready_ns = et->task.ready_ns;
-			kernel_unbind(e->kernel, et->tid);
+		} else {
+			end_thread(e, et, now);
 		}
 	}
 	events_watch(t);

@@ -264,6 +264,16 @@ static void exited(struct target *t, const struct kernel_record *r)
 	et->sleep.goes_on = false;
 }
 
+/* What it was bound to, if to anything, the kernel's program has dropped: it could not read it, or it was not this
+ * thread's. */
+static void unknown(struct target *t, const struct kernel_record *r)
+{
+	struct events_thread *et = events_find(&t->events, (pid_t)r->tid);
+	t->census_due = true;
+	if (et)
+		et->bound_n = 0;
+}
+
 int events_record(struct target *t, struct writer *w, const struct kernel_record *r, size_t n)
 {
 	switch (r->kind) {
@@ -276,7 +286,7 @@ int events_record(struct target *t, struct writer *w, const struct kernel_record
 		exited(t, r);
 		break;
 	case KERNEL_UNKNOWN:
-		t->census_due = true;
+		unknown(t, r);
 		break;
 	default:
 		break;

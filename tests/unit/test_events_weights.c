@@ -17,13 +17,6 @@ static struct events *const e = &world.t.events;
 static support_world_events got;
 static uint64_t begin_ns;
 
-static uint64_t seed;
-static uint32_t draw(uint32_t below)
-{
-	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (uint32_t)(seed >> 33) % below;
-}
-
 /* A thread that was there when we came. */
 static struct events_thread *begin(void)
 {
@@ -391,109 +384,6 @@ static void test_schedstat(void **state)
 	end();
 }
 
-/* --- many */
-
-/* Random threads with random lives: in the end all of it is told, by class, to the unit. */
-struct life {
-	uint64_t ns[EVENTS_CLASSES], end_ns;
-	bool has_ended;
-};
-static void live(struct life *l, struct events_thread *et, uint64_t from, uint64_t until, bool may_end)
-{
-	enum events_class last = EVENTS_OFF;
-	uint64_t at = from;
-	while (at < until) {
-		uint64_t n = 1 + draw(draw(3) ? 900 * US : 40 * MS);
-		n = at + n < until ? n : until - at;
-		last = (enum events_class)draw(EVENTS_CLASSES);
-		l->ns[last] += n;
-		at += n;
-		for (uint32_t i = draw(4); i > 0; i--)
-			if (draw(3))
-				add(et->tid, last, at, last == EVENTS_ON ? 1 : 1 + draw(1000000) * (1 + draw(9)));
-		if (may_end && draw(300) == 0)
-			break;
-	}
-	et->task.cpu_ns = l->ns[EVENTS_ON];
-	et->task.ready_ns = l->ns[EVENTS_READY];
-	et->task.tid = (uint32_t)et->tid;
-	et->task.in_ns = 0;
-	et->task.off_state = KERNEL_OFF_SLEEPS;
-	if (at < until) {
-		l->has_ended = et->has_ended = true;
-		et->end_ns = begin_ns + at;
-		et->end_cpu_ns = et->task.cpu_ns;
-		et->end_ready_ns = et->task.ready_ns;
-	}
-}
-static void test_random(void **state)
-{
-	enum { THREADS = 12, FLUSHES = 40 };
-	for (seed = 1; seed <= 20; seed++) {
-		static struct life lives[THREADS];
-		uint64_t now = 0, count = 0;
-		uint64_t was = seed;
-		memset(lives, 0, sizeof lives);
-		begin();
-		for (int i = 1; i < THREADS; i++)
-			support_world_events_thread(&world, TID + i, begin_ns);
-		for (int k = 0; k < FLUSHES; k++) {
-			uint64_t until = now + 1 + draw(60 * MS);
-			for (int i = 0; i < THREADS; i++)
-				if (!lives[i].has_ended)
-					live(&lives[i], thread(TID + i), now, until, k > 5);
-			now = until;
-			count += e->list.n;
-			flush(now, k == FLUSHES - 1);
-		}
-		read_back();
-		assert_true(got.n >= count && got.n <= count + (size_t)THREADS * EVENTS_CLASSES);
-		for (int i = 0; i < THREADS; i++)
-			expect(TID + i, lives[i].ns[0] / US * US, lives[i].ns[1] / US * US, lives[i].ns[2] / US * US);
-		end();
-		seed = was;
-	}
-}
-
-static void test_many_events(void **state)
-{
-	enum { THREADS = 20, EVENTS = 100000 };
-	begin();
-	for (int i = 1; i < THREADS; i++)
-		support_world_events_thread(&world, TID + i, begin_ns);
-	seed = 1;
-	for (int i = 0; i < EVENTS; i++)
-		assert_true(add(TID + i % THREADS, i % 3 ? EVENTS_ON : EVENTS_OFF, draw(1000 * MS), 1 + i % 7));
-	for (int i = 0; i < THREADS; i++)
-		set_task(thread(TID + i), (uint64_t)i * 30 * MS + 123, 0);
-	flush(1000 * MS, true);
-	read_back();
-	assert_int_equal(got.n, EVENTS);
-	for (int i = 0; i < THREADS; i++)
-		expect(TID + i, (uint64_t)i * 30 * MS, 0, 1000 * MS - (uint64_t)i * 30 * MS - US);
-	end();
-}
-
-/* No more than there may be: counted, and the others stand for their time too. */
-static void test_too_many_events(void **state)
-{
-	struct events_thread *et = begin();
-	set_task(et, 600 * MS, 0);
-	for (int i = 0; i < EVENTS_MAX; i++)
-		assert_true(add(TID, EVENTS_ON, 0, 1));
-	assert_int_equal(e->counts.lost, 0);
-	assert_false(add(TID, EVENTS_ON, 0, 1));
-	assert_false(add(TID, EVENTS_OFF, 0, 1));
-	assert_int_equal(e->counts.lost, 2);
-	flush(1000 * MS, false);
-	assert_true(add(TID, EVENTS_OFF, 0, 1));
-	flush(1001 * MS, true);
-	read_back();
-	assert_int_equal(got.n, EVENTS_MAX + 1);
-	expect(TID, 600 * MS, 0, 401 * MS);
-	end();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -510,9 +400,6 @@ int main(void)
 	    cmocka_unit_test(test_torn_snapshots),
 	    cmocka_unit_test(test_odd_raw_weights),
 	    cmocka_unit_test(test_schedstat),
-	    cmocka_unit_test(test_random),
-	    cmocka_unit_test(test_many_events),
-	    cmocka_unit_test(test_too_many_events),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@ enum {
 	GAP_MOST_NS = 1000 * 1000 * 1000,
 	COMPARED_MOST = 64,   /* threads whose clocks the tick is compared with */
 	COMPARED_SLOWLY = 10, /* times the period, once the tick is trusted */
+	CALLERS_MOST = 32,    /* of a sample that is compared */
 };
 
 /* A clock that samples the thread, or one that the tick is compared with. */
@@ -41,6 +42,10 @@ bool events_compare(struct target *t, struct events_thread *et, const struct ker
 	if (et->clock_fd < 0 || e->own_clock)
 		return false;
 	lockstep_count(&e->lockstep, trie_code(&t->trie, node), by_clock);
+	for (int i = 0; i < CALLERS_MOST && node; i++) {
+		node = t->trie.nodes.v[node].parent;
+		lockstep_count_caller(&e->lockstep, trie_code(&t->trie, node), by_clock);
+	}
 	return !by_clock && e->lockstep.verdict == LOCKSTEP_UNKNOWN;
 }
 

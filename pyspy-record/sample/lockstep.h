@@ -20,19 +20,26 @@ enum lockstep_verdict {
 
 struct lockstep_count {
 	uint32_t tick, clock;
+	uint64_t sample; /* which counted it last */
+};
+struct lockstep_table {
+	VEC(struct lockstep_count) codes; /* by the id of a code object */
 };
 
 struct lockstep {
 	enum lockstep_verdict verdict;
-	VEC(struct lockstep_count) by_code; /* samples with this code object innermost, by its id */
+	struct lockstep_table innermost, callers; /* a helper may be innermost in all that a program does */
 	uint32_t n_tick, n_clock;
+	uint64_t samples;
 	double expected; /* ticks that should have been taken in the CPU time of the threads that are compared */
 };
 
 void lockstep_done(struct lockstep *l);
 /* Code ids mean something else from now on: begin to count anew. */
 void lockstep_forget(struct lockstep *l);
-/* A sample of a thread that both look at. */
+/* A sample of a thread that both look at, by its innermost code object ... */
 void lockstep_count(struct lockstep *l, uint32_t code, bool by_clock);
+/* ... and then by those further out; one that comes again counts once. */
+void lockstep_count_caller(struct lockstep *l, uint32_t code, bool by_clock);
 /* Weigh what was counted. True: the verdict is another one than before. */
 bool lockstep_weigh(struct lockstep *l);

@@ -104,6 +104,26 @@ static void test_no_ticks_yet(void **state)
 	lockstep_done(&l);
 }
 
+/* All is done by one helper; who calls it, the tick does not see. A caller that calls itself counts once a sample. */
+static void test_callers(void **state)
+{
+	for (int differ = 0; differ < 2; differ++) {
+		struct lockstep l = {.expected = 100};
+		for (int i = 0; i < 200; i++) {
+			bool by_clock = i % 2 != 0;
+			uint32_t caller = i / 2 % 4 == 0 && (by_clock || !differ) ? 2 : 3;
+			lockstep_count(&l, 1, by_clock);
+			for (int times = 0; times < 3; times++)
+				lockstep_count_caller(&l, caller, by_clock);
+		}
+		assert_int_equal(l.callers.codes.v[3].tick, differ ? 100 : 75);
+		assert_int_equal(l.callers.codes.v[3].clock, 75);
+		assert_true(lockstep_weigh(&l));
+		assert_int_equal(l.verdict, differ ? LOCKSTEP_YES : LOCKSTEP_NO);
+		lockstep_done(&l);
+	}
+}
+
 static void test_different(void **state)
 {
 	struct lockstep l = {0};
@@ -147,8 +167,9 @@ static void test_forget(void **state)
 	count_n(&l, 1, 11, 11);
 	count_n(&l, 3, 9, 9); /* beyond what is left of the table */
 	assert_false(lockstep_weigh(&l));
-	assert_true(l.by_code.v[2].tick == 0 && l.by_code.v[2].clock == 0);
-	assert_true(l.by_code.v[1].tick == 11 && l.by_code.v[1].clock == 11 && l.by_code.v[3].clock == 9);
+	assert_true(l.innermost.codes.v[2].tick == 0 && l.innermost.codes.v[2].clock == 0);
+	assert_true(l.innermost.codes.v[1].tick == 11 && l.innermost.codes.v[1].clock == 11 &&
+	            l.innermost.codes.v[3].clock == 9);
 	lockstep_done(&l);
 }
 
@@ -158,10 +179,11 @@ static void test_code_ids(void **state)
 	struct lockstep l = {0};
 	for (size_t i = 0; i < N_OF(ids); i++)
 		count_n(&l, ids[i], 3, 2);
-	assert_true(l.by_code.n <= 65536);
+	assert_true(l.innermost.codes.n <= 65536);
 	assert_true(l.n_tick == 3 * N_OF(ids) && l.n_clock == 2 * N_OF(ids));
-	assert_true(l.by_code.v[65535].tick == 3 && l.by_code.v[1].clock == 2);
-	assert_true(l.by_code.v[0].tick == 3 * 5 && l.by_code.v[0].clock == 2 * 5); /* those without a place */
+	assert_true(l.innermost.codes.v[65535].tick == 3 && l.innermost.codes.v[1].clock == 2);
+	assert_true(l.innermost.codes.v[0].tick == 3 * 5 &&
+	            l.innermost.codes.v[0].clock == 2 * 5); /* those without a place */
 	lockstep_weigh(&l);
 	lockstep_done(&l);
 }
@@ -178,9 +200,9 @@ static void test_fade(void **state)
 		assert_true(l.n_tick + l.n_clock <= 8200);
 	}
 	assert_int_equal(l.verdict, LOCKSTEP_NO);
-	assert_int_equal(l.n_tick, l.by_code.v[1].tick + l.by_code.v[2].tick);
-	assert_int_equal(l.n_clock, l.by_code.v[1].clock + l.by_code.v[2].clock);
-	double share = (double)l.by_code.v[1].tick / l.n_tick, hits = l.n_tick / l.expected;
+	assert_int_equal(l.n_tick, l.innermost.codes.v[1].tick + l.innermost.codes.v[2].tick);
+	assert_int_equal(l.n_clock, l.innermost.codes.v[1].clock + l.innermost.codes.v[2].clock);
+	double share = (double)l.innermost.codes.v[1].tick / l.n_tick, hits = l.n_tick / l.expected;
 	assert_true(share > 0.74 && share < 0.76 && hits > 0.99 && hits < 1.01);
 	lockstep_done(&l);
 }
@@ -303,12 +325,19 @@ static void test_later(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_same),      cmocka_unit_test(test_no_ticks_yet),
-	    cmocka_unit_test(test_different), cmocka_unit_test(test_ticks_do_not_hit),
-	    cmocka_unit_test(test_forget),    cmocka_unit_test(test_code_ids),
-	    cmocka_unit_test(test_fade),      cmocka_unit_test(test_false_alarms),
-	    cmocka_unit_test(test_alarms),    cmocka_unit_test(test_too_few_hits),
-	    cmocka_unit_test(test_phases),    cmocka_unit_test(test_wide),
+	    cmocka_unit_test(test_same),
+	    cmocka_unit_test(test_no_ticks_yet),
+	    cmocka_unit_test(test_callers),
+	    cmocka_unit_test(test_different),
+	    cmocka_unit_test(test_ticks_do_not_hit),
+	    cmocka_unit_test(test_forget),
+	    cmocka_unit_test(test_code_ids),
+	    cmocka_unit_test(test_fade),
+	    cmocka_unit_test(test_false_alarms),
+	    cmocka_unit_test(test_alarms),
+	    cmocka_unit_test(test_too_few_hits),
+	    cmocka_unit_test(test_phases),
+	    cmocka_unit_test(test_wide),
 	    cmocka_unit_test(test_later),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,8 +10,8 @@ enum { UNMET_NS = 1000 * 1000 * 1000 }; /* a census is taken oftener */
 
 /* --- a sample */
 
-/* The pieces that follow a sample's head. */
-static bool take_apart(const struct kernel_sample *m, size_t n, struct walk_copy *c)
+/* The pieces that follow a sample's head; all of the thread state is among them. */
+static bool take_apart(const struct kernel_sample *m, size_t n, size_t tstate_size, struct walk_copy *c)
 {
 	const unsigned char *p = (const unsigned char *)(m + 1), *end = p + m->n_bytes;
 	c->tstate = NULL;
@@ -35,7 +35,7 @@ static bool take_apart(const struct kernel_sample *m, size_t n, struct walk_copy
 		size_t fill = (k->len + 7) / 8 * 8;
 		p += fill < (size_t)(end - p) ? fill : (size_t)(end - p);
 	}
-	return c->tstate != NULL && c->tstate_len >= sizeof(uint64_t);
+	return c->tstate != NULL && c->tstate_len >= tstate_size;
 }
 
 /* The interpreter of this thread state. */
@@ -77,7 +77,7 @@ static struct sample_thread *whose(struct target *t, struct writer *w, const str
 		if ((th = state_of(*et = events_find(e, (pid_t)m->head.tid), m->tstate)))
 			return th;
 	}
-	if (!find_interp(t, m->interp, &interp) || c->tstate_len < t->events.rules.tstate_size)
+	if (!find_interp(t, m->interp, &interp))
 		return NULL;
 	if (!target_add_ghost(t, w, c->tstate, m->tstate, interp, (pid_t)m->head.tid))
 		return NULL;
@@ -154,7 +154,8 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 	struct events_thread *et;
 	node_id node = 0;
 	bool unproved = false, is_switch = m->head.trigger == KERNEL_ON_SWITCH;
-	struct sample_thread *th = take_apart(m, n, &copy) ? whose(t, w, m, &copy, &et) : NULL;
+	struct sample_thread *th =
+	    take_apart(m, n, t->events.rules.tstate_size, &copy) ? whose(t, w, m, &copy, &et) : NULL;
 	if (!th) {
 		t->events.counts.lost++;
 		return 0;

@@ -142,10 +142,15 @@ void support_world_forget_thread(struct support_world *w, raddr_t tstate)
 
 void support_world_push(struct support_world *w, unsigned code, unsigned unit)
 {
-	const struct layout *l = w->s.l;
 	if (w->s.frames.n == 0)
 		support_stack_call(&w->s);
 	support_stack_push(&w->s, OWNER_THREAD);
+	support_world_dress(w, code, unit);
+}
+
+void support_world_dress(struct support_world *w, unsigned code, unsigned unit)
+{
+	const struct layout *l = w->s.l;
 	raddr_t at = support_stack_innermost(&w->s);
 	support_memory_u64(&w->s.m, at + l->frame.code, w->codes[code]);
 	support_memory_u64(&w->s.m, at + l->frame.globals, w->globals);
@@ -246,6 +251,7 @@ void support_world_set_task(struct events_thread *et, uint64_t out_ns, uint64_t 
 struct reading {
 	support_world_events *events;
 	uint32_t tids[IDS];
+	bool is_thread[IDS];
 	char strings[IDS][8];
 	uint32_t functions[IDS], locations[IDS], parents[IDS], stacks[IDS];
 };
@@ -290,6 +296,7 @@ static int on_thread(void *ctx, const struct rec_thread *t)
 	struct reading *r = ctx;
 	assert_true(t->id < IDS);
 	r->tids[t->id] = t->tid;
+	r->is_thread[t->id] = true;
 	return 0;
 }
 
@@ -311,7 +318,7 @@ static int on_events(void *ctx, const struct rec_events *e)
 		                                  .weight_ns = v->weight_ns,
 		                                  .tid = r->tids[v->thread],
 		                                  .flags = v->flags};
-		assert_true(got.tid > 0);
+		assert_true(v->thread < IDS && r->is_thread[v->thread]);
 		if (v->stack)
 			name_stack(r, v->stack, got.stack, sizeof got.stack);
 		assert_true(vec_push(r->events, got));

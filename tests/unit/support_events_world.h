@@ -41,6 +41,8 @@ raddr_t support_world_thread(struct support_world *w, pid_t tid);
 void support_world_forget_thread(struct support_world *w, raddr_t tstate);
 /* The thread calls function `code`, and is at its instruction `unit`. */
 void support_world_push(struct support_world *w, unsigned code, unsigned unit);
+/* The innermost frame, pushed by other means, is one of this function. */
+void support_world_dress(struct support_world *w, unsigned code, unsigned unit);
 
 /* What the kernel's program would send of the stack as it is now, for the thread of `head`; in a block of exactly its
  * size, to be freed. */

@@ -16,6 +16,7 @@
 #include "libcommon/fds.h"
 #include "pyspy-record/kernel/bpf.h"
 #include "pyspy-record/kernel/bpfobject.h"
+#include "pyspy-record/kernel/btf.h"
 #include "pyspy-record/kernel/cpuclock.h"
 #include "pyspy-record/kernel/ring.h"
 
@@ -152,6 +153,16 @@ static void fill_tables(struct kernel *k, const struct kernel_options *o)
 	k->tasks_max = tasks;
 }
 
+/* What the tracepoint of switches and helpers do not tell before Linux 5.18. Without BTF it stays unknown. */
+static void find_members(struct kernel_config *c)
+{
+	struct btf_task task;
+	if (btf_running_kernel(&task) < 0)
+		return;
+	c->task_state = task.state;
+	c->task_stack = task.stack;
+}
+
 /* Ids in the kernel are those of the first pid namespace; ours may be another one. */
 static int configure(struct kernel *k)
 {
@@ -167,6 +178,8 @@ static int configure(struct kernel *k)
 		k->config->ns_dev = st.st_dev;
 		k->config->ns_ino = st.st_ino;
 	}
+	if (k->programs[ON_SWITCH].fd >= 0)
+		find_members(k->config);
 	uint32_t fd = (uint32_t)k->programs[MORE_OF_TP].fd;
 	TRY(bpf_map_update(k->maps[MORE_TP].fd, &zero, &fd, BPF_ANY));
 	fd = (uint32_t)k->programs[MORE_OF_PERF].fd;

@@ -583,6 +583,50 @@ static __always_inline __u32 draw(const struct kernel_process *p, struct kernel_
 	return bpf_get_prandom_u32() < (1ULL << 40) / (times | 1) ? times : 0;
 }
 
+/* task_struct.state of the thread that leaves its CPU. Where it cannot be had it is said to sleep. */
+static __always_inline __u32 state_of(const struct kernel_config *c, __u64 *ctx, bool tells_state)
+{
+	__u32 state = 1; /* TASK_INTERRUPTIBLE */
+	if (tells_state)
+		return ctx[3];
+	if (c->task_state)
+		bpf_probe_read_kernel(&state, sizeof state, (void *)(ctx[1] + c->task_state));
+	return state;
+}
+
+static __always_inline __u32 why_off(__u32 state)
+{
+	if (state == 0)
+		return KERNEL_OFF_RUNNABLE;
+	if (state & 0x0c) /* __TASK_STOPPED 4, __TASK_TRACED 8 */
+		return KERNEL_OFF_STOPPED;
+	/* TASK_UNINTERRUPTIBLE, and not TASK_NOLOAD: idle */
+	return (state & 3) == 2 && !(state & 0x400) ? KERNEL_OFF_DISK : KERNEL_OFF_SLEEPS;
+}
+
+/* The system call that the current thread is in: what its registers say with which it came into the kernel. */
+static __always_inline void read_call(const struct kernel_config *c, __u64 task, bool tells_state, __s64 *number,
+                                      __u64 *arg)
+{
+#if defined(__TARGET_ARCH_x86)
+	unsigned char *regs;
+	if (tells_state) {
+		regs = bpf_task_pt_regs(bpf_get_current_task_btf());
+	} else { /* struct pt_regs, 168 bytes, at the end of its stack of 16 KB */
+		__u64 stack = 0, cs = 0;
+		if (!c->task_stack)
+			return;
+		bpf_probe_read_kernel(&stack, sizeof stack, (void *)(task + c->task_stack));
+		regs = (unsigned char *)(stack + (16 << 10) - 168);
+		bpf_probe_read_kernel(&cs, sizeof cs, regs + 136);
+		if ((cs & 3) != 3) /* nobody who came from user space */
+			return;
+	}
+	bpf_probe_read_kernel(number, 8, regs + 120); /* orig_ax */
+	bpf_probe_read_kernel(arg, 8, regs + 112);    /* di */
+#endif
+}
+
 static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 {
 	__u64 prev = ctx[1], next = ctx[2], now;
@@ -610,8 +654,9 @@ static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 	__u64 ids = current_ids(c);
 	__u32 tgid = ids >> 32;
 	struct kernel_process *p = bpf_map_lookup_elem(&processes, &tgid);
+	__u32 state = state_of(c, ctx, tells_state);
 	if (t && t->is_dead) { /* it may sleep several times while it ends; the last time it is TASK_DEAD, 0x80 */
-		if (!p || (tells_state && (__u32)ctx[3] & 0x80))
+		if (!p || state & 0x80)
 			bpf_map_delete_elem(&tasks, &prev);
 		return 0;
 	}
@@ -629,14 +674,7 @@ static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 	t->in_ns = 0;
 	t->out_ns = now;
 	t->switches++;
-	t->off_state = ctx[0] & 1 ? KERNEL_OFF_RUNNABLE : KERNEL_OFF_SLEEPS;
-	if (tells_state && !(ctx[0] & 1)) { /* prev_state: TASK_UNINTERRUPTIBLE 2, __TASK_STOPPED 4, __TASK_TRACED 8 */
-		__u32 state = ctx[3];
-		t->off_state = state == 0                             ? KERNEL_OFF_RUNNABLE
-		               : state & 0x0c                         ? KERNEL_OFF_STOPPED
-		               : (state & 3) == 2 && !(state & 0x400) ? KERNEL_OFF_DISK
-		                                                      : KERNEL_OFF_SLEEPS; /* 0x400 TASK_NOLOAD: idle */
-	}
+	t->off_state = ctx[0] & 1 ? KERNEL_OFF_RUNNABLE : why_off(state); /* ctx[0]: taken off by force */
 	__u32 tid = ids;
 	if (t->is_unknown && bpf_map_lookup_elem(&bindings, &tid)) /* the recorder has found it meanwhile */
 		t->is_unknown = 0;
@@ -645,13 +683,7 @@ static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 		return 0;
 	__s64 number = -1;
 	__u64 arg = 0;
-#if defined(__TARGET_ARCH_x86)
-	if (tells_state) { /* the registers that it came into the kernel with */
-		unsigned char *regs = bpf_task_pt_regs(bpf_get_current_task_btf());
-		bpf_probe_read_kernel(&number, 8, regs + 120); /* orig_ax */
-		bpf_probe_read_kernel(&arg, 8, regs + 112);    /* di */
-	}
-#endif
+	read_call(c, prev, tells_state, &number, &arg);
 	take(ctx, p, t, now, KERNEL_ON_SWITCH, &more_tp, number, arg);
 	return 0;
 }
@@ -661,7 +693,7 @@ SEC("raw_tp/sched_switch") int on_sched_switch(__u64 *ctx)
 	return on_switch(ctx, false);
 }
 
-/* Linux 5.18: the tracepoint tells why; 5.15: a thread's user registers can be had */
+/* Linux 5.18: the tracepoint tells the state; 5.15: a thread's user registers can be had */
 SEC("raw_tp/sched_switch_state") int on_sched_switch_state(__u64 *ctx)
 {
 	return on_switch(ctx, true);

@@ -28,7 +28,7 @@ enum {
 	WALK_TSTATE = LAYOUT_TSTATE_MAX, /* bytes read of a thread state */
 	WALK_PLAN_MAX = 960, /* pieces of a batch that threads may take; the rest is for words read behind them */
 	WALK_COPY_CHUNKS = 160,
-	WALK_COPY_EXTRAS = 1536,
+	WALK_COPY_EXTRAS = 3072,
 };
 
 /* One Python frame, innermost first. */

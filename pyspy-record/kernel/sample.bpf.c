@@ -23,6 +23,7 @@ BPF_MAP(ring);
 
 enum {
 	LONG_SLEEP_NS = 5000000,
+	PAGE = 4096,
 	NO_WAKEUP = 1,
 	FORCE_WAKEUP = 2,
 	AVAILABLE_DATA = 0,
@@ -279,8 +280,17 @@ static __always_inline bool continue_chunk(struct scratch *s)
 	if (at > KERNEL_DATA || header > KERNEL_DATA || n > KERNEL_COPY)
 		return false;
 	if (bpf_probe_read_user(s->data + at, n, (void *)s->copy_at)) {
-		s->sample.cut |= KERNEL_CUT_ABSENT;
-		return false;
+		/* the newest frame may reach into a page that was not touched yet; its head lies before that */
+		__u64 behind = (s->copy_at + n) % PAGE;
+		if (n != s->copy_left || n <= behind)
+			behind = 0;
+		n -= behind;
+		s->copy_left = n;
+		OPAQUE(n);
+		if (n > KERNEL_COPY || !behind || bpf_probe_read_user(s->data + at, n, (void *)s->copy_at)) {
+			s->sample.cut |= KERNEL_CUT_ABSENT;
+			return false;
+		}
 	}
 	s->copy_at += n;
 	s->copy_left -= n;

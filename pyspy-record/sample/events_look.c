@@ -9,8 +9,9 @@
  * others can be weighed by their chance alone. Waiting for the GIL is done in pieces of 5 ms. */
 enum { SEEN_AFTER_NS = 10 * 1000 * 1000 };
 
-/* A thread that was not seen on a CPU since we came: its stack, proved by /proc. */
-static void look_at_first_sleep(struct target *t, struct writer *w, struct events_thread *et)
+/* A thread that was not seen on a CPU since we came: its stack, proved by /proc. One of which nothing was told yet came
+ * after us, and the kernel's table had no room for it: its time begins now. */
+static void look_at_first_sleep(struct target *t, struct writer *w, struct events_thread *et, uint64_t now_ns)
 {
 	struct sample_thread *th = et->threads[et->current];
 	node_id node;
@@ -20,7 +21,7 @@ static void look_at_first_sleep(struct target *t, struct writer *w, struct event
 	    .goes_on = true,
 	    .is_known = true,
 	    .is_seen = true,
-	    .told_ns = et->told_ns,
+	    .told_ns = et->told_ns ? et->told_ns : now_ns,
 	    .chance = 256,
 	    .node = node,
 	    .trie_epoch = t->trie.epoch,
@@ -97,7 +98,7 @@ bool events_look(struct target *t, struct writer *w, uint64_t now_ns)
 			continue;
 		if (!et->task.tid) {
 			if (!et->sleep.goes_on)
-				look_at_first_sleep(t, w, et);
+				look_at_first_sleep(t, w, et, now_ns);
 			continue;
 		}
 		if (!is_off(et)) {

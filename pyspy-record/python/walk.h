@@ -88,7 +88,7 @@ struct walk_thread {
 	size_t last_extra; /* met last in this walk; n_extras = none yet */
 	unsigned char *spans;
 	size_t n_span_bytes, cap_span_bytes;
-	size_t n_spans; /* of this plan */
+	size_t n_spans, planned_bytes; /* of this plan */
 };
 
 struct walk {

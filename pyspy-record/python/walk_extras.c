@@ -42,13 +42,19 @@ static size_t span_from(const struct walk_thread *t, size_t i, raddr_t *end)
 	return i;
 }
 
-size_t walk_extras_spans(const struct walk_thread *t)
+size_t walk_extras_spans(struct walk_thread *t)
 {
-	size_t n = 0;
+	size_t i = 0;
 	raddr_t end;
-	for (size_t i = 0; i < t->n_extras && n < WALK_SPANS_MAX; n++)
+	t->n_spans = 0;
+	t->planned_bytes = 0;
+	while (i < t->n_extras && t->n_spans < WALK_SPANS_MAX) {
+		raddr_t at = t->extras[i].at;
 		i = span_from(t, i, &end);
-	return n;
+		t->planned_bytes += (size_t)(end - at) + 8; /* 8: what filling up may take */
+		t->n_spans++;
+	}
+	return t->n_spans;
 }
 
 /* Room for n bytes more of spans; they begin at *at. */
@@ -71,18 +77,11 @@ void walk_extras_plan(struct walk *w, struct walk_thread *t, struct reader_batch
 {
 	uint32_t image;
 	raddr_t end;
-	size_t bytes = WALK_PIECE, i = 0;
-	t->n_spans = walk_extras_spans(t);
-	for (size_t k = 0; k < t->n_spans; k++) {
-		raddr_t at = t->extras[i].at;
-		i = span_from(t, i, &end);
-		bytes += (size_t)(end - at) + 8;
-	}
+	size_t i = 0;
 	t->n_span_bytes = 0;
-	if (!span_room(t, bytes, &image)) /* no piece is added: all are read as they are met */
+	if (!span_room(t, WALK_PIECE + t->planned_bytes, &image)) /* no piece is added: all are read as they are met */
 		t->n_spans = 0;
 	t->n_span_bytes = WALK_PIECE;
-	i = 0;
 	for (size_t k = 0; k < t->n_spans; k++) {
 		size_t first = i;
 		i = span_from(t, i, &end);

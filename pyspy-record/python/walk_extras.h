@@ -6,8 +6,8 @@
 /* Forget what was not met for WALK_EXTRA_KEPT passes. */
 void walk_extras_age(struct walk *w, struct walk_thread *t);
 /* How many pieces walk_extras_plan will add. */
-size_t walk_extras_spans(const struct walk_thread *t);
-/* Add them to the batch, which has room for them. */
+size_t walk_extras_spans(struct walk_thread *t);
+/* Add what walk_extras_spans counted to the batch, which has room for it. */
 void walk_extras_plan(struct walk *w, struct walk_thread *t, struct reader_batch *b);
 /* This one of the planned pieces could not be read: forget what is in it. */
 void walk_extras_failed(struct walk_thread *t, size_t span);

@@ -70,7 +70,7 @@ static struct events_thread *add_thread(struct events *e, pid_t tid)
 	return &e->threads.v[e->threads.n - 1];
 }
 
-static void bind(struct target *t, struct events_thread *et)
+void events_bind_thread(struct target *t, struct events_thread *et)
 {
 	struct kernel_binding b = {.ns_tid = (uint64_t)et->threads[0]->ns_tid, .wants_tick = et->lacks_clock};
 	for (uint32_t i = 0; i < et->n_threads; i++) {
@@ -135,7 +135,7 @@ void events_bind(struct target *t)
 		if (et->n_threads) {
 			if (!et->has_clock && !e->clocks_inherit)
 				events_open_clock(e, et);
-			bind(t, et);
+			events_bind_thread(t, et);
 		} else {
 			end_thread(e, et, now);
 		}

@@ -153,7 +153,10 @@ void events_flush(struct target *t, struct writer *w, uint64_t now_ns, bool is_l
 
 /* Between the parts of events: */
 int events_watch(struct target *t); /* tell the kernel's program of the process, as it is now */
-/* A clock that samples the thread, or one that the tick is compared with. */
+/* Tell the kernel's program of a thread that has thread states, if it is not as told before. */
+void events_bind_thread(struct target *t, struct events_thread *et);
+/* A clock that samples the thread, or one that the tick is compared with. To be bound afterwards: without a clock it
+ * wants the tick. */
 void events_open_clock(struct events *e, struct events_thread *et);
 /* The tick beside the clock. True: this sample was taken for that only. */
 bool events_compare(struct target *t, struct events_thread *et, const struct kernel_sample *m, uint32_t node);

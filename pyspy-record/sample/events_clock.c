@@ -49,6 +49,13 @@ bool events_compare(struct target *t, struct events_thread *et, const struct ker
 	return !by_clock && e->lockstep.verdict == LOCKSTEP_UNKNOWN;
 }
 
+static void open_clock_now(struct target *t, struct events_thread *et)
+{
+	events_open_clock(&t->events, et);
+	if (et->lacks_clock && et->n_threads)
+		events_bind_thread(t, et);
+}
+
 void events_task(struct target *t, const struct kernel_task *task, uint64_t stamp, uint64_t draw)
 {
 	struct events *e = &t->events;
@@ -65,7 +72,7 @@ void events_task(struct target *t, const struct kernel_task *task, uint64_t stam
 	if (!e->own_clock || et->has_ended)
 		return;
 	if (!et->has_clock && et->n_clock == 0 && task->cpu_ns > CLOCK_LACKS * kernel_period_ns(e->kernel))
-		events_open_clock(e, et);
+		open_clock_now(t, et);
 	else if (et->clock_fd >= 0 && et->n_clock >= et->vary_at) {
 		et->vary_at = et->n_clock + EVENTS_VARY_EACH;
 		kernel_clock_vary(e->kernel, et->clock_fd, draw ^ (uint64_t)et->tid * UINT64_C(0x9e3779b97f4a7c15));
@@ -84,7 +91,7 @@ void events_judge(struct target *t)
 			kernel_clock_slow(e->kernel, et->clock_fd, COMPARED_SLOWLY);
 		} else if (e->own_clock && et->n_threads && !et->has_ended) {
 			events_thread_done(et); /* the one that it has is not inherited */
-			events_open_clock(e, et);
+			open_clock_now(t, et);
 		}
 	}
 	events_watch(t);

@@ -1,10 +1,12 @@
 # serial
 # (b) Shares of time against the target's own clock, at the very moments of the samples. All comparisons of the whole
-# script are judged together: a false alarm in any of them has probability 1e-5. No retries.
+# script are judged together: a false alarm in any of them has probability 1e-5. No retries. By the kernel engine also
+# the shares of the whole recording: there it is the kernel that chose the moments.
 import bisect
 import json
 import os
 
+import accounts
 import harness as h
 import pyspy_reader as pr
 
@@ -35,10 +37,10 @@ class Clock:
 
 
 class Run:
-    def __init__(self, py, shape, rate=RATE, unit=(), free=False):
+    def __init__(self, py, shape, rate=RATE, unit=(), free=False, engine="outside"):
         with h.Victim(py, "shares.py", [shape] + list(unit), cpu=h.VICTIM_CPU) as v:
             self.tid = int(v.words[0])
-            self.r = h.record(v.pid, SECONDS, rate, cpu=None if free else h.RECORD_CPU)
+            self.r = h.record(v.pid, SECONDS, rate, cpu=None if free else h.RECORD_CPU, engine=engine)
             self.rec = self.r.rec
             self.begin = min(run.times[0] for run in self.rec.runs) / 1e9
             self.end = max(run.times[-1] for run in self.rec.runs) / 1e9
@@ -64,6 +66,18 @@ class Run:
     def share(self, name, around=50e-6, log="main"):
         """of the wall time around a moment"""
         return lambda t: self.clock[log].seconds(name, t - around, t + around) / (2 * around)
+
+    def whole(self, py, what, names, extra):
+        """the shares of the wall time of the whole recording"""
+        begin, end = accounts.span(self.rec)
+        runs = [r for r in self.rec.runs if r.info["tid"] == self.tid]
+        for name in names:
+            got, se = accounts.share(runs, lambda r: within(name)((0, r)))
+            accounts.near("%s %s: %s" % (py, what, name), got, self.clock["main"].seconds(name, begin, end) / (end - begin), se, extra)
+
+
+def on_cpu(samples):
+    return [s for s in samples if s[1].state in (pr.ON_CPU, pr.ACTIVE)]
 
 
 def in_motion(sample):
@@ -95,6 +109,20 @@ def functions(py, rate=RATE, unit=600, free=False):
     hz = r.rec.epochs[0].recording["hz"] or 100
     h.check(cpu <= r.span + 3.0 / hz + 0.02, "%.3f s of CPU time in %.3f s" % (cpu, r.span))
     h.note("CPU time in the file: %.3f s of %.3f s recorded" % (cpu, r.span))
+
+
+def by_kernel(py, shape, rate, free=False):
+    """by the kernel engine: each sample at its own moment, and the shares of all"""
+    r = Run(py, shape, rate, [600] if shape == "functions" else (), free, "kernel")
+    names = {"functions": ("work_02", "work_05", "work_08", "work_15", "work_30", "work_40"), "sleeper": ("nap", "spin"), "asyncio": ("select",)}[shape]
+    for name in names:
+        around, extra = (2e-3, 0.02) if shape == "asyncio" else (50e-6, 0.01)
+        if name != "nap":
+            add(py, "kernel %s at %d Hz" % (name, rate), on_cpu(r.samples(r.tid)), within(name), r.share(name, around), extra)
+    # a busy program may lose its CPU to others here: its clock says where, and so do its samples
+    r.whole(py, "kernel %s at %d Hz, all" % (shape, rate), names, 0.02)
+    raw = h.raw(r.r.path, "-i", "--full-filenames")
+    h.check(sum(raw.values()) == r.rec.raw_total(), "raw adds up to %d, the file to %d" % (sum(raw.values()), r.rec.raw_total()))
 
 
 def lines(py):
@@ -186,6 +214,13 @@ for py in h.pythons():
         cases.append(("functions %s, 100 Hz" % py, functions, py, 100))
         cases.append(("functions %s, 5 kHz" % py, functions, py, 5000))
         cases.append(("functions %s, short" % py, functions, py, RATE, 40))
+for n, py in enumerate(h.pythons(one_per_minor=True)):
+    for m, (shape, rate) in enumerate((("functions", 2000), ("sleeper", 1000), ("asyncio", 2000))):
+        if h.FULL or n == m:
+            cases.append(("%s, kernel %s, %d Hz" % (shape, py, rate), by_kernel, py, shape, rate))
+    if h.FULL:
+        cases.append(("functions, kernel %s, 100 Hz" % py, by_kernel, py, "functions", 100))
+        cases.append(("functions, kernel %s, 10 kHz, free" % py, by_kernel, py, "functions", 10000, True))
 cases.append(("judge", judge))
 
 if __name__ == "__main__":

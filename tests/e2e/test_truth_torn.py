@@ -1,7 +1,7 @@
 # serial
 # timeout: 3600
-# (c) Programs that call as fast as they can and whose legal stacks are known: 0 impossible stacks. A legal stack's
-# prefix followed by `[in motion]` is legal; the part in motion is printed.
+# (c) Programs that call as fast as they can and whose legal stacks are known: 0 impossible stacks, from outside and by
+# the kernel engine. From outside a legal stack's prefix followed by `[in motion]` is legal; the part in motion is printed.
 import bisect
 import json
 import os
@@ -14,13 +14,19 @@ import pyspy_reader as pr
 ENOUGH = 100000 if h.FULL else 0
 RATE = 20000
 SECONDS = 1.0
+KERNEL_ENOUGH = 30000 if h.FULL else 0  # a case and rate; all cases together: KERNEL_ALL
+KERNEL_ALL = 1000000 if h.FULL else 20000
+NO_STACK, CUT = 0.005, 0.03  # shares of a case's samples by the kernel engine: of which nothing can be told, or not all
+by_kernel = Counter()  # samples and impossible ones of all cases
 
 
 class Legal:
-    """which stacks the sources allow, and for which thread"""
+    """Which stacks the sources allow, and for which thread. A stack is judged frame by frame from the root, as a state that
+    each frame changes, so that what many stacks have in common is judged once."""
+    EMPTY = (None, "", 0, False, None)  # the last frame of the sources, colour, how often it came in a row, line unknown, what is wrong
 
     def __init__(self, sources, tids):
-        self.lines, self.entries = {}, {}
+        self.lines, self.entries, self.times = {}, {}, {}
         self.tids = {int(k): "t%d" % v for k, v in tids.items()}
         for path in sources:
             with open(path) as f:
@@ -30,55 +36,74 @@ class Legal:
                     m = re.match(r"\s*(?:async )?def (\w+)\(.*# entry", line)
                     if m:
                         self.entries[path, m.group(1)] = True
+                    m = re.match(r"\s*def (\w+)\(.*# times ([\d ]+)", line)
+                    if m:
+                        self.times[path, m.group(1)] = set(map(int, m.group(2).split()))
         self.cache = {}
 
-    def wrong(self, tid, stack):
-        key = (tid, stack)
-        if key not in self.cache:
-            self.cache[key] = self._wrong(self.tids.get(tid), stack)
-        return self.cache[key]
+    def wrong(self, run):
+        """None, or what is impossible about its stack"""
+        e, sid, certain = run.epoch, run.sid, run.way != pr.OUTSIDE
+        while not certain and sid and not e.certain(sid):
+            sid = e.stacks[sid][0]  # the rest is [in motion]
+        if not sid:
+            return "no frame" if certain else None
+        return self.state(e, sid, self.tids.get(run.info["tid"]), bool(run.flags & pr.CUT))[-1]
 
-    def _wrong(self, thread, stack):
-        """None, or what is impossible about it"""
-        if any(f.kind == "synthetic" and f.name != "[in motion]" for f in stack):
-            return "synthetic frame %s" % [f.name for f in stack if f.kind == "synthetic"]
-        if pr.IN_MOTION in stack[:-1]:
-            return "[in motion] in the middle"
-        if stack[-1].kind == "synthetic":
-            stack = stack[:-1]
-        mine = [f for f in stack if (f.file, 1) in self.lines]
-        colours = {f.name[-1] for f in mine if f.name[-2:] in ("_A", "_B")}
-        if len(colours) > 1:
-            return "colours mixed"
-        owners = {re.search(r"_(t\d+)", f.name).group(1) for f in mine if "_t" in f.name}
-        if owners - {thread}:
-            return "functions of %s in thread %s" % (sorted(owners), thread)
-        last = None
-        for f in stack:
-            if (f.file, 1) not in self.lines:
-                if last is not None and "lib" not in self.lines[last.file, last.line]:
-                    return "%s from line %d of %s" % (f.name, last.line, last.name)
-                last = None
-                continue
-            if last is None:
-                if (f.file, f.name) not in self.entries and f.name != "<module>":
-                    return "%s is no entry" % f.name
-            elif f.name not in self.lines.get((last.file, last.line), ()):
-                return "%s from line %d of %s" % (f.name, last.line, last.name)
-            # a generator that begins has instructions without a line (3.12)
-            if f.line is None and f is not stack[-1]:
-                return "%s: calls from no line" % f.name
-            if f.line is not None and not f.first <= f.line <= f.first + 4:
-                return "%s: line %d, begins at %d" % (f.name, f.line, f.first)
-            last = f
-        return None
+    def state(self, epoch, sid, thread, cut):
+        todo, state = [], self.EMPTY
+        while sid:
+            state = self.cache.get((id(epoch), sid, thread, cut))
+            if state:
+                break
+            todo.append(sid)
+            sid, state = epoch.stacks[sid][0], self.EMPTY
+        for sid in reversed(todo):
+            f = epoch.frame(epoch.locations[epoch.stacks[sid][1]])
+            # of a stack that was cut any function may come first, as often as it likes
+            begins = cut and state is self.EMPTY and (f.file, 1) in self.lines
+            colour = f.name[-1] if f.name[-2:] in ("_A", "_B") else ""
+            state = (f, colour, -1, f.line is None, None) if begins else state if state[-1] else self.next(state, f, thread)
+            self.cache[id(epoch), sid, thread, cut] = state
+        return state
+
+    def next(self, state, f, thread):
+        last, colour, times, unknown, _ = state
+
+        def wrong(text):
+            return last, colour, times, unknown, text
+        if f.kind == "synthetic":
+            return wrong("synthetic frame %s" % f.name)
+        if unknown:
+            return wrong("%s: calls from no line" % last.name)
+        if (f.file, 1) not in self.lines:
+            if last is not None and "lib" not in self.lines[last.file, last.line]:
+                return wrong("%s from line %s of %s" % (f.name, last.line, last.name))
+            return None, colour, 0, False, None
+        mine = f.name[-1] if f.name[-2:] in ("_A", "_B") else colour
+        owner = re.search(r"_(t\d+)", f.name)
+        if colour and mine != colour:
+            return wrong("colours mixed")
+        if owner and owner.group(1) != thread:
+            return wrong("functions of %s in thread %s" % (owner.group(1), thread))
+        if last is None:
+            if (f.file, f.name) not in self.entries and f.name != "<module>":
+                return wrong("%s is no entry" % f.name)
+        elif f.name not in self.lines.get((last.file, last.line), ()):
+            return wrong("%s from line %s of %s" % (f.name, last.line, last.name))
+        elif last.name != f.name and times > 0 and times not in self.times.get((last.file, last.name), {times}):
+            return wrong("%s comes %d times" % (last.name, times))
+        if f.line is not None and not f.first <= f.line <= f.first + 4:
+            return wrong("%s: line %d, begins at %d" % (f.name, f.line, f.first))
+        # a generator that begins has instructions without a line (3.12)
+        return f, mine, times + (times > 0) if last is not None and last.name == f.name else 1, f.line is None, None
 
 
-def recordings(pid, first=SECONDS, enough=ENOUGH, free=False):
+def recordings(pid, first=SECONDS, enough=ENOUGH, free=False, rate=RATE, engine="outside", gone=0.0):
     """recordings of `first` seconds and more, until there are `enough` samples, or three minutes are over"""
     seconds, total, spent = first, 0, 0
     while True:
-        r = h.record(pid, seconds, RATE, cpu=None if free else h.RECORD_CPU)
+        r = h.record(pid, seconds, rate, cpu=None if free else h.RECORD_CPU, engine=engine, gone=gone)
         yield r
         total, spent = total + r.rec.samples, spent + seconds
         if total >= enough or spent > 180 or not total:
@@ -86,51 +111,70 @@ def recordings(pid, first=SECONDS, enough=ENOUGH, free=False):
         seconds = min(60, 1 + 1.1 * spent * (enough - total) / total)
 
 
-def torn(py, shape, threads, free=False):
+def torn(py, shape, threads, free=False, rates=None):
+    """rates: by the kernel engine, with these; else from outside"""
     with h.Victim(py, "colours.py", [shape, threads, h.folder()], cpu=h.VICTIM_CPU) as v:
         facts = json.loads(" ".join(v.words))
         legal = Legal(facts["sources"], facts["tids"])
-        samples = motion = 0
-        names, wrongs, depth, leaves = Counter(), Counter(), Counter(), Counter()
-        for r in recordings(v.pid, free=free):
+        samples = motion = unknown = cut = depth = 0
+        wrongs, leaves, names = Counter(), Counter(), Counter()
+        if rates:
+            rs = (r for rate in rates for r in recordings(v.pid, 0.7, KERNEL_ENOUGH, free, rate, "kernel", NO_STACK))
+        else:
+            rs = recordings(v.pid, free=free)
+        for r in rs:
             for run in r.rec.runs:
                 if run.info["tid"] not in legal.tids:
                     h.check(False, "a thread that nobody started: %s" % run.info)
                     continue
-                stack = run.stack
                 samples += run.ticks
-                if stack[-1] is pr.IN_MOTION:
+                cut += run.ticks * bool(run.flags & pr.CUT)
+                w = legal.wrong(run)
+                if rates and run.stack[-1].name in ("[torn]", "[no Python frame]"):
+                    unknown += run.ticks
+                elif w:
+                    wrongs[w] += run.ticks
+                    names[" ".join("%s:%s" % (f.name, f.line) for f in run.stack[-12:])] += 1
+                elif run.stack[-1] is pr.IN_MOTION:
                     motion += run.ticks
                 else:
-                    leaves[stack[-1].name] += run.ticks
-                w = legal.wrong(run.info["tid"], stack)
-                if w:
-                    wrongs[w] += run.ticks
-                    names[" ".join("%s:%s" % (f.name, f.line) for f in stack[-12:])] += 1
+                    leaves[run.stack[-1].name] += run.ticks
+                    depth = max(depth, len(run.stack))
             h.note(h.cost(r.rec))
         bad = sum(wrongs.values())
-        h.note("%d impossible in %d samples, %.2f %% in motion, %d leaves" % (
-            bad, samples, 100.0 * motion / max(samples, 1), len(leaves)))
+        h.note("%d impossible in %d samples, %.2f %% in motion, %d without a stack, %d cut, %d leaves, at most %d frames" % (
+            bad, samples, 100.0 * motion / max(samples, 1), unknown, cut, len(leaves), depth))
+        h.check(unknown <= NO_STACK * samples and cut <= (CUT * samples if rates else 0), "%d without a stack, %d cut of %d samples" % (unknown, cut, samples))
         h.check(not bad, "%d impossible stacks: %s, such as %s" % (bad, wrongs.most_common(4), names.most_common(3)))
-        h.check(samples >= max(ENOUGH, 200), "only %d samples" % samples)
+        h.check(samples >= max(KERNEL_ENOUGH if rates else ENOUGH, 200), "only %d samples" % samples)
+        h.check(shape != "deep" or depth > 1900, "the deepest stack has %d frames" % depth)
+        if rates:
+            by_kernel.update(samples=samples, wrong=bad)
         # how much is proved depends on the host (a stop a tick at most, within a budget); that something is does not
         h.check(samples - motion >= 20, "%.0f %% of the %d samples are in motion: nothing was proved" % (100.0 * motion / max(samples, 1), samples))
 
 
-def reused(py, kind):
+def all_by_kernel():
+    h.need_kernel()
+    h.note("by the kernel engine: %d impossible in %d samples" % (by_kernel["wrong"], by_kernel["samples"]))
+    h.check(by_kernel["samples"] >= KERNEL_ALL, "only %d samples by the kernel engine" % by_kernel["samples"])
+
+
+def reused(py, kind, engine="outside", rate=RATE):
     """code objects freed and made again at the same address"""
     slack = 0.1  # between a tick's clock and the read; a stale name is older than that
     near_slack = 0.01  # the same where turns are long and only two colours tell them apart
     with h.Victim(py, "reused.py", [kind], cpu=h.VICTIM_CPU) as v:
         main_tid = int(v.words[0])
-        rs = list(recordings(v.pid, first=2.0))
+        # by the kernel engine names are read when the ring is drained: most turns are over by then
+        rs = list(recordings(v.pid, first=2.0, engine=engine, rate=rate, enough=ENOUGH if engine == "outside" else KERNEL_ENOUGH, gone=0.9))
         where = os.path.join(h.folder(), "turns.json")
         v.say(where)
         v.line()
         with open(where) as f:
             turns = json.load(f)
         begins = [t[0] for t in turns]
-        samples = marked = motion = stale = 0
+        samples = marked = motion = stale = unknown = 0
         wrongs, examples = Counter(), Counter()
         for r in rs:
             for run in r.rec.runs:
@@ -138,6 +182,9 @@ def reused(py, kind):
                     continue
                 samples += run.ticks
                 stack = run.stack
+                if stack[-1].name == "[torn]":
+                    unknown += run.ticks
+                    continue
                 if run.doubted:
                     marked += run.ticks
                     continue
@@ -174,13 +221,14 @@ def reused(py, kind):
                     wrongs[w] += run.ticks
                     examples[" ".join("%s:%s:%s" % (f.name, f.file, f.line) for f in mine)] += 1
             h.note(h.cost(r.rec))
-        h.note("%d turns, %d samples, %d wrong, %d not true at their time, %.2f %% marked as not proved, %.2f %% in motion, %d stacks" % (
-            len(turns), samples, sum(wrongs.values()), stale, 100.0 * marked / max(samples, 1), 100.0 * motion / max(samples, 1),
+        h.note("%d turns, %d samples, %d wrong, %d not true at their time, %.2f %% marked as not proved, %.2f %% gone before they were read, %.2f %% in motion, %d stacks" % (
+            len(turns), samples, sum(wrongs.values()), stale, 100.0 * marked / max(samples, 1), 100.0 * unknown / max(samples, 1), 100.0 * motion / max(samples, 1),
             sum(b["stacks"] for r in rs for b in r.rec.blocks)))
         h.check(not wrongs, "%s of %d samples: such as %s" % (dict(wrongs), samples, examples.most_common(3)))
         # a recorder that loses its CPU between the clock and the read is allowed, stale names would be every third sample
         h.check(stale <= 0.002 * samples + 2, "%d of %d samples tell what was not true at their time" % (stale, samples))
         h.check(samples > 500, "only %d samples" % samples)
+        h.check(samples - marked - unknown > 20, "of %d samples %d are not proved, %d could not be read: nothing is left" % (samples, marked, unknown))
 
 
 cases = []
@@ -197,6 +245,17 @@ for py in h.pythons():
     for kind in ("files", "same"):
         if h.FULL or kind == "files" or py.minor == 12:
             cases.append(("reused %s %s" % (py, kind), reused, py, kind))
+
+KERNEL_SHAPES = ("chains", "tree", "helpers", "generators", "asyncio", "deep", "callbacks")
+for py in h.pythons() if h.FULL else h.pythons(one_per_minor=True):
+    for shape in KERNEL_SHAPES:
+        for threads in (1, 4):
+            if h.FULL or threads == 1 and (py.minor == 13 or shape in ("generators", "deep", "callbacks")) or (threads, py.minor, shape) == (4, 12, "helpers"):
+                cases.append(("torn, kernel %s %s, %d threads" % (py, shape, threads), torn, py, shape, threads, threads > 1, (1000, 10000) if h.FULL else (10000,)))
+    for kind in ("files", "same"):
+        if h.FULL or kind == "files" and py.minor != 12 or kind == "same" and py.minor == 12:
+            cases.append(("reused, kernel %s %s" % (py, kind), reused, py, kind, "kernel", 10000))
+cases.append(("all by the kernel", all_by_kernel))
 
 if __name__ == "__main__":
     h.main(cases)

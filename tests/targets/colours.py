@@ -2,7 +2,8 @@
 
 Every thread T runs functions of its own, named ..._tT; a shape has two colours, ..._A and ..._B, that never meet in one
 stack. `# -> f g` at the end of a line names what may be called from that line (`lib`: a frame of another file, `*`: the
-frames of this source that are marked `# entry`). The sources are written to FOLDER and run from there; line 1 printed is
+frames of this source that are marked `# entry`); `# times 3 5`: under a leaf, a function that calls itself is there so many
+times. The sources are written to FOLDER and run from there; line 1 printed is
 `ready PID {"tids": {TID: T}, "sources": [...]}`.
 """
 import asyncio
@@ -123,7 +124,69 @@ def loop_T():  # entry
 """.replace("_T", "_" + t).split("\n")
 
 
-SHAPES = {"chains": chains, "tree": tree, "helpers": helpers, "generators": generators, "asyncio": aio}
+def deep(t):
+    """recursion over several chunks of the data stack, two colours through the same helper"""
+    return """
+def leaf_T_A(): return 1
+def leaf_T_B(): return 2
+def d_T(n, cb):  # times 301 901 1901
+    if n:
+        return d_T(n - 1, cb)  # -> d_T
+    for _ in range(99): cb()  # -> leaf_T_A leaf_T_B
+def f_T_A(n):
+    d_T(n, leaf_T_A)  # -> d_T
+def f_T_B(n):
+    d_T(n, leaf_T_B)  # -> d_T
+def loop_T():  # entry
+    while True:
+        for n in (300, 900, 1900):
+            f_T_A(n)  # -> f_T_A
+            f_T_B(n)  # -> f_T_B
+""".replace("_T", "_" + t).split("\n")
+
+
+def callbacks(t):
+    """Python called by C called by Python: sort keys, comparisons, attributes; two colours through the same helpers"""
+    return """
+import functools
+def low_T_A(x): return x
+def low_T_B(x): return -x
+def key_T(cb, x):
+    return cb(x)  # -> low_T_A low_T_B
+class W_T:
+    def __init__(self, cb):
+        self.cb = cb
+    def __getattr__(self, name):
+        return key_T(self.cb, 1)  # -> key_T
+    def __lt__(self, other):
+        return key_T(self.cb, 1) < 2  # -> key_T
+def sort_T(cb):
+    return sorted(range(5), key=functools.partial(key_T, cb))  # -> key_T
+def less_T(w):
+    return sorted([w, w, w])  # -> W_T.__lt__
+def attr_T(w):
+    return w.missing  # -> W_T.__getattr__
+def map_T(cb):
+    return list(map(cb, range(3)))  # -> low_T_A low_T_B
+def f_T_A(w):
+    sort_T(low_T_A)  # -> sort_T
+    less_T(w)  # -> less_T
+    attr_T(w)  # -> attr_T
+    map_T(low_T_A)  # -> map_T
+def f_T_B(w):
+    sort_T(low_T_B)  # -> sort_T
+    less_T(w)  # -> less_T
+    attr_T(w)  # -> attr_T
+    map_T(low_T_B)  # -> map_T
+def loop_T():  # entry
+    a, b = W_T(low_T_A), W_T(low_T_B)  # -> W_T.__init__
+    while True:
+        f_T_A(a)  # -> f_T_A
+        f_T_B(b)  # -> f_T_B
+""".replace("_T", "_" + t).split("\n")
+
+
+SHAPES = {"chains": chains, "tree": tree, "helpers": helpers, "generators": generators, "asyncio": aio, "deep": deep, "callbacks": callbacks}
 
 
 def main():
@@ -140,6 +203,7 @@ def main():
         sources.append(path)
         loops.append(space["loop_" + t])
     tids = {threading.get_native_id(): 0}
+    sys.setrecursionlimit(4000)
     if threads > 1:
         sys.setswitchinterval(0.0005)
     go = threading.Event()

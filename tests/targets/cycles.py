@@ -4,7 +4,7 @@
     cycle:W:S            works for W ms (of its CPU time), then sleeps for S ms
     naps:A:B:P           sleeps: with probability P for A ms in nap_a, else for B ms in nap_b
     SPEC*N               N such threads
-Each thread keeps (CLOCK_BOOTTIME, its CPU time, {function: wall seconds so far}), about every 5 ms; on a line of input
+Each thread keeps (CLOCK_BOOTTIME, its CPU time, {function: wall seconds so far, and calls}), about every 5 ms; on a line of input
 `report FILE` all logs are written there, as {tid: [spec, log]}.
 """
 import json
@@ -36,7 +36,7 @@ def nap_b(seconds):
 
 class Clock:
     def __init__(self, spec):
-        self.log, self.total, self.last = [], dict(work=0.0, nap_a=0.0, nap_b=0.0), 0.0
+        self.log, self.total, self.last = [], dict(work=0.0, nap_a=0.0, nap_b=0.0, calls=0), 0.0
         logs[threading.get_native_id()] = [spec, self.log]
 
     def run(self, f, seconds):
@@ -44,6 +44,7 @@ class Clock:
         f(seconds)
         end = boot()
         self.total[f.__name__] += end - begin
+        self.total["calls"] += 1
 
     def mark(self):
         now = boot()

@@ -1,0 +1,58 @@
+/* witness: a thread of the target that looks, at random moments, which function the main thread is in. It shares no code,
+ * no clock and no trigger with the recorder, and it disturbs nobody: it reads three words.
+ *
+ * leaves.py builds it as a shared library and calls it by ctypes, without the GIL.
+ */
+#define _GNU_SOURCE
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+/* Where the main thread's innermost frame is told, and what a frame's code object is. */
+struct place {
+	volatile uint64_t *root; /* holds the frame's address, or that of the word that holds it (is_indirect) */
+	int is_indirect;
+	unsigned current_frame; /* offset of that word */
+	unsigned code;          /* offset of the code object in a frame */
+};
+
+static uint64_t look(const struct place *p)
+{
+	uint64_t at = *p->root;
+	if (p->is_indirect && at)
+		at = *(volatile uint64_t *)(at + p->current_frame);
+	return at ? *(volatile uint64_t *)(at + p->code) : 0;
+}
+
+/* Look for `seconds`, each mean_us in the mean (exponential gaps). counts[i]: how often at codes[i]; counts[n]: elsewhere.
+ * Returns the number of looks. */
+long witness(uint64_t root, int is_indirect, unsigned current_frame, unsigned code, const uint64_t *codes, int n,
+             double seconds, double mean_us, long *counts)
+{
+	struct place p = {(volatile uint64_t *)root, is_indirect, current_frame, code};
+	struct timespec now, gap;
+	unsigned short state[3];
+	long looks = 0;
+	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	memcpy(state, &now.tv_nsec, sizeof state);
+	double end = (double)now.tv_sec + (double)now.tv_nsec * 1e-9 + seconds;
+	memset(counts, 0, (size_t)(n + 1) * sizeof *counts);
+	do {
+		double wait = -log(1 - erand48(state)) * mean_us * 1e-6;
+		gap.tv_sec = (time_t)wait;
+		gap.tv_nsec = (long)((wait - (double)gap.tv_sec) * 1e9);
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &gap, NULL);
+		uint64_t at = look(&p);
+		int i = 0;
+		while (i < n && codes[i] != at)
+			i++;
+		counts[i]++;
+		looks++;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while ((double)now.tv_sec + (double)now.tv_nsec * 1e-9 < end);
+	return looks;
+}

@@ -36,7 +36,7 @@ struct events_sleep {
 	bool goes_on, is_known; /* known: `node` is its stack */
 	bool is_seen;           /* it went on while the ring was drained: it counts as it is, not by its chance */
 	bool is_proving;        /* read from outside; that it stood still is to be proved yet */
-	uint64_t switches;      /* which one */
+	uint64_t switches;      /* which one; 0 = the kernel's program did not see it begin */
 	uint64_t told_ns;       /* until when events tell of it; CLOCK_MONOTONIC */
 	uint32_t chance;        /* one in chance/256 */
 	uint32_t node, trie_epoch, flags;
@@ -171,4 +171,9 @@ static inline enum events_class events_class(uint32_t flags)
 bool events_add(struct target *t, struct events_thread *et, const struct events_event *v);
 /* An event of the sleep that goes on, for the time up to until_ns. */
 void events_tell_sleep(struct target *t, struct writer *w, struct events_thread *et, uint64_t until_ns);
+/* One that went on when we came, and of which only a later record tells that it is over. */
+static inline bool events_is_first_sleep(const struct events_sleep *s)
+{
+	return s->goes_on && s->is_known && s->switches == 0;
+}
 uint32_t events_off_flags(uint32_t off_state); /* enum wire_state of enum kernel_off */

@@ -43,6 +43,22 @@ static bool knows_sleep(const struct target *t, const struct events_thread *et)
 	return s->goes_on && s->is_known && s->switches == et->task.switches && s->trie_epoch == t->trie.epoch;
 }
 
+/* The snapshot knows more than the records so far: the thread woke since, or was seen for the first time. */
+static void end_sleep(struct target *t, struct writer *w, struct events_thread *et)
+{
+	struct events_sleep *s = &et->sleep;
+	const struct kernel_task *task = &et->task;
+	if (!s->goes_on)
+		return;
+	if (!is_off(et) && s->switches == task->switches && task->in_ns)
+		events_tell_sleep(t, w, et, task->in_ns);
+	else if (events_is_first_sleep(s) && task->switches)
+		events_tell_sleep(t, w, et, task->first_ns);
+	else if (is_off(et))
+		return;
+	s->goes_on = false;
+}
+
 /* The stack of a thread that was read while it slept, as it seems. */
 static void take_asleep(struct target *t, struct events_thread *et, struct sample_thread *th)
 {
@@ -101,10 +117,9 @@ bool events_look(struct target *t, struct writer *w, uint64_t now_ns)
 				look_at_first_sleep(t, w, et, now_ns);
 			continue;
 		}
-		if (!is_off(et)) {
-			et->sleep.goes_on = false; /* its end was not told, or is in the ring */
+		end_sleep(t, w, et);
+		if (!is_off(et))
 			continue;
-		}
 		if (now_ns < et->task.out_ns + SEEN_AFTER_NS)
 			continue;
 		if (knows_sleep(t, et)) {

@@ -191,6 +191,8 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 	if (rc == 0 && !is_switch && events_compare(t, et, m, node))
 		return 0;
 	count_sample(t, m, v.flags);
+	if (events_is_first_sleep(&et->sleep))
+		events_tell_sleep(t, w, et, m->head.time_ns);
 	if (!is_switch) {
 		v.flags |= WIRE_STATE_ON_CPU;
 		v.raw = 1;
@@ -248,7 +250,7 @@ static void unmet_exited(struct events *e, const struct kernel_record *r)
 	e->brief.due_ns[EVENTS_OFF] += (int64_t)off;
 }
 
-static void exited(struct target *t, const struct kernel_record *r)
+static void exited(struct target *t, struct writer *w, const struct kernel_record *r)
 {
 	struct events_thread *et = events_find(&t->events, (pid_t)r->tid);
 	t->census_due = true;
@@ -262,6 +264,8 @@ static void exited(struct target *t, const struct kernel_record *r)
 	et->end_ns = r->time_ns;
 	et->end_cpu_ns = r->cpu_ns;
 	et->end_ready_ns = r->ready_ns;
+	if (events_is_first_sleep(&et->sleep))
+		events_tell_sleep(t, w, et, r->time_ns - (r->cpu_ns < r->slept_ns ? r->cpu_ns : r->slept_ns));
 	et->sleep.goes_on = false;
 }
 
@@ -284,7 +288,7 @@ int events_record(struct target *t, struct writer *w, const struct kernel_record
 		woke(t, w, r);
 		break;
 	case KERNEL_EXITED:
-		exited(t, r);
+		exited(t, w, r);
 		break;
 	case KERNEL_UNKNOWN:
 		unknown(t, r);

@@ -3,6 +3,7 @@
 `Account` reads, from outside and all the time, what each thread has used of a CPU (/proc/PID/task/TID/schedstat) and what
 the process has (its CPU clock). schedstat of a thread that runs is up to a tick old, the process's clock is exact.
 """
+import bisect
 import math
 import os
 import threading
@@ -86,6 +87,36 @@ def record(pid, seconds, rate, args=()):
     h.by_kernel(r.rec)
     h.note(h.cost(r.rec))
     return account, r.rec
+
+
+class Log:
+    """What the log of a thread of cycles.py says: seconds of CPU time, and of wall time by function, up to a moment"""
+
+    def __init__(self, spec, log):
+        self.spec, self.log, self.at = spec, log, [e[0] for e in log]
+
+    def bracket(self, t):
+        i = bisect.bisect(self.at, t)
+        if not 0 < i < len(self.at):
+            raise h.Failure("the log of %s does not cover the recording" % self.spec)
+        return self.log[i - 1], self.log[i]
+
+    def cpu(self, begin, end):
+        """(least, most)"""
+        (a0, a1), (b0, b1) = self.bracket(begin), self.bracket(end)
+        return b0[1] - a1[1], b1[1] - a0[1]
+
+    def total(self, name, t):
+        """seconds in a function so far, or calls; what lies between two entries is hardly ever more than one call"""
+        a, b = self.bracket(t)
+        return a[2][name] + (b[2][name] - a[2][name]) * (t - a[0]) / (b[0] - a[0])
+
+    def of(self, name, begin, end):
+        return self.total(name, end) - self.total(name, begin)
+
+    def share(self, name, begin, end):
+        """of the wall time in between"""
+        return self.of(name, begin, end) / (end - begin)
 
 
 class Time:

@@ -3,6 +3,7 @@
     busy                 works all the time
     cycle:W:S            works for W ms (of its CPU time), then sleeps for S ms
     naps:A:B:P           sleeps: with probability P for A ms in nap_a, else for B ms in nap_b
+    count                does the same small work again and again: calls per CPU second are its speed
     SPEC*N               N such threads
 Each thread keeps (CLOCK_BOOTTIME, its CPU time, {function: wall seconds so far, and calls}), about every 5 ms; on a line of input
 `report FILE` all logs are written there, as {tid: [spec, log]}.
@@ -26,6 +27,12 @@ def work(seconds):
             x += i
 
 
+def work_of_one_size(n):
+    x = 0
+    for i in range(n):
+        x += i
+
+
 def nap_a(seconds):
     time.sleep(seconds)
 
@@ -36,7 +43,7 @@ def nap_b(seconds):
 
 class Clock:
     def __init__(self, spec):
-        self.log, self.total, self.last = [], dict(work=0.0, nap_a=0.0, nap_b=0.0, calls=0), 0.0
+        self.log, self.total, self.last = [], dict(work=0.0, work_of_one_size=0.0, nap_a=0.0, nap_b=0.0, calls=0), 0.0
         logs[threading.get_native_id()] = [spec, self.log]
 
     def run(self, f, seconds):
@@ -73,7 +80,12 @@ def naps(clock, a, b, p):
             clock.run(nap_b, b / 1e3)
 
 
-SHAPES = {"busy": busy, "cycle": cycle, "naps": naps}
+def count(clock):
+    while True:
+        clock.run(work_of_one_size, 2000)
+
+
+SHAPES = {"busy": busy, "cycle": cycle, "naps": naps, "count": count}
 
 
 def begin(spec):

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "libcommon/err.h"
+#include "libcommon/log.h"
 #include "pyspy-record/target/process.h"
 
 enum { PROGRAM_THREADS = 16 /* that a program which is still to be started may have, about */ };
@@ -14,10 +15,18 @@ static int open_kernel(struct choice *c, const struct record_options *o)
 	for (unsigned i = 0; i < o->n_pids; i++)
 		k.n_threads += process_n_threads(o->pids[i]);
 	TRY(kernel_open(&c->kernel, &k, c->why, sizeof c->why));
-	if (kernel_clock(c->kernel) == KERNEL_CLOCK_TICK)
-		snprintf(c->engine, sizeof c->engine, "kernel: timer tick, %u Hz", kernel_tick_hz(c->kernel));
-	else
+	uint32_t hz = kernel_tick_hz(c->kernel);
+	if (kernel_clock(c->kernel) != KERNEL_CLOCK_TICK) {
 		snprintf(c->engine, sizeof c->engine, "kernel: cpu-clock events");
+	} else if (o->rate_hz <= hz) {
+		snprintf(c->engine, sizeof c->engine, "kernel: timer tick, %u Hz", hz);
+	} else {
+		snprintf(c->engine, sizeof c->engine,
+		         "kernel: timer tick, %u Hz and no more: perf events are not allowed", hz);
+		log_info("%u samples a second and no more: the kernel allows us no perf events; "
+		         "they want root, or kernel.perf_event_paranoid at 2",
+		         hz);
+	}
 	return 0;
 }
 

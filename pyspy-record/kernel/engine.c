@@ -194,6 +194,15 @@ static int attach(struct kernel *k, enum program_index i, const char *tracepoint
 	return k->tracepoints[i] < 0 ? k->tracepoints[i] : 0;
 }
 
+/* Where kernel.perf_event_paranoid is above 2, which Debian's kernels know, CAP_PERFMON is not enough. */
+static bool may_have_clocks(const struct kernel *k)
+{
+	int fd = cpuclock_open(0, CLOCK_NS_PER_S, k->programs[ON_CLOCK].fd, NULL, NULL);
+	if (fd >= 0)
+		cpuclock_close(fd);
+	return fd != ERR_PERMISSION;
+}
+
 static int attach_all(struct kernel *k, char *why, size_t size)
 {
 	static const struct {
@@ -211,7 +220,7 @@ static int attach_all(struct kernel *k, char *why, size_t size)
 	}
 	k->tick_hz = tick_ns() ? (uint32_t)((CLOCK_NS_PER_S + tick_ns() / 2) / tick_ns()) : 0;
 	k->clock = KERNEL_CLOCK_OWN;
-	if (attach(k, ON_TICK, TICK_TRACEPOINT) == 0 && k->rate_hz <= k->tick_hz)
+	if (attach(k, ON_TICK, TICK_TRACEPOINT) == 0 && (k->rate_hz <= k->tick_hz || !may_have_clocks(k)))
 		k->clock = KERNEL_CLOCK_TICK;
 	return 0;
 }
@@ -229,8 +238,9 @@ static int explain(int rc, char *why, size_t size)
 	}
 	if (rc == ERR_PERMISSION) {
 		size_t n = strlen(why);
+		const char *more = major == 5 && minor < 11 ? ",cap_sys_resource" : ""; /* to lock memory */
 		snprintf(why + n, size - n,
-		         "; it wants root, or `setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep` on the recorder");
+		         "; it wants root, or `setcap cap_bpf,cap_perfmon,cap_sys_ptrace%s+ep` on the recorder", more);
 	}
 	return rc;
 }

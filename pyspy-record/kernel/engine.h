@@ -21,7 +21,8 @@ struct kernel_options {
 
 /* What takes the samples of running threads. */
 enum kernel_clock {
-	KERNEL_CLOCK_TICK, /* the CPU's timer tick, a random choice of them; rates up to its own */
+	KERNEL_CLOCK_TICK, /* the CPU's timer tick, a random choice of them; also when the rate is above its own and
+	                      clocks are not allowed: then all of them */
 	KERNEL_CLOCK_OWN,  /* a cpu-clock event of each thread's own */
 };
 

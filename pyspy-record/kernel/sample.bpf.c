@@ -528,8 +528,8 @@ SEC("raw_tp/local_timer_entry") int on_tick(void *ctx)
 	if (!(p->triggers & KERNEL_ON_TICK)) {
 		__u32 tid = ids;
 		struct kernel_binding *b = bpf_map_lookup_elem(&bindings, &tid);
-		if (!b || !b->wants_tick)
-			return 0;
+		if (b && !b->wants_tick)
+			return 0; /* it has a clock; one that nobody knows yet has none */
 	}
 	now = bpf_ktime_get_ns();
 	if (!is_tick(now)) {

@@ -36,7 +36,7 @@ enum kernel_trigger {
 	KERNEL_ON_TICK = 1,
 	KERNEL_ON_CLOCK = 2,
 	KERNEL_ON_SWITCH = 4,
-	KERNEL_ON_TICK_FOR_SOME = 8, /* only for threads whose binding wants it: they have no clock */
+	KERNEL_ON_TICK_FOR_SOME = 8, /* only for threads without a clock: not known yet, or their binding wants it */
 };
 
 /* Map `processes`, by tgid: how to read the thread states of one process. Offsets in bytes. */

@@ -133,7 +133,7 @@ void events_bind(struct target *t)
 		if (et->current >= et->n_threads)
 			et->current = 0;
 		if (et->n_threads) {
-			if (!et->has_clock && !e->clocks_inherit)
+			if (!et->has_clock)
 				events_open_clock(e, et);
 			events_bind_thread(t, et);
 		} else {

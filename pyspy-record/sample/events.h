@@ -64,7 +64,7 @@ struct events_thread {
 	uint32_t last_node, last_trie_epoch, last_flags; /* of the last event */
 	thread_id last_id;
 	int clock_fd;             /* of its own clock, -1 = none */
-	bool has_clock;           /* one was asked for; others have inherited one, or not */
+	bool has_clock;           /* one was asked for */
 	uint64_t n_clock;         /* samples by it */
 	uint64_t vary_at;         /* when it has made so many, it gets another period */
 	uint64_t compared_cpu_ns; /* of task.cpu_ns: up to here ticks were expected */
@@ -114,7 +114,6 @@ struct events {
 	uint32_t n_clocks;
 	uint64_t switches_told, paced_ns; /* samples at switches, and when they were looked at last: see events_pace */
 	bool own_clock;                   /* running threads have clocks of their own */
-	bool clocks_inherit;              /* and threads that they start get one */
 	bool census_made;                 /* in this drain, for a thread that was not known */
 	uint64_t news;                    /* things seen for the first time: drain sooner */
 	struct events_counts counts;

@@ -20,15 +20,15 @@ enum {
 /* A clock that samples the thread, or one that the tick is compared with. */
 void events_open_clock(struct events *e, struct events_thread *et)
 {
-	bool inherits = false;
 	if (!e->own_clock && (e->n_clocks >= COMPARED_MOST || e->lockstep.verdict != LOCKSTEP_UNKNOWN))
 		return;
-	int fd = kernel_clock_open(e->kernel, et->tid, 0, e->own_clock ? &inherits : NULL);
+	/* Threads that it starts do not inherit it: each would begin a period anew, and the kernel swaps events between
+	 * threads that inherited the same, so that one that starts many others loses its own samples. */
+	int fd = kernel_clock_open(e->kernel, et->tid, 0, NULL);
 	e->n_clocks += fd >= 0;
 	et->compared_cpu_ns = et->task.cpu_ns;
 	et->has_clock = true; /* once tried: without one its time goes to what else is seen of it */
 	et->clock_fd = fd >= 0 ? fd : -1;
-	e->clocks_inherit |= fd >= 0 && inherits;
 	et->lacks_clock = e->own_clock && fd < 0 && fd != ERR_GONE;
 	if (et->lacks_clock && e->counts.no_clock++ == 0)
 		log_info("no clocks for more threads (%s); they are sampled on the CPU's timer tick", err_words(fd));

@@ -3,12 +3,17 @@
 set -u -m # -m: a background job is a process group of its own and does not ignore SIGINT
 root=$PWD
 build=$(cd "${PYSPY_BUILD:-build}" && pwd)
-record=$build/pyspy-record
+record=$build/pyspy-record # samples as it likes; PYSPY_ENGINE: always so
 pythons=${PYSPY_PYTHONS:-$("$root/scripts/get-pythons" 2>/dev/null)}
 python=$(awk '$1 ~ /^3\.1[123]\./ { print $2; exit }' <<<"$pythons")
 [ -n "$python" ] || { echo "no CPython 3.11 to 3.13 here"; exit 77; }
 dir=$(mktemp -d /tmp/pyspy-cli-XXXXXX)
 cd "$dir" || exit 1
+if [ -n "${PYSPY_ENGINE:-}" ]; then
+    printf '#!/bin/sh\nexec "%s" --engine %s "$@"\n' "$record" "$PYSPY_ENGINE" >pyspy-record
+    chmod 755 pyspy-record
+    record=$dir/pyspy-record
+fi
 failures=0
 started=()
 

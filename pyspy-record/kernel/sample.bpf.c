@@ -656,6 +656,8 @@ static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 		t->off_chance = 0;
 		if (t->off_state == KERNEL_OFF_RUNNABLE)
 			t->ready_ns += now - t->out_ns;
+		else
+			t->slept_ns[kernel_length(now - t->out_ns) & (KERNEL_LENGTHS - 1)] += now - t->out_ns;
 		t->in_ns = now;
 	}
 	if (!prev_may_be)

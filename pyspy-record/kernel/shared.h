@@ -12,6 +12,7 @@ enum {
 	KERNEL_FRAME_MAX = 88,   /* bytes copied of a frame that lies outside of the data stack */
 	KERNEL_EXTRAS = 384,     /* frames outside of the data stack that are followed */
 	KERNEL_MARKS = 1 << 16,
+	KERNEL_LENGTHS = 4,
 	KERNEL_PHASES = 64,    /* parts of a tick's period that are told apart */
 	KERNEL_DATA = 1 << 18, /* bytes of pieces in a sample: at this mark no more are added ... */
 	KERNEL_COPY = 1 << 15, /* ... and this is the most that one addition takes */
@@ -70,19 +71,25 @@ struct kernel_binding {
 
 /* Map `tasks`, by the address of the kernel's struct task_struct (a number to us). */
 struct kernel_task {
-	__u32 tid, tgid;  /* 0: made by a fork, not seen running yet */
-	__u64 first_ns;   /* seen first */
-	__u64 cpu_ns;     /* on a CPU since then, the run that goes on not counted */
-	__u64 ready_ns;   /* off its CPU since then although it could run, the time that goes on not counted */
-	__u64 in_ns;      /* the run that goes on began; 0 = off its CPU ... */
-	__u64 out_ns;     /* ... since then */
-	__u64 switches;   /* times that it left its CPU */
-	__u64 gap_ns;     /* between these, a running mean */
-	__u32 off_state;  /* enum kernel_off: why it left */
-	__u32 off_chance; /* its stack was sent then, as one in off_chance/256 sleeps; 0 = was not sent */
-	__u32 is_unknown; /* no thread state of it is known; told */
+	__u32 tid, tgid; /* 0: made by a fork, not seen running yet */
+	__u64 first_ns;  /* seen first */
+	__u64 cpu_ns;    /* on a CPU since then, the run that goes on not counted */
+	__u64 ready_ns;  /* off its CPU since then although it could run, the time that goes on not counted */
+	__u64 slept_ns[KERNEL_LENGTHS]; /* off its CPU for other reasons, by how long it was; those that are over */
+	__u64 in_ns;                    /* the run that goes on began; 0 = off its CPU ... */
+	__u64 out_ns;                   /* ... since then */
+	__u64 switches;                 /* times that it left its CPU */
+	__u64 gap_ns;                   /* between these, a running mean */
+	__u32 off_state;                /* enum kernel_off: why it left */
+	__u32 off_chance;               /* its stack was sent then, as one in off_chance/256 sleeps; 0 = was not sent */
+	__u32 is_unknown;               /* no thread state of it is known; told */
 	__u32 is_dead;
 };
+/* Lengths of sleeps that are told apart: below 1 ms, 4 ms, 16 ms, and above. */
+static inline __u32 kernel_length(__u64 ns)
+{
+	return (ns >= 1000000) + (ns >= 4000000) + (ns >= 16000000);
+}
 enum kernel_off { KERNEL_OFF_SLEEPS, KERNEL_OFF_RUNNABLE, KERNEL_OFF_DISK, KERNEL_OFF_STOPPED };
 
 /* Counts of map `counts` (per CPU). */

@@ -59,7 +59,13 @@ struct events_thread {
 	uint64_t base_switches;         /* of the sleep in which that was found; 0 = not known for certain */
 	uint64_t cpu_start_ns;          /* schedstat's CPU time when we came */
 	int64_t due_ns[EVENTS_CLASSES]; /* to be told: of this flush and what is left from before */
-	double raw[EVENTS_CLASSES];     /* sums of the raw weights of this flush's events */
+	/* Off the CPU, by the length of sleeps: a few samples of many short sleeps and some long ones would else give
+	 * the time of the long ones to the short ones whenever none of them was met. */
+	uint64_t slept_told_ns[KERNEL_LENGTHS]; /* of task.slept_ns */
+	int64_t slept_due_ns[KERNEL_LENGTHS];   /* of sleeps that were not seen going on */
+	double slept_raw[KERNEL_LENGTHS];
+	int64_t held_ns;            /* part of due_ns of which no sleep of its length was sampled yet */
+	double raw[EVENTS_CLASSES]; /* sums of the raw weights of this flush's events */
 	struct events_sleep sleep;
 	uint32_t last_node, last_trie_epoch, last_flags; /* of the last event */
 	thread_id last_id;
@@ -81,7 +87,8 @@ struct events_event {
 	double raw;       /* raw weight: off the CPU how long, times the chance; on it 1 */
 	uint32_t thread;  /* index in events.threads */
 	thread_id id;
-	uint32_t node; /* in the target's trie; not known when the stack was torn */
+	uint8_t length; /* of the sleep, kernel_length + 1; 0 = it was seen going on, or is none */
+	uint32_t node;  /* in the target's trie; not known when the stack was torn */
 	stack_id stack;
 	uint32_t flags;
 };
@@ -170,6 +177,8 @@ static inline enum events_class events_class(uint32_t flags)
 bool events_add(struct target *t, struct events_thread *et, const struct events_event *v);
 /* An event of the sleep that goes on, for the time up to until_ns. */
 void events_tell_sleep(struct target *t, struct writer *w, struct events_thread *et, uint64_t until_ns);
+/* It is over; so long it was in all. */
+void events_sleep_over(struct events_thread *et, uint64_t slept_ns);
 /* One that went on when we came, and of which only a later record tells that it is over. */
 static inline bool events_is_first_sleep(const struct events_sleep *s)
 {

@@ -50,9 +50,10 @@ static void end_sleep(struct target *t, struct writer *w, struct events_thread *
 	const struct kernel_task *task = &et->task;
 	if (!s->goes_on)
 		return;
-	if (!is_off(et) && s->switches == task->switches && task->in_ns)
+	if (!is_off(et) && s->switches == task->switches && task->in_ns) {
 		events_tell_sleep(t, w, et, task->in_ns);
-	else if (events_is_first_sleep(s) && task->switches)
+		events_sleep_over(et, task->in_ns - task->out_ns);
+	} else if (events_is_first_sleep(s) && task->switches)
 		events_tell_sleep(t, w, et, task->first_ns);
 	else if (is_off(et))
 		return;

@@ -118,6 +118,8 @@ bool events_add(struct target *t, struct events_thread *et, const struct events_
 	et->last_flags = v->flags;
 	et->last_id = v->id;
 	et->raw[events_class(v->flags)] += v->raw;
+	if (v->length)
+		et->slept_raw[v->length - 1] += v->raw;
 	t->counts.samples++;
 	return true;
 }
@@ -226,8 +228,18 @@ void events_tell_sleep(struct target *t, struct writer *w, struct events_thread 
 		return;
 	}
 	v.raw = (double)(until_ns - s->told_ns) * (s->is_seen ? 1 : s->chance / 256.0);
+	if (!s->is_seen && events_class(s->flags) == EVENTS_OFF) /* told once, when it is over */
+		v.length = (uint8_t)(1 + kernel_length(until_ns - s->told_ns));
 	events_add(t, et, &v);
 	s->told_ns = until_ns;
+}
+
+void events_sleep_over(struct events_thread *et, uint64_t slept_ns)
+{
+	struct events_sleep *s = &et->sleep;
+	if (s->is_seen && s->switches && events_class(s->flags) == EVENTS_OFF)
+		et->slept_due_ns[kernel_length(slept_ns)] -= (int64_t)slept_ns;
+	s->goes_on = false;
 }
 
 static void woke(struct target *t, struct writer *w, const struct kernel_record *r)
@@ -236,7 +248,7 @@ static void woke(struct target *t, struct writer *w, const struct kernel_record 
 	if (!et || !et->sleep.goes_on || et->sleep.switches != r->switches)
 		return;
 	events_tell_sleep(t, w, et, r->time_ns);
-	et->sleep.goes_on = false;
+	events_sleep_over(et, r->slept_ns);
 }
 
 /* A thread ended that was never met. One that lived long and yet was never met is none of Python's. */

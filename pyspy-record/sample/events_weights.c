@@ -8,6 +8,7 @@
 #include "pyspy-record/sample/target.h"
 
 enum { TIME_UNIT_NS = 1000, WEIGHT_UNIT_NS = 1000 };
+enum { BRIEF = UINT32_MAX }; /* in events_event.thread: all threads that came and went */
 
 /* What the kernel accounts to the thread beyond the sum of our program (cpu_ns): what it used before it was seen, and
  * the first few us of each run, before our program is called. schedstat tells it: exact while the thread is off its
@@ -23,6 +24,14 @@ static void find_base(struct events_thread *et, uint64_t cpu_ns)
 	int64_t base = (int64_t)(run.cpu_ns - et->cpu_start_ns - cpu_ns);
 	et->cpu_base_ns = base > 0 || !is_on ? base : 0;
 	et->base_switches = is_on ? 0 : et->task.switches;
+}
+
+static void weigh_sleeps(struct events_thread *et)
+{
+	for (int k = 0; k < KERNEL_LENGTHS; k++) {
+		et->slept_due_ns[k] += (int64_t)(et->task.slept_ns[k] - et->slept_told_ns[k]);
+		et->slept_told_ns[k] = et->task.slept_ns[k];
+	}
 }
 
 /* What is to be told of a thread: time on and off its CPU since the last flush. */
@@ -55,6 +64,37 @@ static void weigh_thread(struct events *e, struct events_thread *et, uint64_t no
 	due_ns[EVENTS_ON] += (int64_t)on;
 	due_ns[EVENTS_READY] += (int64_t)ready;
 	due_ns[EVENTS_OFF] += (int64_t)(left - ready);
+	weigh_sleeps(et);
+}
+
+/* --- sleeps that were sampled by chance, by their length */
+
+/* The raw weights of sleeps of one length are made to add up to what the kernel's program knows of them; time of
+ * lengths of which there is no sample yet is held back. */
+static void correct_sleeps(struct events *e, bool is_last)
+{
+	for (size_t i = 0; i < e->list.n; i++) {
+		struct events_event *v = &e->list.v[i];
+		if (!v->length || v->thread == BRIEF || e->threads.v[v->thread].is_brief)
+			continue;
+		struct events_thread *et = &e->threads.v[v->thread];
+		int64_t due = et->slept_due_ns[v->length - 1];
+		double raw = due > 0 ? v->raw * (double)due / et->slept_raw[v->length - 1] : v->raw;
+		et->raw[EVENTS_OFF] += raw - v->raw;
+		v->raw = raw;
+	}
+	for (size_t i = 0; i < e->threads.n; i++) {
+		struct events_thread *et = &e->threads.v[i];
+		et->held_ns = 0;
+		for (int k = 0; k < KERNEL_LENGTHS; k++) {
+			if (et->slept_raw[k] > 0 && et->slept_due_ns[k] > 0)
+				et->slept_due_ns[k] = 0;
+			et->slept_raw[k] = 0;
+			et->held_ns += et->slept_due_ns[k] > 0 ? et->slept_due_ns[k] : 0;
+		}
+		if (is_last || et->has_ended || et->held_ns > et->due_ns[EVENTS_OFF])
+			et->held_ns = 0;
+	}
 }
 
 /* What is left when a recording ends: as much as flags can tell of it. */
@@ -90,8 +130,6 @@ static void add_rest(struct target *t, struct writer *w, struct events_thread *e
 }
 
 /* --- threads that came and went */
-
-enum { BRIEF = UINT32_MAX }; /* stands for all of them in events_event.thread */
 
 static void gather_brief(struct target *t, struct events_thread *et)
 {
@@ -160,6 +198,8 @@ static int weigh_events(struct events *e, uint64_t boot_minus_mono)
 		for (int c = 0; c < EVENTS_CLASSES; c++) {
 			double raw = i < n ? e->threads.v[i].raw[c] : e->brief.raw[c];
 			int64_t due = i < n ? e->threads.v[i].due_ns[c] : e->brief.due_ns[c];
+			if (i < n && c == EVENTS_OFF)
+				due -= e->threads.v[i].held_ns;
 			shares.v[EVENTS_CLASSES * i + (size_t)c] =
 			    (struct share){.of = raw, .ns = due > 0 ? (uint64_t)due : 0};
 		}
@@ -179,11 +219,12 @@ static int weigh_events(struct events *e, uint64_t boot_minus_mono)
 	return 0;
 }
 
-static void begin_anew_with(double raw[EVENTS_CLASSES], int64_t due_ns[EVENTS_CLASSES])
+static void begin_anew_with(double raw[EVENTS_CLASSES], int64_t due_ns[EVENTS_CLASSES], int64_t held_ns)
 {
 	for (int c = 0; c < EVENTS_CLASSES; c++) {
+		int64_t held = c == EVENTS_OFF ? held_ns : 0;
 		if (raw[c] > 0)
-			due_ns[c] %= WEIGHT_UNIT_NS; /* was rounded down */
+			due_ns[c] = held + (due_ns[c] - held) % WEIGHT_UNIT_NS; /* was rounded down */
 		raw[c] = 0;
 	}
 }
@@ -192,10 +233,10 @@ static void begin_anew_with(double raw[EVENTS_CLASSES], int64_t due_ns[EVENTS_CL
 static void begin_anew(struct events *e)
 {
 	size_t kept = 0;
-	begin_anew_with(e->brief.raw, e->brief.due_ns);
+	begin_anew_with(e->brief.raw, e->brief.due_ns, 0);
 	for (size_t i = 0; i < e->threads.n; i++) {
 		struct events_thread *et = &e->threads.v[i];
-		begin_anew_with(et->raw, et->due_ns);
+		begin_anew_with(et->raw, et->due_ns, et->held_ns);
 		if (!et->has_ended || et->n_threads)
 			e->threads.v[kept++] = *et;
 		else
@@ -229,6 +270,7 @@ void events_flush(struct target *t, struct writer *w, uint64_t now_ns, bool is_l
 	}
 	if (is_last)
 		add_rest_of_brief(t, w, now_ns);
+	correct_sleeps(e, is_last);
 	if (weigh_events(e, boot_minus_mono) < 0) {
 		e->counts.lost += e->list.n;
 		e->out.n = 0;

@@ -161,7 +161,7 @@ check: ## build with warnings as errors, run every test in its quick form (insta
 	@scripts/install-deps --optional viewers
 	$(SUB) WERROR=1 all unit
 	@scripts/run-tests --build $(O)
-check-full: ## the same in full: sanitizers, long tests, lint, and both README commands in a bare Debian
+check-full: ## the same in full: sanitizers, long tests, lint, a bare Debian, other kernels
 	@scripts/install-deps build check pythons viewers lint full
 	$(SUB) WERROR=1 all unit
 	$(SUB) WERROR=1 BUILD=asan O=$(O)/asan all unit

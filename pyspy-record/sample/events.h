@@ -43,6 +43,12 @@ struct events_sleep {
 	thread_id id;
 };
 
+/* What a thread was seen doing last. */
+struct events_last {
+	uint32_t node, trie_epoch, flags;
+	thread_id id; /* 0 = nothing yet */
+};
+
 /* One OS thread. */
 struct events_thread {
 	pid_t tid;
@@ -64,6 +70,7 @@ struct events_thread {
 	uint64_t slept_told_ns[KERNEL_LENGTHS]; /* of task.slept_ns */
 	int64_t slept_due_ns[KERNEL_LENGTHS];   /* of sleeps that were not seen going on */
 	double slept_raw[KERNEL_LENGTHS];
+	struct events_last last_slept[KERNEL_LENGTHS];
 	int64_t held_ns;            /* part of due_ns of which no sleep of its length was sampled yet */
 	double raw[EVENTS_CLASSES]; /* sums of the raw weights of this flush's events */
 	struct events_sleep sleep;

@@ -212,6 +212,12 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 
 /* --- the end of a sleep, of a thread */
 
+static void note_length(struct events_thread *et, uint32_t length)
+{
+	const struct events_sleep *s = &et->sleep;
+	et->last_slept[length] = (struct events_last){s->node, s->trie_epoch, s->flags, s->id};
+}
+
 void events_tell_sleep(struct target *t, struct writer *w, struct events_thread *et, uint64_t until_ns)
 {
 	struct events_sleep *s = &et->sleep;
@@ -232,13 +238,17 @@ void events_tell_sleep(struct target *t, struct writer *w, struct events_thread 
 		v.length = (uint8_t)(1 + kernel_length(until_ns - s->told_ns));
 	events_add(t, et, &v);
 	s->told_ns = until_ns;
+	if (v.length)
+		note_length(et, v.length - 1);
 }
 
 void events_sleep_over(struct events_thread *et, uint64_t slept_ns)
 {
 	struct events_sleep *s = &et->sleep;
-	if (s->is_seen && s->switches && events_class(s->flags) == EVENTS_OFF)
+	if (s->is_seen && s->switches && events_class(s->flags) == EVENTS_OFF) {
 		et->slept_due_ns[kernel_length(slept_ns)] -= (int64_t)slept_ns;
+		note_length(et, kernel_length(slept_ns));
+	}
 	s->goes_on = false;
 }
 

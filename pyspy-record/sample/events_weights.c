@@ -108,6 +108,25 @@ static uint32_t rest_flags(uint32_t last_flags, enum events_class c)
 	return flags | WIRE_WAY_KERNEL << WIRE_FLAG_WAY_SHIFT;
 }
 
+/* The end: sleeps of a length of which there is no sample in this flush go to the last one that there was. */
+static void add_sleeps(struct target *t, struct writer *w, struct events_thread *et)
+{
+	for (uint32_t k = 0; k < KERNEL_LENGTHS; k++) {
+		const struct events_last *last = &et->last_slept[k];
+		if (et->is_brief || et->slept_due_ns[k] < WEIGHT_UNIT_NS || et->slept_raw[k] > 0 || !last->id ||
+		    last->trie_epoch != t->trie.epoch)
+			continue;
+		struct events_event v = {.time_ns = et->told_ns,
+		                         .id = last->id,
+		                         .node = last->node,
+		                         .flags = last->flags,
+		                         .raw = (double)et->slept_due_ns[k],
+		                         .length = (uint8_t)(k + 1)};
+		v.stack = trie_stack(&t->trie, &t->codes, w, v.node);
+		events_add(t, et, &v);
+	}
+}
+
 /* The end: what has no event of its own yet goes to what was seen last. */
 static void add_rest(struct target *t, struct writer *w, struct events_thread *et)
 {
@@ -264,8 +283,10 @@ void events_flush(struct target *t, struct writer *w, uint64_t now_ns, bool is_l
 		if (et->sleep.goes_on && et->sleep.is_seen && !et->has_ended)
 			events_tell_sleep(t, w, et, now_ns);
 		weigh_thread(e, et, now_ns);
-		if (is_last || et->has_ended)
+		if (is_last || et->has_ended) {
+			add_sleeps(t, w, et);
 			add_rest(t, w, et);
+		}
 		gather_brief(t, et);
 	}
 	if (is_last)

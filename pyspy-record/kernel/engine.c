@@ -218,7 +218,8 @@ static int attach_all(struct kernel *k, char *why, size_t size)
 		snprintf(why, size, "tracepoint %s: %s", name, bpf_words(errno, words, sizeof words));
 		return rc;
 	}
-	k->tick_hz = tick_ns() ? (uint32_t)((CLOCK_NS_PER_S + tick_ns() / 2) / tick_ns()) : 0;
+	uint64_t tick = tick_ns();
+	k->tick_hz = tick ? (uint32_t)((CLOCK_NS_PER_S + tick / 2) / tick) : 0;
 	k->clock = KERNEL_CLOCK_OWN;
 	if (attach(k, ON_TICK, TICK_TRACEPOINT) == 0 && (k->rate_hz <= k->tick_hz || !may_have_clocks(k)))
 		k->clock = KERNEL_CLOCK_TICK;

@@ -46,7 +46,7 @@ struct code {
 	uint32_t qualname, file, module; /* in codes.names */
 	size_t linetable, linetable_len; /* in codes.tables */
 	uint64_t checked_generation;
-	uint64_t read_ns; /* the caller's clock (codes.now_ns) when it was read */
+	uint64_t read_ns;        /* the caller's clock (codes.now_ns) when it was read */
 	uint32_t function_epoch; /* writer's; valid when function != 0 */
 	function_id function;
 	uint64_t check_mark; /* the caller's: last check it was put down for */

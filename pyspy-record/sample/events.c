@@ -52,7 +52,7 @@ int events_watch(struct target *t)
 struct events_thread *events_find(struct events *e, pid_t tid)
 {
 	const uint32_t *slot = map_get(&e->by_tid, (uint64_t)tid, 0);
-	return slot && *slot ? &e->threads.v[*slot - 1] : NULL;
+	return slot && *slot && *slot <= e->threads.n ? &e->threads.v[*slot - 1] : NULL;
 }
 
 static struct events_thread *add_thread(struct events *e, pid_t tid)
@@ -159,7 +159,8 @@ int events_begin(struct target *t, struct writer *w, struct kernel *k)
 	}
 	target_census(t, w, clock_boot_ns());
 	join_threads(t, now);
-	now = clock_mono_ns(); /* wall time and CPU time begin together: to open the clocks may take its time */
+	e->begin_ns = now =
+	    clock_mono_ns(); /* wall time and CPU time begin together: to open the clocks may take its time */
 	for (size_t i = 0; i < e->threads.n; i++) {
 		struct events_thread *et = &e->threads.v[i];
 		struct taskstate_run run;

@@ -1,0 +1,494 @@
+/* copy: a sample of the current thread: which thread state is its own, and what of its memory makes up its stack.
+ *
+ * Only user memory is read, as the layout in map `processes` says. A page that is not there is not waited for: the
+ * sample is marked. It runs with interrupts off, so the scratch memory of a CPU has one user at a time.
+ */
+#pragma once
+#include "pyspy-record/kernel/helpers.bpf.h"
+#include "pyspy-record/kernel/shared.h"
+
+BPF_MAP(config);
+BPF_MAP(processes);
+BPF_MAP(bindings);
+BPF_MAP(tasks);
+BPF_MAP(counts);
+BPF_MAP(phases);
+BPF_MAP(scratches);
+BPF_MAP(more_tp);
+BPF_MAP(more_perf);
+BPF_MAP(ring);
+
+enum {
+	LONG_SLEEP_NS = 5000000,
+	PAGE = 4096,
+	NO_WAKEUP = 1,
+	FORCE_WAKEUP = 2,
+	AVAILABLE_DATA = 0,
+	MAX_TAIL_CALLS = 32 /* as many as the kernel allows for */
+};
+
+/* Where the copying of one sample stands. Kept in memory, so that the verifier sees the same state at each turn. */
+struct scratch {
+	__u64 frame;              /* to look at next */
+	__u64 at, len, offset;    /* the piece of the data stack that was copied last, and where in `data` it is */
+	__u64 next, next_used;    /* the chunk below it */
+	__u64 copy_at, copy_left; /* of a chunk that is being copied */
+	__u64 header;             /* where in `data` the header of that piece is */
+	__u64 n;                  /* bytes of `data` in use */
+	__u64 calls;              /* of ourselves */
+	__u64 n_extras;           /* frames met outside of the data stack */
+	struct kernel_process process;
+	struct kernel_sample sample;
+	unsigned char data[KERNEL_DATA + KERNEL_COPY + 4096]; /* right behind the sample */
+};
+
+/* Keep the compiler from knowing what a number is: a bound that it thinks to be clear is one that the verifier misses.
+ */
+#define OPAQUE(x) asm volatile("" : "+r"(x))
+
+static __always_inline void count(__u32 what)
+{
+	__u64 *n = bpf_map_lookup_elem(&counts, &what);
+	if (n)
+		++*n;
+}
+
+static __always_inline struct kernel_config *configuration(void)
+{
+	__u32 zero = 0;
+	return bpf_map_lookup_elem(&config, &zero);
+}
+
+static __always_inline __u64 current_ids(const struct kernel_config *c)
+{
+	if (c && c->ns_ino) {
+		struct bpf_pidns_info ids;
+		if (bpf_get_ns_current_pid_tgid(c->ns_dev, c->ns_ino, &ids, sizeof ids))
+			return 0;
+		return (__u64)ids.tgid << 32 | ids.pid;
+	}
+	return bpf_get_current_pid_tgid();
+}
+
+static __always_inline __u64 read_word(__u64 from)
+{
+	__u64 v = 0;
+	bpf_probe_read_user(&v, sizeof v, (void *)from);
+	return v;
+}
+
+/* A task's address is a multiple of the size of a cache line, at least. */
+static __always_inline __u32 mark_of_task(__u64 task)
+{
+	return (task >> 6) * 0x9e3779b1 >> 12 & (KERNEL_MARKS - 1);
+}
+
+/* Make an entry for a task. False: no room. */
+static __always_inline bool add_task(__u64 task, const struct kernel_task *fresh)
+{
+	struct kernel_config *c = configuration();
+	if (bpf_map_update_elem(&tasks, &task, fresh, 0)) {
+		count(KERNEL_COUNT_NO_ROOM);
+		return false;
+	}
+	if (c)
+		c->tasks[mark_of_task(task)] = 1;
+	return true;
+}
+
+/* The task's entry, made when there is none. NULL: no room. */
+static __always_inline struct kernel_task *find_task(__u64 task, __u32 tgid, __u32 tid, __u64 now)
+{
+	struct kernel_task *t = bpf_map_lookup_elem(&tasks, &task);
+	if (t && t->tid == 0) { /* its fork was seen */
+		t->tid = tid;
+		t->tgid = tgid;
+		if (!t->in_ns)
+			t->in_ns = now;
+		return t;
+	}
+	if (t && t->tid == tid && t->tgid == tgid)
+		return t;
+	struct kernel_task fresh = {.tid = tid, .tgid = tgid, .first_ns = now, .in_ns = now, .out_ns = now};
+	return add_task(task, &fresh) ? bpf_map_lookup_elem(&tasks, &task) : NULL;
+}
+
+static __always_inline __u64 cpu_until(const struct kernel_task *t, __u64 now)
+{
+	return t->cpu_ns + (t->in_ns ? now - t->in_ns : 0);
+}
+
+static __always_inline void fill_record(struct kernel_record *r, __u32 kind, const struct kernel_task *t, __u64 now)
+{
+	r->kind = kind;
+	r->trigger = 0;
+	r->tid = t->tid;
+	r->tgid = t->tgid;
+	r->time_ns = now;
+	r->cpu_ns = cpu_until(t, now);
+	r->ready_ns = t->ready_ns;
+	r->switches = t->switches;
+	r->slept_ns = 0;
+	r->off_state = t->off_state;
+	r->off_chance = t->off_chance;
+}
+
+static __always_inline void send_notice(__u32 kind, const struct kernel_task *t, __u64 now, __u64 slept_ns)
+{
+	struct kernel_record r;
+	fill_record(&r, kind, t, now);
+	r.slept_ns = slept_ns;
+	if (bpf_ringbuf_output(&ring, &r, sizeof r, NO_WAKEUP))
+		count(KERNEL_COUNT_OVERRUN);
+}
+
+/* --- which thread state */
+
+/* A thread that nobody has told us of yet: does the state that holds a GIL belong to it? */
+static __always_inline int find_holder(struct kernel_process *p, __u32 tid, struct kernel_binding *b)
+{
+	__u64 state = 0, interp = 0, gil = 0, ns_tid = 0;
+	for (int i = 0; i < KERNEL_GILS_MAX; i++) {
+		if ((__u32)i >= p->n_gils)
+			break;
+		gil = p->gils[i].gil;
+		interp = p->gils[i].interp;
+		if (p->gil_current) {
+			state = read_word(p->gil_current);
+		} else {
+			__u32 locked = 0;
+			state = read_word(gil + p->gil_last_holder);
+			bpf_probe_read_user(&locked, sizeof locked, (void *)(gil + p->gil_last_holder + 8));
+			if (locked != 1)
+				state = 0;
+		}
+		if (!state)
+			continue;
+		ns_tid = read_word(state + p->native_thread_id);
+		if (ns_tid == tid) /* in another pid namespace it is not: such threads wait for the recorder */
+			break;
+		state = 0;
+	}
+	if (!state)
+		return 0;
+	b->n = 1;
+	b->last = 0;
+	b->ns_tid = ns_tid;
+	b->states[0].tstate = state;
+	b->states[0].interp = interp;
+	b->states[0].gil = gil;
+	bpf_map_update_elem(&bindings, &tid, b, 0);
+	return 1;
+}
+
+/* Of several states of one thread: the one that runs, else the one that ran last. */
+static __always_inline __u32 pick_state(struct kernel_process *p, struct kernel_binding *b)
+{
+	if (b->n < 2)
+		return 0;
+	for (int i = 0; i < KERNEL_STATES_MAX; i++) {
+		if ((__u32)i >= b->n)
+			break;
+		__u32 word = 0;
+		if (p->gil_current) {
+			if (read_word(p->gil_current) != b->states[i].tstate)
+				continue;
+			b->last = (__u32)i;
+			break;
+		}
+		bpf_probe_read_user(&word, sizeof word, (void *)(b->states[i].tstate + p->state_word));
+		if ((word & p->state_mask) == 0)
+			continue;
+		b->last = (__u32)i;
+		break;
+	}
+	return b->last & (KERNEL_STATES_MAX - 1);
+}
+
+/* --- copying */
+
+/* Append `len` bytes (at most KERNEL_COPY) of the target to the data, as a piece of its own. False: they are not there.
+ */
+static __always_inline bool append(struct scratch *s, __u64 from, __u64 len, __u32 kind)
+{
+	__u64 at = s->n;
+	OPAQUE(at);
+	if (at > KERNEL_DATA)
+		return false;
+	struct kernel_piece *piece = (void *)(s->data + at);
+	if (len > KERNEL_FRAME_MAX && kind != KERNEL_PIECE_TSTATE)
+		len = KERNEL_FRAME_MAX;
+	OPAQUE(len);
+	if (len > KERNEL_TSTATE_MAX)
+		len = KERNEL_TSTATE_MAX;
+	piece->at = from;
+	piece->len = len;
+	piece->kind = kind;
+	if (bpf_probe_read_user(s->data + at + sizeof *piece, len, (void *)from))
+		return false;
+	s->n = at + sizeof *piece + ((len + 7) & ~7ULL);
+	return true;
+}
+
+/* A chunk of the data stack: its header tells what lies below it. False: it is not there, or makes no sense. */
+static __always_inline bool begin_chunk(struct scratch *s, __u64 chunk, __u64 used)
+{
+	__u64 header[3]; /* previous, size in bytes, top in words */
+	__u64 at = s->n;
+	if (bpf_probe_read_user(header, sizeof header, (void *)chunk))
+		return false;
+	OPAQUE(at);
+	if (at > KERNEL_DATA)
+		return false;
+	if (!used) {
+		used = sizeof header + header[2] * 8;
+	} else { /* the top one: a frame may be current still that was just taken off it */
+		used += KERNEL_FRAME_MAX;
+		if (used > header[1])
+			used = header[1];
+	}
+	if (used < sizeof header || used > KERNEL_DATA)
+		return false;
+	struct kernel_piece *piece = (void *)(s->data + at);
+	piece->at = chunk;
+	piece->len = 0;
+	piece->kind = KERNEL_PIECE_CHUNK;
+	s->header = at;
+	s->n = at + sizeof *piece;
+	s->at = chunk;
+	s->len = 0;
+	s->offset = s->n;
+	s->copy_at = chunk;
+	s->copy_left = used;
+	s->next = header[0];
+	s->next_used = 0;
+	return true;
+}
+
+/* Copy what fits into one call of what is left of the chunk. */
+static __always_inline bool continue_chunk(struct scratch *s)
+{
+	__u64 at = s->n, n = s->copy_left, header = s->header;
+	if (n > KERNEL_COPY)
+		n = KERNEL_COPY;
+	OPAQUE(at);
+	OPAQUE(n);
+	OPAQUE(header);
+	if (at > KERNEL_DATA || header > KERNEL_DATA || n > KERNEL_COPY)
+		return false;
+	if (bpf_probe_read_user(s->data + at, n, (void *)s->copy_at)) {
+		/* the newest frame may reach into a page that was not touched yet; its head lies before that */
+		__u64 behind = (s->copy_at + n) % PAGE;
+		if (n != s->copy_left || n <= behind)
+			behind = 0;
+		n -= behind;
+		s->copy_left = n;
+		OPAQUE(n);
+		if (n > KERNEL_COPY || !behind || bpf_probe_read_user(s->data + at, n, (void *)s->copy_at)) {
+			s->sample.cut |= KERNEL_CUT_ABSENT;
+			return false;
+		}
+	}
+	s->copy_at += n;
+	s->copy_left -= n;
+	s->len += n;
+	s->n = at + ((n + 7) & ~7ULL);
+	((struct kernel_piece *)(s->data + header))->len = s->len;
+	return true;
+}
+
+enum step { STEP_ON, STEP_DONE };
+
+/* The words below the next chunk's header say how far it is in use. */
+static __always_inline void look_at_next(struct scratch *s)
+{
+	__u64 header[3];
+	if (s->next_used || !s->next)
+		return;
+	if (bpf_probe_read_user(header, sizeof header, (void *)s->next) || header[2] > KERNEL_DATA / 8)
+		s->next = 0;
+	else
+		s->next_used = sizeof header + header[2] * 8;
+}
+
+/* One step along the chain of frames. */
+static __always_inline int step(struct scratch *s)
+{
+	if (s->copy_left)
+		return continue_chunk(s) ? STEP_ON : STEP_DONE;
+	__u64 f = s->frame, inside = f - s->at;
+	if (!f)
+		return STEP_DONE;
+	if (s->n > KERNEL_DATA) {
+		s->sample.cut |= KERNEL_CUT_FULL;
+		return STEP_DONE;
+	}
+	if (s->at && inside < s->len && s->len - inside >= s->process.frame_size) {
+		__u64 offset = s->offset + inside + (s->process.frame_previous & 0xff);
+		OPAQUE(offset);
+		if (offset > KERNEL_DATA + KERNEL_COPY)
+			return STEP_DONE;
+		s->frame = *(__u64 *)(s->data + offset);
+		if (s->frame - s->at < inside || s->frame - s->at >= s->len)
+			return STEP_ON;
+		return STEP_DONE; /* callers lie below: this is torn, the recorder will see it */
+	}
+	look_at_next(s);
+	if (s->next && f - s->next < s->next_used)
+		return begin_chunk(s, s->next, s->next_used) ? STEP_ON : STEP_DONE;
+	__u64 before = s->n, offset = before + sizeof(struct kernel_piece);
+	if (s->n_extras++ >= KERNEL_EXTRAS) { /* nobody calls like that: a circle */
+		s->sample.cut |= KERNEL_CUT_FULL;
+		return STEP_DONE;
+	}
+	if (!append(s, f, s->process.frame_size, KERNEL_PIECE_EXTRA)) {
+		s->sample.cut |= KERNEL_CUT_ABSENT;
+		return STEP_DONE;
+	}
+	OPAQUE(offset);
+	if (offset > KERNEL_DATA)
+		return STEP_DONE;
+	unsigned char *frame = s->data + offset;
+	__u64 previous = *(__u64 *)(frame + (s->process.frame_previous & 0xff));
+	if (frame[s->process.frame_owner & 0xff] == 0 && s->next) {
+		/* a frame of the thread's own lies on the data stack: further down then */
+		s->n = before;
+		return begin_chunk(s, s->next, s->next_used) ? STEP_ON : STEP_DONE;
+	}
+	s->frame = previous;
+	return previous == f ? STEP_DONE : STEP_ON;
+}
+
+static __always_inline void send(struct scratch *s)
+{
+	__u64 n = s->n;
+	if (s->sample.cut & KERNEL_CUT_FULL)
+		count(KERNEL_COUNT_CUT);
+	if (s->sample.cut & KERNEL_CUT_ABSENT)
+		count(KERNEL_COUNT_UNREADABLE);
+	OPAQUE(n);
+	if (n > KERNEL_DATA + KERNEL_COPY)
+		return;
+	s->sample.n_bytes = n;
+	/* The recorder comes by itself; it is called when the ring fills up faster than that. */
+	bool is_much = bpf_ringbuf_query(&ring, AVAILABLE_DATA) > s->process.wake_bytes;
+	if (bpf_ringbuf_output(&ring, &s->sample, sizeof s->sample + n, is_much ? FORCE_WAKEUP : NO_WAKEUP))
+		count(KERNEL_COUNT_OVERRUN);
+}
+
+/* Follow the chain from here on in another program: it is there once, not in each of those that begin one. */
+static __always_inline void go_on(void *ctx, struct scratch *s, void *more)
+{
+	if (s->calls++ < MAX_TAIL_CALLS)
+		bpf_tail_call(ctx, more, 0);
+	s->sample.cut |= KERNEL_CUT_FULL; /* it comes back only when it failed */
+	send(s);
+}
+
+static __always_inline void follow(void *ctx, struct scratch *s, void *more)
+{
+	for (int i = 0; i < KERNEL_CHAIN; i++) {
+		if (step(s) == STEP_DONE) {
+			send(s);
+			return;
+		}
+	}
+	go_on(ctx, s, more);
+}
+
+static __always_inline void read_words(struct scratch *s, struct kernel_process *p)
+{
+	struct kernel_sample *m = &s->sample;
+	m->gil_last_holder = m->gil_current = 0;
+	m->gil_locked = m->gil_rest = m->gc = m->generation = 0;
+	if (p->gil_current)
+		m->gil_current = read_word(p->gil_current);
+	else if (m->gil)
+		bpf_probe_read_user(&m->gil_last_holder, 16, (void *)(m->gil + p->gil_last_holder));
+	bpf_probe_read_user(&m->gc, 4, (void *)(m->interp + p->interp_gc));
+	if (p->interp_generation)
+		bpf_probe_read_user(&m->generation, 4, (void *)(m->interp + p->interp_generation));
+}
+
+/* Where the chain begins, and the top chunk. False: nothing to follow. */
+static __always_inline bool begin_chain(struct scratch *s, struct kernel_process *p)
+{
+	unsigned char *tstate = s->data + sizeof(struct kernel_piece);
+	__u64 root = *(__u64 *)(tstate + (p->frame_root & 0x1ff));
+	__u64 chunk = *(__u64 *)(tstate + (p->datastack_chunk & 0x1ff));
+	__u64 top = *(__u64 *)(tstate + (p->datastack_top & 0x1ff));
+	s->frame = root;
+	if (p->root_is_cframe && root) {
+		__u64 before = 0;
+		if (!append(s, root, p->cframe_size, KERNEL_PIECE_EXTRA))
+			goto absent;
+		s->frame = read_word(root + p->cframe_current_frame);
+		before = read_word(root + p->cframe_previous);
+		if (before && !append(s, before, p->cframe_size, KERNEL_PIECE_EXTRA))
+			goto absent;
+	}
+	if (!chunk || !s->frame)
+		return true;
+	if (top < chunk || !begin_chunk(s, chunk, top - chunk))
+		goto absent;
+	return true;
+absent:
+	s->sample.cut |= KERNEL_CUT_ABSENT;
+	return false;
+}
+
+/* Take a sample of the current thread. `t->off_chance` says with which chance, when it is taken at a switch. */
+static __always_inline void take(void *ctx, struct kernel_process *p, struct kernel_task *t, __u64 now, __u32 trigger,
+                                 void *more, __s64 syscall, __u64 syscall_arg)
+{
+	__u32 tid = t->tid, cpu = bpf_get_smp_processor_id();
+	struct kernel_binding *b = bpf_map_lookup_elem(&bindings, &tid);
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &cpu);
+	struct kernel_binding found = {0};
+	if (!s)
+		return;
+	if (!b) {
+		if (trigger == KERNEL_ON_SWITCH || !find_holder(p, tid, &found)) {
+			count(KERNEL_COUNT_UNKNOWN);
+			if (!t->is_unknown)
+				send_notice(KERNEL_UNKNOWN, t, now, 0);
+			t->is_unknown = 1;
+			t->off_chance = 0;
+			return;
+		}
+		b = &found;
+	}
+	__u32 state = b == &found ? 0 : pick_state(p, b);
+	if (state >= KERNEL_STATES_MAX)
+		return;
+	__u64 ns_tid = b->ns_tid;
+	fill_record(&s->sample.head, KERNEL_SAMPLE, t, now);
+	s->sample.head.trigger = trigger;
+	s->sample.tstate = b->states[state].tstate;
+	s->sample.interp = b->states[state].interp;
+	s->sample.gil = b->states[state].gil;
+	s->sample.cut = 0;
+	s->sample.syscall = syscall;
+	s->sample.syscall_arg = syscall_arg;
+	s->process = *p;
+	s->n = s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->calls = s->header = s->n_extras =
+	    0;
+	s->frame = 0;
+	if (!append(s, s->sample.tstate, p->tstate_size, KERNEL_PIECE_TSTATE)) {
+		count(KERNEL_COUNT_UNREADABLE);
+		bpf_map_delete_elem(&bindings, &tid);
+		t->off_chance = 0;
+		return;
+	}
+	if (*(__u64 *)(s->data + sizeof(struct kernel_piece) + (p->native_thread_id & 0x1ff)) != ns_tid) {
+		count(KERNEL_COUNT_STALE);
+		bpf_map_delete_elem(&bindings, &tid);
+		t->off_chance = 0;
+		return;
+	}
+	read_words(s, p);
+	if (begin_chain(s, p))
+		go_on(ctx, s, more);
+	else
+		send(s);
+}

@@ -309,6 +309,24 @@ static int open_seats(struct session *s)
 	return opened ? 0 : rc;
 }
 
+/* The recording begins when the first process is looked at: to get to know many threads may take its time. */
+static void begin(struct session *s, uint32_t stop_ppm)
+{
+	uint64_t now = clock_mono_ns(), first = now;
+	for (size_t i = 0; i < s->seats.n; i++) {
+		const struct seat *seat = &s->seats.v[i];
+		if (seat->open && events_is_on(&seat->target.events) && seat->target.events.begin_ns < first)
+			first = seat->target.events.begin_ns;
+	}
+	writer_begin(s->w, clock_boot_ns() - (now - first));
+	s->begin_ns = first;
+	s->end_ns = s->o->duration_ns ? first + s->o->duration_ns : 0;
+	s->flush_next_ns = first + s->o->flush_ns;
+	s->progress_next_ns = first + PROGRESS_NS;
+	schedule_init(&s->schedule, (uint64_t)(1e9 / s->o->rate_hz), stop_ppm, now,
+	              clock_boot_ns() ^ (uint64_t)getpid() << 32);
+}
+
 int session_run(const struct record_options *o, const struct choice *choice, struct spawn *spawn, struct sink *sink,
                 const struct session_signals *signals, char *const *argv, struct session_result *r)
 {
@@ -343,18 +361,14 @@ int session_run(const struct record_options *o, const struct choice *choice, str
 	if (o->engine == RECORD_ENGINE_AUTO && !choice->kernel)
 		log_info("sampling from outside, not by the kernel: %s", choice->why);
 	status_started(r->target, o->rate_hz, sink->path);
-	s.begin_ns = clock_mono_ns();
 	s.cpu_begin_ns = clock_process_cpu_ns();
-	s.end_ns = o->duration_ns ? s.begin_ns + o->duration_ns : 0;
-	s.flush_next_ns = s.begin_ns + o->flush_ns;
-	s.progress_next_ns = s.begin_ns + PROGRESS_NS;
-	schedule_init(&s.schedule, wo.mean_gap_ns, wo.stop_ppm, s.begin_ns, clock_boot_ns() ^ (uint64_t)getpid() << 32);
 	s.seats.w = s.w;
 	hold_init(&s.hold);
 	s.seats.held_cpu = s.hold.cpu;
 	for (size_t i = 0; i < s.seats.n; i++)
 		seats_take(&s.seats, &s.seats.v[i]);
 	seats_look_around(&s.seats);
+	begin(&s, wo.stop_ppm);
 	r->started = true;
 	int error = 0;
 	enum wire_reason reason = run_loop(&s, &error);

@@ -148,12 +148,9 @@ int writer_new(struct writer **out, struct sink *sink, const struct writer_optio
 		return ERR_NO_MEMORY;
 	w->sink = sink;
 	w->options = *o;
-	if (!w->options.max_bytes)
-		w->options.max_bytes = WRITER_MAX_BYTES;
-	if (!w->options.epoch_min_ns)
-		w->options.epoch_min_ns = WRITER_EPOCH_NS;
-	if (!w->options.unit_ns)
-		w->options.unit_ns = 1000;
+	w->options.max_bytes = o->max_bytes ? o->max_bytes : WRITER_MAX_BYTES;
+	w->options.epoch_min_ns = o->epoch_min_ns ? o->epoch_min_ns : WRITER_EPOCH_NS;
+	w->options.unit_ns = o->unit_ns ? o->unit_ns : 1000;
 	roster_init(&w->roster);
 	tickbook_init(&w->ticks, w->options.unit_ns);
 	buf_init(&w->recording, 0);
@@ -162,7 +159,7 @@ int writer_new(struct writer **out, struct sink *sink, const struct writer_optio
 	buf_init(&w->out, 0);
 	make_file_header(&w->file);
 	w->epoch_begins = true;
-	w->begin_ns = w->last_ns = w->epoch_ns = round_down(w, w->file.boottime_ns);
+	writer_begin(w, w->file.boottime_ns);
 	w->sealer = block_sealer_new(o->zstd_level ? o->zstd_level : 1);
 	if (dictionary_init(&w->dictionary, w->options.max_bytes) < 0 || !w->sealer ||
 	    !vec_room(&w->lost, WRITER_LOST_MAX + WRITER_CAUSES)) {
@@ -172,6 +169,11 @@ int writer_new(struct writer **out, struct sink *sink, const struct writer_optio
 	make_recording(w);
 	*out = w;
 	return 0;
+}
+
+void writer_begin(struct writer *w, uint64_t time_ns)
+{
+	w->begin_ns = w->last_ns = w->epoch_ns = round_down(w, time_ns);
 }
 
 void writer_free(struct writer *w)

@@ -33,6 +33,8 @@ struct writer_options {
 /* Nothing is written before the first flush. 0 or ERR_NO_MEMORY. The sink stays the caller's. */
 int writer_new(struct writer **w, struct sink *sink, const struct writer_options *o);
 void writer_free(struct writer *w);
+/* The first block begins then, and not when the writer was made: nothing was looked at before. Before all ticks. */
+void writer_begin(struct writer *w, uint64_t time_ns);
 
 uint32_t writer_epoch(const struct writer *w);
 /* 0 = does not fit (or the empty string). */

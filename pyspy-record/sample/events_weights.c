@@ -79,7 +79,8 @@ static void correct_sleeps(struct events *e, bool is_last)
 			continue;
 		struct events_thread *et = &e->threads.v[v->thread];
 		int64_t due = et->slept_due_ns[v->length - 1];
-		double raw = due > 0 ? v->raw * (double)due / et->slept_raw[v->length - 1] : v->raw;
+		double all = et->slept_raw[v->length - 1],
+		       raw = due > 0 && all > 0 ? v->raw * (double)due / all : v->raw;
 		et->raw[EVENTS_OFF] += raw - v->raw;
 		v->raw = raw;
 	}

@@ -228,10 +228,20 @@ uint32_t support_world_flags(enum events_class class)
 
 bool support_world_add(struct support_world *w, pid_t tid, enum events_class class, uint64_t time_ns, double raw)
 {
+	return support_world_add_sleep(w, tid, class, time_ns, raw, -1);
+}
+
+bool support_world_add_sleep(struct support_world *w, pid_t tid, enum events_class class, uint64_t time_ns, double raw,
+                             int length)
+{
 	struct events_thread *et = events_find(&w->t.events, tid);
 	assert_non_null(et);
-	struct events_event v = {
-	    .time_ns = time_ns, .raw = raw, .id = et->last_id, .flags = support_world_flags(class)};
+	struct events_event v = {.length = (uint8_t)(length + 1),
+
+	                         .time_ns = time_ns,
+	                         .raw = raw,
+	                         .id = et->last_id,
+	                         .flags = support_world_flags(class)};
 	return events_add(&w->t, et, &v);
 }
 

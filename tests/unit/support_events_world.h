@@ -54,6 +54,9 @@ struct events_thread *support_world_events_thread(struct support_world *w, pid_t
 uint32_t support_world_flags(enum events_class class); /* of an event that is one of this class */
 /* An event of such a thread, without a stack. False: no room. */
 bool support_world_add(struct support_world *w, pid_t tid, enum events_class class, uint64_t time_ns, double raw);
+/* One of a sleep that was sampled by chance: kernel_length of it, -1 = it is none. */
+bool support_world_add_sleep(struct support_world *w, pid_t tid, enum events_class class, uint64_t time_ns, double raw,
+                             int length);
 /* What a snapshot says of a thread that sleeps since out_ns. */
 void support_world_set_task(struct events_thread *et, uint64_t out_ns, uint64_t cpu_ns, uint64_t ready_ns);
 /* Close the file and read all of its events. */

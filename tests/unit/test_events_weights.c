@@ -163,6 +163,90 @@ static void test_fractions(void **state)
 	end();
 }
 
+/* --- sleeps by their length */
+
+static bool add_sleep(uint64_t at_ns, double raw, int length)
+{
+	return support_world_add_sleep(&world, TID, EVENTS_OFF, begin_ns + at_ns, raw, length);
+}
+
+/* Of a length the samples share what the kernel knows of it; what no sample tells of waits for one. */
+static void test_lengths(void **state)
+{
+	struct events_thread *et = begin();
+	set_task(et, 0, 0);
+	et->task.slept_ns[0] = 10 * MS;
+	et->task.slept_ns[3] = 190 * MS;
+	add_sleep(10 * MS, 3 * MS, 0);
+	add_sleep(20 * MS, 1 * MS, 0);
+	flush(200 * MS, false);
+	et = thread(TID);
+	assert_int_equal(et->held_ns, 190 * MS);
+	set_task(et, 0, 0);
+	et->task.slept_ns[0] = 15 * MS;
+	et->task.slept_ns[3] = 235 * MS;
+	add_sleep(210 * MS, 7 * MS, 0);
+	add_sleep(220 * MS, 1 * MS, 3); /* whatever its chance made of it */
+	flush(250 * MS, true);
+	read_back();
+	assert_int_equal(got.v[0].weight_ns, 7500 * US);
+	assert_int_equal(got.v[1].weight_ns, 2500 * US);
+	assert_int_equal(got.v[2].weight_ns, 5 * MS);
+	assert_int_equal(got.v[3].weight_ns, 235 * MS);
+	expect(TID, 0, 0, 250 * MS);
+	end();
+}
+
+/* At the end they go to the last one of their length, if there was one; else to all others. */
+static void test_lengths_at_the_end(void **state)
+{
+	struct events_thread *et = begin();
+	et->last_slept[3] =
+	    (struct events_last){.id = et->last_id, .flags = WIRE_STATE_DISK | WIRE_WAY_KERNEL << WIRE_FLAG_WAY_SHIFT};
+	set_task(et, 0, 0);
+	et->task.slept_ns[0] = 10 * MS;
+	et->task.slept_ns[2] = 30 * MS;
+	et->task.slept_ns[3] = 60 * MS;
+	add_sleep(10 * MS, 3 * MS, 0);
+	flush(100 * MS, true);
+	read_back();
+	assert_int_equal(got.n, 2);
+	assert_int_equal(got.v[1].flags & WIRE_FLAG_STATE, WIRE_STATE_DISK);
+	assert_true(got.v[0].weight_ns > 14 * MS && got.v[0].weight_ns < 15 * MS); /* 10 to 60 */
+	expect(TID, 0, 0, 100 * MS);
+	end();
+}
+
+/* One that was seen going on has been told already. */
+static void test_seen_sleeps(void **state)
+{
+	struct events_thread *et = begin();
+	set_task(et, 0, 0);
+	et->sleep = (struct events_sleep){.goes_on = true,
+	                                  .is_known = true,
+	                                  .is_seen = true,
+	                                  .switches = 1,
+	                                  .told_ns = begin_ns,
+	                                  .chance = 256,
+	                                  .id = et->last_id,
+	                                  .flags = support_world_flags(EVENTS_OFF)};
+	flush(80 * MS, false);
+	et = thread(TID);
+	events_tell_sleep(t, world.w, et, begin_ns + 90 * MS);
+	events_sleep_over(et, 90 * MS);
+	assert_false(et->sleep.goes_on);
+	set_task(et, 0, 0);
+	et->task.slept_ns[3] = 100 * MS; /* and another one */
+	add_sleep(95 * MS, 1 * MS, 3);
+	flush(100 * MS, true);
+	read_back();
+	assert_int_equal(got.v[0].weight_ns, 80 * MS);
+	assert_int_equal(got.v[1].weight_ns, 10 * MS);
+	assert_int_equal(got.v[2].weight_ns, 10 * MS);
+	expect(TID, 0, 0, 100 * MS);
+	end();
+}
+
 /* --- the end */
 
 static void test_rest(void **state)
@@ -325,6 +409,8 @@ static void test_odd_raw_weights(void **state)
 		et = thread(TID);
 		set_task(et, 0, 0);
 		add(TID, EVENTS_OFF, 0, 0); /* of nothing: stands for nothing */
+		et->task.slept_ns[1] += 10 * MS;
+		add_sleep(0, 0, 1);
 		flush((uint64_t)(i + 1) * 100 * MS, false);
 	}
 	add(TID, EVENTS_OFF, 0, 1e-9);
@@ -391,6 +477,9 @@ int main(void)
 	    cmocka_unit_test(test_goes_on),
 	    cmocka_unit_test(test_carried_over),
 	    cmocka_unit_test(test_fractions),
+	    cmocka_unit_test(test_lengths),
+	    cmocka_unit_test(test_lengths_at_the_end),
+	    cmocka_unit_test(test_seen_sleeps),
 	    cmocka_unit_test(test_rest),
 	    cmocka_unit_test(test_rest_without_events),
 	    cmocka_unit_test(test_rest_of_the_unseen),

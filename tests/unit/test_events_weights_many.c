@@ -75,6 +75,13 @@ struct life {
 	uint64_t ns[EVENTS_CLASSES];
 	bool has_ended;
 };
+/* A sleep may be one that was sampled by chance, or seen. */
+static void add_some(struct events_thread *et, enum events_class class, uint64_t at, uint64_t n)
+{
+	int length = class == EVENTS_OFF && draw(2) ? (int)kernel_length(n) : -1;
+	double raw = class == EVENTS_ON ? 1 : 1 + draw(1000000) * (1 + draw(9));
+	assert_true(support_world_add_sleep(&world, et->tid, class, begin_ns + at, raw, length));
+}
 static void live(struct life *l, struct events_thread *et, uint64_t from, uint64_t until, bool may_end)
 {
 	enum events_class last = EVENTS_OFF;
@@ -84,10 +91,12 @@ static void live(struct life *l, struct events_thread *et, uint64_t from, uint64
 		n = at + n < until ? n : until - at;
 		last = (enum events_class)draw(EVENTS_CLASSES);
 		l->ns[last] += n;
+		if (last == EVENTS_OFF && draw(4)) /* not what was seen going on */
+			et->task.slept_ns[kernel_length(n)] += n;
 		at += n;
 		for (uint32_t i = draw(4); i > 0; i--)
 			if (draw(3))
-				add(et->tid, last, at, last == EVENTS_ON ? 1 : 1 + draw(1000000) * (1 + draw(9)));
+				add_some(et, last, at, n);
 		if (may_end && draw(300) == 0)
 			break;
 	}

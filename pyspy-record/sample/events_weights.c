@@ -69,20 +69,29 @@ static void weigh_thread(struct events *e, struct events_thread *et, uint64_t no
 
 /* --- sleeps that were sampled by chance, by their length */
 
-/* The raw weights of sleeps of one length are made to add up to what the kernel's program knows of them; time of
- * lengths of which there is no sample yet is held back. */
+/* So that those of a length add up to what the kernel's program knows of it. */
+static double correct_sleep(const struct events_thread *et, const struct events_event *v)
+{
+	if (!v->length)
+		return v->raw;
+	int64_t due = et->slept_due_ns[v->length - 1];
+	double all = et->slept_raw[v->length - 1];
+	return due > 0 && all > 0 ? v->raw * (double)due / all : v->raw;
+}
+
+/* The raw weights of sleeps by their length; time of lengths of which there is no sample yet is held back. The sum is
+ * made anew, in the order in which it will be shared out, so that it fits to the last bit. */
 static void correct_sleeps(struct events *e, bool is_last)
 {
+	for (size_t i = 0; i < e->threads.n; i++)
+		e->threads.v[i].raw[EVENTS_OFF] = 0;
 	for (size_t i = 0; i < e->list.n; i++) {
 		struct events_event *v = &e->list.v[i];
-		if (!v->length || v->thread == BRIEF || e->threads.v[v->thread].is_brief)
+		if (v->thread == BRIEF || e->threads.v[v->thread].is_brief || events_class(v->flags) != EVENTS_OFF)
 			continue;
 		struct events_thread *et = &e->threads.v[v->thread];
-		int64_t due = et->slept_due_ns[v->length - 1];
-		double all = et->slept_raw[v->length - 1],
-		       raw = due > 0 && all > 0 ? v->raw * (double)due / all : v->raw;
-		et->raw[EVENTS_OFF] += raw - v->raw;
-		v->raw = raw;
+		v->raw = correct_sleep(et, v);
+		et->raw[EVENTS_OFF] += v->raw;
 	}
 	for (size_t i = 0; i < e->threads.n; i++) {
 		struct events_thread *et = &e->threads.v[i];

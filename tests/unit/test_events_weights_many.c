@@ -79,7 +79,7 @@ struct life {
 static void add_some(struct events_thread *et, enum events_class class, uint64_t at, uint64_t n)
 {
 	int length = class == EVENTS_OFF && draw(2) ? (int)kernel_length(n) : -1;
-	double raw = class == EVENTS_ON ? 1 : 1 + draw(1000000) * (1 + draw(9));
+	double raw = class == EVENTS_ON ? 1 : 1 + draw(1000000) * (1 + draw(9)) * (draw(50) ? 1.0 : 1e9);
 	assert_true(support_world_add_sleep(&world, et->tid, class, begin_ns + at, raw, length));
 }
 static void live(struct life *l, struct events_thread *et, uint64_t from, uint64_t until, bool may_end)

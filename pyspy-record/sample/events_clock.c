@@ -1,5 +1,6 @@
 /* What makes the kernel's program take samples: clocks of threads' own, the tick beside them, and how often at
  * switches. */
+#include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "libcommon/log.h"
 #include "pyspy-record/sample/events.h"
@@ -24,7 +25,9 @@ void events_open_clock(struct events *e, struct events_thread *et)
 		return;
 	/* Threads that it starts do not inherit it: each would begin a period anew, and the kernel swaps events between
 	 * threads that inherited the same, so that one that starts many others loses its own samples. */
-	int fd = kernel_clock_open(e->kernel, et->tid, 0, NULL);
+	/* no two alike, and none that a program may have for its own timers */
+	uint64_t mean = kernel_period_ns(e->kernel), draw = map_hash(clock_mono_ns(), (uint64_t)et->tid);
+	int fd = kernel_clock_open(e->kernel, et->tid, mean - mean / 4 + draw % (mean / 2 + 1), NULL);
 	e->n_clocks += fd >= 0;
 	et->compared_cpu_ns = et->task.cpu_ns;
 	et->has_clock = true; /* once tried: without one its time goes to what else is seen of it */

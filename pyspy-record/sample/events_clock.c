@@ -68,8 +68,9 @@ void events_task(struct target *t, const struct kernel_task *task, uint64_t stam
 	et->task = *task;
 	et->task_stamp = stamp;
 	if (!e->own_clock && et->clock_fd >= 0) {
-		e->lockstep.expected +=
-		    (double)(task->cpu_ns - et->compared_cpu_ns) / (double)kernel_period_ns(e->kernel);
+		if (task->cpu_ns > et->compared_cpu_ns) /* an entry that was made anew begins at 0 */
+			e->lockstep.expected +=
+			    (double)(task->cpu_ns - et->compared_cpu_ns) / (double)kernel_period_ns(e->kernel);
 		et->compared_cpu_ns = task->cpu_ns;
 	}
 	if (!e->own_clock || et->has_ended)

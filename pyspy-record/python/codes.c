@@ -39,6 +39,7 @@ void codes_clear(struct codes *c)
 	intern_clear(&c->names);
 	c->v.n = 1;
 	c->idents.n = 0;
+	c->gone = 0;
 	c->epoch++;
 }
 
@@ -259,6 +260,19 @@ int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_genera
 	code.checked_generation = generation.after;
 	code.read_ns = c->now_ns;
 	return remember(c, &code, &ident, globals, tables, id);
+}
+
+int codes_gone(struct codes *c, code_id *id)
+{
+	struct code code = {.size_bytes = UNIT, .is_gone = true, .ident = (uint32_t)c->idents.n};
+	if (!c->gone) {
+		TRY(intern_get(&c->names, "gone", strlen("gone"), &code.qualname, NULL));
+		if (!vec_push(&c->idents, (struct code_ident){0}) || !vec_push(&c->v, code))
+			return ERR_NO_MEMORY;
+		c->gone = (code_id)(c->v.n - 1);
+	}
+	*id = c->gone;
+	return 0;
 }
 
 /* Is the object the one that `ident` says? One that could not be read with others, for a name may lie so near to the

@@ -51,6 +51,7 @@ struct code {
 	function_id function;
 	uint64_t check_mark; /* the caller's: last check it was put down for */
 	bool is_stale;       /* the address holds another object by now */
+	bool is_gone;        /* stands for objects that were gone before they could be read */
 	uint32_t ident;      /* index in codes.idents */
 	code_id same;        /* another entry of this address (run with other globals, or stale), 0 = none */
 };
@@ -67,6 +68,7 @@ struct codes {
 	bool has_generation; /* the generation word can be trusted */
 	uint32_t epoch;      /* counts codes_clear */
 	uint64_t checks;     /* objects looked at again */
+	code_id gone;        /* see codes_gone; 0 = not made yet */
 	uint64_t now_ns;     /* set by the caller, for code.read_ns */
 };
 
@@ -95,6 +97,8 @@ struct codes_generation {
  * changed meanwhile); ERR_GONE; ERR_FULL. */
 int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_generation generation, code_id *id,
                bool *proved);
+/* What stands for an object that was gone before it could be read: one entry for all of them. */
+int codes_gone(struct codes *c, code_id *id);
 /* Look at n objects again, in as few reads as possible (`generation`: the sample's `after`): bad[i] is set when the
  * address of ids[i] holds another object (the entry is stale from then on). 0, or the error of reading (then nothing is
  * proved). */

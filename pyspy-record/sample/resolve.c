@@ -99,6 +99,18 @@ static void note_version(struct target *t, const struct sample_thread *th, code_
 		in->highest_version = codes_version(&t->codes, id);
 }
 
+/* A frame's code object, met for the first time. One that a sample of the kernel's names may have died since (a
+ * module's own, once it is imported): its place in the stack is certain, and what it was is not known. */
+static int read_code(struct target *t, const struct walk_frame *f, struct codes_generation generation, code_id *id,
+                     bool *proved)
+{
+	int rc = codes_read(&t->codes, f->code, f->globals, generation, id, proved);
+	if (!t->sampled_ns || (rc != ERR_TORN && rc != ERR_MEMORY_READ))
+		return rc;
+	*proved = false;
+	return codes_gone(&t->codes, id);
+}
+
 int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bool *unproved)
 {
 	const struct walk_frame *frames = t->walk.frames.v;
@@ -117,13 +129,14 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	TRY(check_codes(t, th, frames, n, &shared, generation.after));
 	th->path.n = shared;
 	node_id at = shared ? th->path.v[shared - 1].node : 0;
+	size_t first_gone = n;
 	for (size_t i = shared; i < n; i++) {
 		const struct walk_frame *f = &frames[n - 1 - i];
 		struct path_step step = {f->code, f->instr, f->globals, codes_known(&t->codes, f->code, f->globals),
 		                         at};
 		bool proved = true;
 		if (!step.code) {
-			TRY(codes_read(&t->codes, f->code, f->globals, generation, &step.code, &proved));
+			TRY(read_code(t, f, generation, &step.code, &proved));
 			note_version(t, th, step.code);
 		}
 		if (!proved)
@@ -131,9 +144,11 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 		const struct code *code = codes_at(&t->codes, step.code);
 		bool is_generator = f->owner == 1;
 		/* a frame that is being set up is none yet (CPython: _PyFrame_IsIncomplete) */
-		bool incomplete = !is_generator && f->instr < code->start + code->first_traceable;
+		if (code->is_gone && first_gone > i)
+			first_gone = i;
+		bool incomplete = !code->is_gone && !is_generator && f->instr < code->start + code->first_traceable;
 		if (!incomplete) {
-			uint64_t instr = f->instr >= code->start ? f->instr - code->start : 0;
+			uint64_t instr = !code->is_gone && f->instr >= code->start ? f->instr - code->start : 0;
 			if (instr >= code->size_bytes)
 				return ERR_TORN;
 			at = trie_child(&t->trie, at, step.code, (uint32_t)instr);
@@ -146,6 +161,8 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	}
 	th->path_generation = generation.after;
 	*unproved |= has_younger(t, th, generation.before);
+	if (first_gone < th->path.n) /* it may come again as another one */
+		th->path.n = first_gone;
 	*node = at;
 	return 0;
 }

@@ -82,7 +82,7 @@ static function_id function_of(struct codes *c, struct writer *w, struct code *c
 	if (code->function && code->function_epoch == writer_epoch(w))
 		return code->function;
 	struct rec_function f = {
-	    .kind = WIRE_FUNCTION_PYTHON,
+	    .kind = code->is_gone ? WIRE_FUNCTION_SYNTHETIC : WIRE_FUNCTION_PYTHON,
 	    .module = name_of(c, w, code->module),
 	    .qualname = name_of(c, w, code->qualname),
 	    .file = name_of(c, w, code->file),

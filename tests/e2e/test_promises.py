@@ -364,19 +364,13 @@ for py in all_of_them:
 for py in few:
     # the same by the kernel engine; more of it: test_engine_promises.py
     if h.FULL or py.minor == 12:
-        cases.append(("killed, kernel %s" % py, killed, py, "kernel"))
         cases.append(("uninterrupted, kernel %s" % py, uninterrupted, py, "kernel"))
     if h.FULL or py.minor == 13:
         cases.append(("many threads, kernel %s" % py, many_threads, py, "kernel"))
-        cases.append(("started, kernel %s" % py, started, py, "kernel"))
-    if h.FULL or py.minor == 11:
-        cases.append(("deep, kernel %s" % py, deep, py, "kernel"))
-        cases.append(("forks, kernel %s" % py, forks, py, "kernel"))
-        cases.append(("short lived, kernel %s" % py, short_lived, py, "kernel"))
-    if h.FULL or py.minor == 12:
-        cases.append(("exec, kernel %s" % py, execs, py, [p for p in few if p is not py] + [py], "kernel"))
     if h.FULL:
-        cases.append(("children, kernel %s" % py, children, py, "kernel"))
+        for name, f in ("killed", killed), ("started", started), ("deep", deep), ("forks", forks), ("children", children), ("short lived", short_lived):
+            cases.append(("%s, kernel %s" % (name, py), f, py, "kernel"))
+        cases.append(("exec, kernel %s" % py, execs, py, [p for p in few if p is not py] + [py], "kernel"))
 
 if __name__ == "__main__":
     h.main(cases)

@@ -51,10 +51,12 @@ def busy(py, engine="outside"):
 cases = []
 for py in h.pythons(one_per_minor=True):
     cases.append(("parked %s" % py, parked, py))
-    cases.append(("parked, kernel %s" % py, parked, py, "kernel"))
+    if h.FULL or py.minor == 11:
+        cases.append(("parked, kernel %s" % py, parked, py, "kernel"))
     if py.minor > 11:  # 3.11: an interpreter that computes does not hear that another one wants the GIL that they share
         cases.append(("busy %s" % py, busy, py))
-        cases.append(("busy, kernel %s" % py, busy, py, "kernel"))
+        if h.FULL or py.minor == 13:
+            cases.append(("busy, kernel %s" % py, busy, py, "kernel"))
 
 if __name__ == "__main__":
     h.main(cases)

@@ -214,7 +214,7 @@ def renamed(py, engine="outside"):
 cases = []
 for py in h.pythons():
     cases.append(("parked %s" % py, parked, py))
-    if h.FULL or py.kind == "pyenv":
+    if h.FULL or py.minor == 13:
         cases.append(("parked, kernel %s" % py, parked, py, None, None, 1.0, 100, "kernel"))
 for py in h.pythons():
     if h.shim_of(py):
@@ -223,8 +223,8 @@ for py in h.pythons():
         cases.append(("parked %s without columns" % py, parked, py, [py.path, "-X", "no_debug_ranges"], None, 0.5))
     if h.FULL or py.minor == 13:
         cases.append(("renamed %s" % py, renamed, py))
-        cases.append(("renamed, kernel %s" % py, renamed, py, "kernel"))
     if h.FULL:
+        cases.append(("renamed, kernel %s" % py, renamed, py, "kernel"))
         cases.append(("parked, kernel %s, very deep" % py, parked, py, None, {"DEEP": "15000"}, 1.0, 1000, "kernel"))
         cases.append(("parked %s, all cold" % py, parked, py, None, {"WARM": "0"}))
         cases.append(("parked %s, very deep" % py, parked, py, None, {"DEEP": "15000"}))

@@ -10,8 +10,8 @@ import accounts
 import harness as h
 import pyspy_reader as pr
 
-SECONDS = 8.0 if h.FULL else 3.0
-SHORT = 10000 if h.FULL else 1200
+SECONDS = 8.0 if h.FULL else 2.5
+SHORT = 10000 if h.FULL else 800
 
 
 def gil(py, rate):
@@ -59,7 +59,9 @@ def short_lived(py, rate):
         before = files(p.pid)
         v.say("go")
         said = json.loads(v.line(200))
-        after = files(p.pid)
+        most = files(p.pid)
+        # what belonged to threads that ended is closed at the next flush
+        h.wait_for("the recorder has few files open, at most %d" % (before + 8), lambda: files(p.pid) <= before + 8, 5, 0.1)
         p.send_signal(signal.SIGINT)
         rec = h.finish_record(p, out, 30).rec
         v.say("end")
@@ -78,16 +80,16 @@ def short_lived(py, rate):
     h.check(said["threads"] == SHORT, "%d threads ran" % said["threads"])
     # what the kernel does at their birth and death is theirs, but after they looked
     h.check(0.98 * true <= whole <= 1.02 * max(true, said["whole"]), "%.4f s on a CPU, the threads say %.4f, the process's clock %.4f" % (whole, true, said["whole"]))
-    h.check(after <= before + 8, "the recorder had %d files open, %d threads later %d" % (before, SHORT, after))
+    h.check(most <= before + 200, "the recorder had %d files open, %d threads later %d" % (before, SHORT, most))
     h.check(rec.counters.get("peak_rss", 0) < 200 << 20, "the recorder's memory: %d bytes" % rec.counters.get("peak_rss", 0))
 
 
 cases = []
 for n, py in enumerate(h.pythons(one_per_minor=True)):
     for m, rate in enumerate((100, 1000, 10000)):
-        if h.FULL or (n + 1) % 3 == m:
+        if h.FULL or (n, m) == (2, 1):
             cases.append(("64 threads share the GIL %s, %d Hz" % (py, rate), gil, py, rate))
-        if h.FULL or n == 2 - m:
+        if h.FULL or (n, m) in ((0, 0), (1, 2)):
             cases.append(("short lived threads %s, %d Hz" % (py, rate), short_lived, py, rate))
 
 if __name__ == "__main__":

@@ -250,10 +250,11 @@ KERNEL_SHAPES = ("chains", "tree", "helpers", "generators", "asyncio", "deep", "
 for py in h.pythons() if h.FULL else h.pythons(one_per_minor=True):
     for shape in KERNEL_SHAPES:
         for threads in (1, 4):
-            if h.FULL or threads == 1 and (py.minor == 13 or shape in ("generators", "deep", "callbacks")) or (threads, py.minor, shape) == (4, 12, "helpers"):
+            few = {13: KERNEL_SHAPES, 12: ("generators", "callbacks"), 11: ("generators", "deep")}[py.minor] if threads == 1 else ("helpers",) * (py.minor == 12)
+            if h.FULL or shape in few:
                 cases.append(("torn, kernel %s %s, %d threads" % (py, shape, threads), torn, py, shape, threads, threads > 1, (1000, 10000) if h.FULL else (10000,)))
     for kind in ("files", "same"):
-        if h.FULL or kind == "files" and py.minor != 12 or kind == "same" and py.minor == 12:
+        if h.FULL or (kind, py.minor) in (("files", 13), ("same", 12)):
             cases.append(("reused, kernel %s %s" % (py, kind), reused, py, kind, "kernel", 10000))
 cases.append(("all by the kernel", all_by_kernel))
 

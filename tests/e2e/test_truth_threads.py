@@ -30,9 +30,9 @@ def gil(py, rate):
     h.check(not any(r.gil and r.flags & pr.GIL_WAIT for r in rec.runs), "samples that hold the GIL and wait for it")
     held = sum(s for (_, g), s in ns.items() if g == "holds")
     h.note("seconds of %.2f: %s" % (span, ", ".join("%s %s %.3f" % (k + (s,)) for k, s in sorted(ns.items()))))
-    # one holds it at a time, and it is free only while it goes from one thread to the next; how the CPU time of a thread
-    # divides into work and waking up for nothing is not exact
-    h.check(0.6 * span <= held <= 1.06 * span, "the GIL is held for %.3f s of %.3f" % (held, span))
+    # One holds it at a time, and it is free only while it goes from one thread to the next. Clocks seldom meet the short
+    # runs of those that wake up to ask for it (10 us, 200 times a second each): their CPU time is shown with the rest.
+    h.check(0.6 * span <= held <= 1.12 * span, "the GIL is held for %.3f s of %.3f" % (held, span))
     h.check(ns["off", "holds"] <= 0.01 * span, "the GIL is held for %.3f s by threads that sleep" % ns["off", "holds"])
     waits = ns["off", "waits"] / max(sum(s for (place, _), s in ns.items() if place == "off"), 1e-9)
     h.check(waits >= 0.95, "of the time that threads sleep they wait for the GIL in %.1f %%" % (100 * waits))

@@ -1,5 +1,5 @@
-/* witness: a thread of the target that looks, at random moments, which function the main thread is in. It shares no code,
- * no clock and no trigger with the recorder, and it disturbs nobody: it reads three words.
+/* witness: a thread of the target that looks, at random moments, which function the main thread is in. It shares no
+ * code, no clock and no trigger with the recorder, and it disturbs nobody: it reads three words.
  *
  * leaves.py builds it as a shared library and calls it by ctypes, without the GIL.
  */
@@ -27,8 +27,8 @@ static uint64_t look(const struct place *p)
 	return at ? *(volatile uint64_t *)(at + p->code) : 0;
 }
 
-/* Look for `seconds`, each mean_us in the mean (exponential gaps). counts[i]: how often at codes[i]; counts[n]: elsewhere.
- * Returns the number of looks. */
+/* Look for `seconds`, each mean_us in the mean (exponential gaps). counts[i]: how often at codes[i]; counts[n]:
+ * elsewhere. Returns the number of looks. */
 long witness(uint64_t root, int is_indirect, unsigned current_frame, unsigned code, const uint64_t *codes, int n,
              double seconds, double mean_us, long *counts)
 {

@@ -101,6 +101,7 @@ static void turn(struct kt_control *c, unsigned char *memory, unsigned order)
 	static unsigned turns;
 	switch (order) {
 	case KT_SPIN:
+	case KT_LACK:
 		spin(c);
 		return;
 	case KT_YIELD:
@@ -136,10 +137,14 @@ static _Noreturn void obey(struct kt_control *c, unsigned char *memory)
 {
 	unsigned serial = 0;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	touch(memory);
 	for (;;) {
 		unsigned now = c->serial, order = c->order; /* in this order */
 		if (serial != now) {
-			touch(memory);
+			if (order != KT_WAIT)
+				touch(memory);
+			if (order == KT_LACK)
+				madvise((void *)(uintptr_t)c->lacking, PAGE, MADV_DONTNEED);
 			c->cpu_ns = own_ns(CLOCK_THREAD_CPUTIME_ID);
 			c->seen = serial = now;
 		}
@@ -205,7 +210,7 @@ static uint64_t cpu_ns_of(const struct kernel_target *t)
 
 void kt_run(struct kernel_target *t, enum kt_order what, unsigned ms)
 {
-	bool by_cpu = what == KT_SPIN || what == KT_YIELD;
+	bool by_cpu = what == KT_SPIN || what == KT_YIELD || what == KT_LACK;
 	kt_begin(t, what);
 	uint64_t now = clock_mono_ns(), end = now + WAIT_MS * UINT64_C(1000000);
 	uint64_t until = (by_cpu ? cpu_ns_of(t) : now) + ms * UINT64_C(1000000);

@@ -34,6 +34,7 @@ enum kt_order {
 	KT_MOVE,    /* its memory is mapped elsewhere, and again where it was */
 	KT_THREADS, /* start a thread that spins, join it, and so on */
 	KT_YIELD,   /* spin, and let others run now and then */
+	KT_LACK,    /* spin without the page at `lacking` */
 	KT_VFORK,   /* wait for a process that shares its memory, which sleeps for sleep_ns */
 };
 
@@ -41,6 +42,7 @@ struct kt_control {
 	_Atomic(unsigned) order, serial, seen;
 	_Atomic(uint64_t) work, rounds; /* turns of the loops: spinning; everything else */
 	uint64_t sleep_ns, slept_ns;    /* slept_ns: in sum, by its own clock */
+	uint64_t lacking;               /* address of a page of its memory */
 	_Atomic(unsigned) thread;       /* tid of the last of KT_THREADS */
 	uint64_t cpu_ns;                /* its own clock of CPU time, at the end of each turn */
 };

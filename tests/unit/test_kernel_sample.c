@@ -89,9 +89,9 @@ static void compare(const struct kernel_sample *m, size_t n)
 }
 
 /* All samples of some ms are this, and there are some of them. */
-static void expect_samples(uint32_t cut)
+static void expect_samples(enum kt_order order, uint32_t cut)
 {
-	kt_run(&t, KT_SPIN, 30);
+	kt_run(&t, order, 30);
 	size_t n = 0;
 	for (size_t i = 0; i < t.records.n; i++) {
 		const struct kernel_sample *m = t.records.v[i].m;
@@ -111,7 +111,7 @@ static void expect_samples(uint32_t cut)
 static void expect_whole(void)
 {
 	expect_stack();
-	expect_samples(0);
+	expect_samples(KT_SPIN, 0);
 }
 
 static bool begin(void)
@@ -281,6 +281,46 @@ static void test_deep(void **state)
 	kt_close(&t);
 }
 
+/* Deeper than it is followed, though all of it would fit. */
+static void test_deep_and_small(void **state)
+{
+	if (!begin())
+		skip();
+	kt_push(&t, KT_FRAME_SIZE, 2400);
+	expect_whole();
+	kt_push(&t, KT_FRAME_SIZE, 1000);
+	kt_run(&t, KT_SPIN, 30);
+	assert_true(kt_count(&t, KERNEL_SAMPLE, KERNEL_ON_CLOCK) > 0);
+	for (size_t i = 0; i < t.records.n; i++) {
+		const struct kernel_sample *m = t.records.v[i].m;
+		assert_true(m->head.kind != KERNEL_SAMPLE ||
+		            (m->cut == KERNEL_CUT_FULL && m->n_bytes > 150000 && m->n_bytes < KERNEL_DATA));
+	}
+	kt_close(&t);
+}
+
+/* The newest frame reaches into a page that was never touched: its head is there, and so is all of the stack. */
+static void test_page_behind(void **state)
+{
+	if (!begin())
+		skip();
+	kt_chunk(&t, 16384);
+	kt_push(&t, 800, 5);
+	kt_push(&t, 4000, 1); /* from 4024 on */
+	t.control->lacking = t.chunks[0] + 4096;
+	expect_stack();
+	assert_int_equal(expected[1].kind, CHUNK);
+	expected[1].len = 4096;
+	expect_samples(KT_LACK, 0);
+	/* a page in between is missed */
+	kt_push(&t, 800, 1);
+	expect_stack();
+	n_expected = 1;
+	t.control->lacking = t.chunks[0];
+	expect_samples(KT_LACK, KERNEL_CUT_ABSENT);
+	kt_close(&t);
+}
+
 /* More bytes than a sample holds. */
 static void test_large(void **state)
 {
@@ -397,6 +437,8 @@ int main(void)
 	    cmocka_unit_test(test_outside_beside_chunks),
 	    cmocka_unit_test(test_cframes),
 	    cmocka_unit_test(test_deep),
+	    cmocka_unit_test(test_deep_and_small),
+	    cmocka_unit_test(test_page_behind),
 	    cmocka_unit_test(test_large),
 	    cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_several_states),

@@ -12,7 +12,7 @@ enum {
 	KERNEL_FRAME_MAX = 88,   /* bytes copied of a frame that lies outside of the data stack */
 	KERNEL_EXTRAS = 384,     /* frames outside of the data stack that are followed */
 	KERNEL_MARKS = 1 << 16,
-	KERNEL_LENGTHS = 4,
+	KERNEL_LENGTHS = 8,
 	KERNEL_PHASES = 64,    /* parts of a tick's period that are told apart */
 	KERNEL_DATA = 1 << 18, /* bytes of pieces in a sample: at this mark no more are added ... */
 	KERNEL_COPY = 1 << 15, /* ... and this is the most that one addition takes */
@@ -85,10 +85,12 @@ struct kernel_task {
 	__u32 is_unknown;               /* no thread state of it is known; told */
 	__u32 is_dead;
 };
-/* Lengths of sleeps that are told apart: below 1 ms, 4 ms, 16 ms, and above. */
-static inline __u32 kernel_length(__u64 ns)
+/* Lengths of sleeps that are told apart: below 1/4 ms, 1/2 ms, 1 ms ... 16 ms, and above. Those of one length share its
+ * time: the longest may be twice the shortest, and where few are sampled the shorter ones get too much. */
+static inline __attribute__((always_inline)) __u32 kernel_length(__u64 ns)
 {
-	return (ns >= 1000000) + (ns >= 4000000) + (ns >= 16000000);
+	return (ns >= 250000) + (ns >= 500000) + (ns >= 1000000) + (ns >= 2000000) + (ns >= 4000000) + (ns >= 8000000) +
+	       (ns >= 16000000);
 }
 enum kernel_off { KERNEL_OFF_SLEEPS, KERNEL_OFF_RUNNABLE, KERNEL_OFF_DISK, KERNEL_OFF_STOPPED };
 

@@ -236,8 +236,8 @@ static void test_seen_sleeps(void **state)
 	events_sleep_over(et, 90 * MS);
 	assert_false(et->sleep.goes_on);
 	set_task(et, 0, 0);
-	et->task.slept_ns[3] = 100 * MS; /* and another one */
-	add_sleep(95 * MS, 1 * MS, 3);
+	et->task.slept_ns[KERNEL_LENGTHS - 1] = 100 * MS; /* and another one */
+	add_sleep(95 * MS, 1 * MS, KERNEL_LENGTHS - 1);
 	flush(100 * MS, true);
 	read_back();
 	assert_int_equal(got.v[0].weight_ns, 80 * MS);

@@ -104,6 +104,7 @@ for n, py in enumerate(h.pythons(one_per_minor=True)):
             cases.append(("one CPU for all %s, %d Hz" % (py, rate), time_per_thread, py, rate, SHARING + HALF_IDLE, h.VICTIM_CPU))
     if h.FULL:
         cases.append(("64 sleepers %s" % py, naps, py, 100, ["naps:1:3:0.5*8", "naps:30:50:0.5*32", "naps:0.2:400:0.99*24"]))
+        cases.append(("64 sleepers that differ little %s" % py, naps, py, 100, ["naps:1:3:0.5*64"]))
     if h.FULL or py.minor == 13:
         # many short sleeps, few of them sampled: long ones must not count as short ones do
         cases.append(("64 short sleepers %s" % py, naps, py, 100, ["naps:0.5:20:0.8*64"]))

@@ -53,7 +53,11 @@ def exists(kind, number):
 
 def gone(ids):
     """the kernel frees them a moment after their last user"""
-    h.wait_for("none of the recorder's programs, maps and links in the kernel", lambda: not any(exists(*i) for i in ids), 10)
+    begun = time.monotonic()
+    try:
+        h.wait_for("none of the recorder's programs, maps and links in the kernel", lambda: not any(exists(*i) for i in ids), 30)
+    finally:
+        h.note("freed after %.2f s; left: %s" % (time.monotonic() - begun, sorted(i for i in ids if exists(*i))))
 
 
 # ---------------------------------------------------------------- recordings

@@ -318,6 +318,19 @@ static void test_page_behind(void **state)
 	n_expected = 1;
 	t.control->lacking = t.chunks[0];
 	expect_samples(KT_LACK, KERNEL_CUT_ABSENT);
+	kt_clear(&t);
+	t.next_chunk += 0x140; /* so that what is copied at once ends in a page */
+	kt_chunk(&t, 100000);
+	kt_push(&t, 3000, 30);
+	t.control->lacking = (t.chunks[0] + KERNEL_COPY) / 4096 * 4096;
+	kt_run(&t, KT_LACK, 30);
+	size_t n = 0;
+	for (size_t i = 0; i < t.records.n; i++) {
+		const struct kernel_sample *m = t.records.v[i].m;
+		assert_true(m->head.kind != KERNEL_SAMPLE || m->cut == KERNEL_CUT_ABSENT);
+		n += m->head.kind == KERNEL_SAMPLE;
+	}
+	assert_true(n > 0);
 	kt_close(&t);
 }
 

@@ -165,6 +165,8 @@ static void test_sizes(void **state)
 		expect("top below or far above the chunk", KERNEL_CUT_ABSENT, 1, 1);
 	}
 	build();
+	kt_put(&t, tstate(TOP), t.chunks[t.n_chunks - 1] - 8);
+	expect("top just below the chunk", KERNEL_CUT_ABSENT, 1, 1);
 	kt_put(&t, tstate(TOP), t.chunks[t.n_chunks - 1] + KERNEL_DATA);
 	kt_put(&t, t.chunks[t.n_chunks - 1] + 8, NO_ADDRESS);
 	expect("more than a sample holds", KERNEL_CUT_ABSENT, 1, 1);

@@ -145,10 +145,10 @@ static void test_threads(void **state)
 }
 
 /* Not bound, and it holds the GIL: the program finds that out by itself, where the rules let it. */
-static void hold_gil(bool holds)
+static void hold_gil(uint32_t locked)
 {
 	kt_put(&t, kt_at(&t, KT_GIL) + HOLDER, kt_at(&t, KT_TSTATE));
-	kt_put_u32(&t, kt_at(&t, KT_GIL) + HOLDER + 8, holds);
+	kt_put_u32(&t, kt_at(&t, KT_GIL) + HOLDER + 8, locked);
 }
 static void expect_found(bool found)
 {
@@ -172,15 +172,17 @@ static void test_holder_is_found(void **state)
 	kt_open(&t, k);
 	kt_clock(&t);
 	kt_push(&t, 104, 3);
-	hold_gil(true);
+	hold_gil(1);
 	expect_found(false); /* no GIL is known */
 	t.rules.n_gils = 1;
 	t.rules.gils[0].gil = kt_at(&t, KT_GIL);
 	t.rules.gils[0].interp = kt_at(&t, KT_INTERP);
 	expect_found(true);
-	hold_gil(false);
+	hold_gil(0);
 	expect_found(false);
-	hold_gil(true);
+	hold_gil(UINT32_MAX); /* not made yet: -1 */
+	expect_found(false);
+	hold_gil(1);
 	kt_put(&t, kt_at(&t, KT_TSTATE) + NATIVE_ID, 1); /* another thread holds it */
 	expect_found(false);
 	kt_put(&t, kt_at(&t, KT_TSTATE) + NATIVE_ID, (uint64_t)t.pid);
@@ -220,10 +222,14 @@ static void test_killed(void **state)
 	assert_true(last->cpu_ns > 5 * MS && last->tid == (uint32_t)t.pid);
 	const struct kernel_task *tasks;
 	uint64_t now;
-	usleep(20000); /* off its CPU for the last time */
-	int n = kernel_tasks(k, &tasks, &now);
-	for (int i = 0; i < n; i++)
-		assert_true(tasks[i].tid != (uint32_t)t.pid);
+	bool is_there = true;
+	for (int tries = 0; is_there && tries < 500; tries++) { /* until it is off its CPU for the last time */
+		usleep(5000);
+		is_there = false;
+		for (int i = kernel_tasks(k, &tasks, &now); i-- > 0;)
+			is_there |= tasks[i].tid == (uint32_t)t.pid;
+	}
+	assert_false(is_there);
 	kt_close(&t);
 }
 
@@ -290,7 +296,7 @@ static void test_clock(void **state)
 		assert_true(r->time_ns >= last && r->time_ns < clock_mono_ns());
 		last = r->time_ns;
 	}
-	/* slower, and around the mean again */
+	double all = 0, all_ms = 0; /* slower, and around the mean again */
 	kernel_clock_slow(k, t.clock_fd, 10);
 	kt_begin(&t, KT_WAIT);
 	before = t.control->cpu_ns;
@@ -303,10 +309,11 @@ static void test_clock(void **state)
 		kt_begin(&t, KT_WAIT);
 		before = t.control->cpu_ns;
 		kt_run(&t, KT_SPIN, 20);
-		ms = (double)(t.control->cpu_ns - before) / 1e6;
-		n = (double)kt_count(&t, KERNEL_SAMPLE, KERNEL_ON_CLOCK);
-		assert_true(n > ms * 0.2 - 2 && n < ms * 2.5 + 3);
+		all_ms += (double)(t.control->cpu_ns - before) / 1e6;
+		all += (double)kt_count(&t, KERNEL_SAMPLE, KERNEL_ON_CLOCK);
 	}
+	if (all < 0.5 * all_ms || all > 2 * all_ms)
+		fail_msg("%.0f samples in %.1f ms", all, all_ms);
 	kt_close(&t);
 }
 

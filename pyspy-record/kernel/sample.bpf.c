@@ -227,7 +227,7 @@ SEC("raw_tp/sched_process_fork") int on_fork(__u64 *ctx)
 	__u32 tgid = current_ids(configuration()) >> 32;
 	if (!bpf_map_lookup_elem(&processes, &tgid))
 		return 0;
-	struct kernel_task fresh = {.first_ns = now, .out_ns = now};
+	struct kernel_task fresh = {.first_ns = now, .out_ns = now, .off_state = KERNEL_OFF_RUNNABLE};
 	add_task(child, &fresh);
 	return 0;
 }

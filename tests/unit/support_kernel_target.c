@@ -77,12 +77,14 @@ static void *spin_as_thread(void *arg)
 	return NULL;
 }
 
-static void start_thread(struct kt_control *c)
+static void start_threads(struct kt_control *c, unsigned n)
 {
-	pthread_t thread;
-	if (pthread_create(&thread, NULL, spin_as_thread, c))
-		_exit(4);
-	pthread_join(thread, NULL);
+	pthread_t threads[4];
+	for (unsigned i = 0; i < n; i++)
+		if (pthread_create(&threads[i], NULL, spin_as_thread, c))
+			_exit(4);
+	for (unsigned i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
 }
 
 static void wait_for_process(const struct kt_control *c)
@@ -121,7 +123,10 @@ static void turn(struct kt_control *c, unsigned char *memory, unsigned order)
 		come_back(c, memory);
 		break;
 	case KT_THREADS:
-		start_thread(c);
+		start_threads(c, 1);
+		break;
+	case KT_CROWD:
+		start_threads(c, 4);
 		break;
 	case KT_VFORK:
 		wait_for_process(c);

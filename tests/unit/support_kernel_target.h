@@ -33,6 +33,7 @@ enum kt_order {
 	KT_DROP,    /* its pages go, and come again when it touches them */
 	KT_MOVE,    /* its memory is mapped elsewhere, and again where it was */
 	KT_THREADS, /* start a thread that spins, join it, and so on */
+	KT_CROWD,   /* the same with four at once */
 	KT_YIELD,   /* spin, and let others run now and then */
 	KT_LACK,    /* spin without the page at `lacking` */
 	KT_VFORK,   /* wait for a process that shares its memory, which sleeps for sleep_ns */

@@ -221,6 +221,29 @@ static void test_preempted(void **state)
 	kt_close(&t);
 }
 
+/* So do new threads there: from their first moment on they wait for their turn, or run. */
+static void test_new_threads(void **state)
+{
+	size_t n = 0, right = 0;
+	cpu_set_t one;
+	if (!begin())
+		skip();
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	assert_int_equal(sched_setaffinity(t.pid, sizeof one, &one), 0);
+	kt_run(&t, KT_CROWD, 400);
+	for (size_t i = 0; i < t.records.n; i++) {
+		const struct kernel_record *r = &t.records.v[i].m->head;
+		if (r->kind != KERNEL_EXITED)
+			continue;
+		n++;
+		right += r->cpu_ns + r->ready_ns + MS > r->slept_ns && r->cpu_ns + r->ready_ns <= r->slept_ns;
+	}
+	if (n < 4 || right < n * 2 / 3)
+		fail_msg("%zu of %zu threads", right, n);
+	kt_close(&t);
+}
+
 /* --- time */
 
 /* The thread's own clock of CPU time, and the engine's. */
@@ -306,6 +329,7 @@ int main(void)
 	    cmocka_unit_test(test_stopped),
 	    cmocka_unit_test(test_disk),
 	    cmocka_unit_test(test_preempted),
+	    cmocka_unit_test(test_new_threads),
 	    cmocka_unit_test(test_cpu_time),
 	    cmocka_unit_test(test_snapshot),
 	};

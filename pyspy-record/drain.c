@@ -6,7 +6,7 @@
 
 enum {
 	LEAST_GAP_NS = 5 * 1000 * 1000,
-	MOST_GAP_NS = 50 * 1000 * 1000,
+	MOST_GAP_NS = 100 * 1000 * 1000,
 };
 
 void drain_init(struct drain *d, struct kernel *k, struct seats *s, uint64_t now_ns)

@@ -193,6 +193,8 @@ static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 	__u64 gap = now - t->out_ns;
 	if (t->in_ns)
 		t->cpu_ns += now - t->in_ns;
+	else if (t->off_state == KERNEL_OFF_RUNNABLE) /* nobody told that it came back (README): soon, probably */
+		t->cpu_ns += now - t->out_ns;
 	t->in_ns = 0;
 	t->out_ns = now;
 	t->switches++;

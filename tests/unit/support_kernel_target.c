@@ -2,6 +2,7 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -87,14 +88,18 @@ static void start_threads(struct kt_control *c, unsigned n)
 		pthread_join(threads[i], NULL);
 }
 
-static void wait_for_process(const struct kt_control *c)
+static int sleep_as_process(void *arg)
 {
-	pid_t pid = vfork();
-	if (pid == 0) {
-		struct timespec gap = {.tv_nsec = (long)c->sleep_ns};
-		nanosleep(&gap, NULL);
-		_exit(0);
-	}
+	const struct kt_control *c = arg;
+	struct timespec gap = {.tv_nsec = (long)c->sleep_ns};
+	nanosleep(&gap, NULL);
+	_exit(0);
+}
+
+static void wait_for_process(struct kt_control *c)
+{
+	static char stack[1 << 16] __attribute__((aligned(64)));
+	pid_t pid = clone(sleep_as_process, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, c);
 	waitpid(pid, NULL, 0);
 }
 
@@ -183,14 +188,12 @@ static void forget(struct kernel_target *t)
 static int keep(void *ctx, const struct kernel_record *r, size_t n)
 {
 	struct kernel_target *t = ctx;
-	struct kt_sample s = {malloc(n), n};
-	if (r->tgid != (uint32_t)t->pid) {
-		free(s.m);
+	if (r->tgid != (uint32_t)t->pid)
 		return 0;
-	}
-	assert_non_null(s.m);
-	memcpy(s.m, r, n);
-	assert_true(vec_push(&t->records, s));
+	assert_true(vec_push(&t->records, ((struct kt_sample){malloc(n), n})));
+	struct kernel_sample *copy = t->records.v[t->records.n - 1].m;
+	assert_non_null(copy);
+	memcpy(copy, r, n);
 	return 0;
 }
 

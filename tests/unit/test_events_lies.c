@@ -211,9 +211,10 @@ static void test_absent(void **state)
 static void many_pieces(void)
 {
 	size_t n, more = 5000 * (sizeof(struct kernel_piece) + 88);
-	struct kernel_sample *m = sample(KERNEL_ON_TICK, &n);
-	m = realloc(m, n + more);
+	struct kernel_sample *one = sample(KERNEL_ON_TICK, &n), *m = calloc(1, n + more);
 	assert_non_null(m);
+	memcpy(m, one, n);
+	free(one);
 	for (uint32_t kind = KERNEL_PIECE_TSTATE; kind <= KERNEL_PIECE_EXTRA; kind++) {
 		unsigned char *p = (unsigned char *)m + n;
 		memset(p, 0xff, more);

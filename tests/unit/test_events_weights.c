@@ -148,10 +148,10 @@ static void test_carried_over(void **state)
 /* Fractions of the unit are not lost, however often they are rounded. */
 static void test_fractions(void **state)
 {
-	struct events_thread *et = begin();
+	begin();
 	uint64_t cpu = 0, now = 0;
 	for (int i = 0; i < 1000; i++) {
-		et = thread(TID);
+		struct events_thread *et = thread(TID);
 		set_task(et, cpu += 333, 0);
 		add(TID, EVENTS_ON, now, 1);
 		add(TID, EVENTS_OFF, now, 1);
@@ -302,10 +302,10 @@ static void test_rest_of_the_unseen(void **state)
 
 static void test_ended(void **state)
 {
-	struct events_thread *et = begin();
+	begin();
 	support_world_events_thread(&world, TID + 1, begin_ns);
 	support_world_events_thread(&world, TID + 2, begin_ns);
-	et = thread(TID + 1);
+	struct events_thread *et = thread(TID + 1);
 	set_task(et, 10 * MS, 0);
 	et->has_ended = true;
 	et->end_ns = begin_ns + 70 * MS;
@@ -404,9 +404,9 @@ static void test_torn_snapshots(void **state)
 /* Weights of nothing, and of what is no number of times. */
 static void test_odd_raw_weights(void **state)
 {
-	struct events_thread *et = begin();
+	begin();
 	for (int i = 0; i < 3; i++) {
-		et = thread(TID);
+		struct events_thread *et = thread(TID);
 		set_task(et, 0, 0);
 		add(TID, EVENTS_OFF, 0, 0); /* of nothing: stands for nothing */
 		et->task.slept_ns[1] += 10 * MS;

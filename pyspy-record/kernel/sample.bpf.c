@@ -49,7 +49,7 @@ SEC("raw_tp/local_timer_entry") int on_tick(void *ctx)
 	if (bpf_get_prandom_u32() > p->tick_chance)
 		return 0;
 	struct kernel_task *t = find_task(bpf_get_current_task(), tgid, ids, now);
-	if (t)
+	if (t && !t->is_dead) /* its end was told */
 		take(ctx, p, t, now, KERNEL_ON_TICK, &more_tp, -1, 0);
 	return 0;
 }
@@ -63,7 +63,7 @@ SEC("perf_event/clock") int on_clock(void *ctx)
 		return 0;
 	now = bpf_ktime_get_ns();
 	struct kernel_task *t = find_task(bpf_get_current_task(), tgid, ids, now);
-	if (t)
+	if (t && !t->is_dead)
 		take(ctx, p, t, now, KERNEL_ON_CLOCK, &more_perf, -1, 0);
 	return 0;
 }

@@ -93,7 +93,7 @@ static int sleep_as_process(void *arg)
 	const struct kt_control *c = arg;
 	struct timespec gap = {.tv_nsec = (long)c->sleep_ns};
 	nanosleep(&gap, NULL);
-	_exit(0);
+	return 0;
 }
 
 static void wait_for_process(struct kt_control *c)

@@ -69,21 +69,28 @@ static void come_back(struct kt_control *c, unsigned char *memory)
 		spin(c);
 }
 
+static void spin_for(struct kt_control *c, uint64_t cpu_ns)
+{
+	for (uint64_t end = own_ns(CLOCK_THREAD_CPUTIME_ID) + cpu_ns; own_ns(CLOCK_THREAD_CPUTIME_ID) < end;)
+		spin(c);
+}
+
 static void *spin_as_thread(void *arg)
 {
 	struct kt_control *c = arg;
 	c->thread = (unsigned)syscall(SYS_gettid);
-	for (uint64_t end = own_ns(CLOCK_THREAD_CPUTIME_ID) + 10000000; own_ns(CLOCK_THREAD_CPUTIME_ID) < end;)
-		spin(c);
+	spin_for(c, 10000000);
 	return NULL;
 }
 
 static void start_threads(struct kt_control *c, unsigned n)
 {
 	pthread_t threads[4];
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		if (pthread_create(&threads[i], NULL, spin_as_thread, c))
 			_exit(4);
+		spin_for(c, n > 1 ? 4000000 : 0); /* of several each has to wait, if there is one CPU */
+	}
 	for (unsigned i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
 }

@@ -72,12 +72,18 @@ static struct sleeps gather_sleeps(const struct kernel_target *of)
 
 static void test_sleep(void **state)
 {
+	uint64_t now;
 	if (!begin())
 		skip();
 	t.control->sleep_ns = 20 * MS;
 	kt_run(&t, KT_SLEEP, 300);
 	struct sleeps s = gather_sleeps(&t);
 	uint64_t rounds = t.control->rounds, slept = t.control->slept_ns;
+	struct kernel_task task = task_of(&t, &now);
+	uint64_t in_all = 0;
+	for (size_t i = 0; i < KERNEL_LENGTHS; i++)
+		in_all += task.slept_ns[i];
+	assert_true(in_all >= s.slept_ns && task.slept_ns[kernel_length(25 * MS)] > s.slept_ns / 3);
 	assert_true(rounds >= 2 && s.n_states[KERNEL_OFF_SLEEPS] >= rounds - 1);
 	assert_true(s.n_whole + 2 >= s.n_begun);
 	if ((double)s.slept_ns < 0.8 * (double)slept || (double)s.slept_ns > 1.2 * (double)slept)

@@ -86,11 +86,9 @@ static void *spin_as_thread(void *arg)
 static void start_threads(struct kt_control *c, unsigned n)
 {
 	pthread_t threads[4];
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n; i++)
 		if (pthread_create(&threads[i], NULL, spin_as_thread, c))
 			_exit(4);
-		spin_for(c, n > 1 ? 4000000 : 0); /* of several each has to wait, if there is one CPU */
-	}
 	for (unsigned i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
 }

@@ -14,7 +14,7 @@ import pyspy_reader as pr
 ENOUGH = 100000 if h.FULL else 0
 RATE = 20000
 SECONDS = 1.0
-KERNEL_ENOUGH = 30000 if h.FULL else 0  # a case and rate; all cases together: KERNEL_ALL
+KERNEL_ENOUGH = 30000 if h.FULL else 0  # a case at 10 kHz, a tenth at 1 kHz; all cases together: KERNEL_ALL
 KERNEL_ALL = 1000000 if h.FULL else 20000
 NO_STACK, CUT = 0.005, 0.03  # shares of a case's samples by the kernel engine: of which nothing can be told, or not all
 by_kernel = Counter()  # samples and impossible ones of all cases
@@ -119,7 +119,7 @@ def torn(py, shape, threads, free=False, rates=None):
         samples = motion = unknown = cut = depth = 0
         wrongs, leaves, names = Counter(), Counter(), Counter()
         if rates:
-            rs = (r for rate in rates for r in recordings(v.pid, 0.7, KERNEL_ENOUGH, free, rate, "kernel", NO_STACK))
+            rs = (r for rate in rates for r in recordings(v.pid, 0.7, KERNEL_ENOUGH * rate // 10000, free, rate, "kernel", NO_STACK))
         else:
             rs = recordings(v.pid, free=free)
         for r in rs:

@@ -58,7 +58,7 @@ static void explain(int rc, pid_t pid, const struct target *t, const struct spaw
 		break;
 	case ERR_UNSUPPORTED:
 		snprintf(message, size,
-		         "cannot record process %d (%s): CPython %s is not supported yet; 3.11, 3.12 and 3.13 are",
+		         "cannot record process %d (%s): CPython %s is not supported; 2.3 to 2.7 and 3.3 to 3.15 are",
 		         (int)pid, name, t->interpreter.version);
 		break;
 	case ERR_PERMISSION:

@@ -144,6 +144,16 @@ static __always_inline void send_notice(__u32 kind, const struct kernel_task *t,
 
 /* --- which thread state */
 
+/* The tid in a thread state, as the target counts. `word`: what stands at native_thread_id. */
+static __always_inline __u64 tid_of(const struct kernel_process *p, __u64 word)
+{
+	__u32 tid = 0;
+	if (!p->pthread_tid)
+		return word;
+	bpf_probe_read_user(&tid, sizeof tid, (void *)(word + p->pthread_tid));
+	return tid;
+}
+
 /* A thread that nobody has told us of yet: does the state that holds a GIL belong to it? */
 static __always_inline int find_holder(struct kernel_process *p, __u32 tid, struct kernel_binding *b)
 {
@@ -164,7 +174,7 @@ static __always_inline int find_holder(struct kernel_process *p, __u32 tid, stru
 		}
 		if (!state)
 			continue;
-		ns_tid = read_word(state + p->native_thread_id);
+		ns_tid = tid_of(p, read_word(state + p->native_thread_id));
 		if (ns_tid == tid) /* in another pid namespace it is not: such threads wait for the recorder */
 			break;
 		state = 0;
@@ -337,11 +347,11 @@ static __always_inline int step(struct scratch *s)
 	if (s->next && f - s->next < s->next_used)
 		return begin_chunk(s, s->next, s->next_used) ? STEP_ON : STEP_DONE;
 	__u64 before = s->n, offset = before + sizeof(struct kernel_piece);
-	if (s->n_extras++ >= KERNEL_EXTRAS) { /* nobody calls like that: a circle */
+	if (s->n_extras++ >= s->process.frames_max) { /* nobody calls like that: a circle */
 		s->sample.cut |= KERNEL_CUT_FULL;
 		return STEP_DONE;
 	}
-	if (!append(s, f, s->process.frame_size, KERNEL_PIECE_EXTRA)) {
+	if (!append(s, f + s->process.frame_first, s->process.frame_size, KERNEL_PIECE_EXTRA)) {
 		s->sample.cut |= KERNEL_CUT_ABSENT;
 		return STEP_DONE;
 	}
@@ -405,7 +415,8 @@ static __always_inline void read_words(struct scratch *s, struct kernel_process 
 		m->gil_current = read_word(p->gil_current);
 	else if (m->gil)
 		bpf_probe_read_user(&m->gil_last_holder, 16, (void *)(m->gil + p->gil_last_holder));
-	bpf_probe_read_user(&m->gc, 4, (void *)(m->interp + p->interp_gc));
+	if (p->interp_gc || p->gc)
+		bpf_probe_read_user(&m->gc, 4, (void *)(p->interp_gc ? m->interp + p->interp_gc : p->gc));
 	if (p->interp_generation)
 		bpf_probe_read_user(&m->generation, 4, (void *)(m->interp + p->interp_generation));
 }
@@ -427,7 +438,7 @@ static __always_inline bool begin_chain(struct scratch *s, struct kernel_process
 		if (before && !append(s, before, p->cframe_size, KERNEL_PIECE_EXTRA))
 			goto absent;
 	}
-	if (!chunk || !s->frame)
+	if (!p->datastack_chunk || !chunk || !s->frame)
 		return true;
 	if (top < chunk || !begin_chunk(s, chunk, top - chunk))
 		goto absent;
@@ -480,7 +491,7 @@ static __always_inline void take(void *ctx, struct kernel_process *p, struct ker
 		t->off_chance = 0;
 		return;
 	}
-	if (*(__u64 *)(s->data + sizeof(struct kernel_piece) + (p->native_thread_id & 0x1ff)) != ns_tid) {
+	if (tid_of(p, *(__u64 *)(s->data + sizeof(struct kernel_piece) + (p->native_thread_id & 0x1ff))) != ns_tid) {
 		count(KERNEL_COUNT_STALE);
 		bpf_map_delete_elem(&bindings, &tid);
 		t->off_chance = 0;

@@ -7,10 +7,11 @@
 
 enum {
 	KERNEL_GILS_MAX = 8,
-	KERNEL_STATES_MAX = 4,   /* thread states of one OS thread (sub-interpreters) that are known */
-	KERNEL_TSTATE_MAX = 512, /* bytes copied of a thread state at most */
-	KERNEL_FRAME_MAX = 88,   /* bytes copied of a frame that lies outside of the data stack */
-	KERNEL_EXTRAS = 384,     /* frames outside of the data stack that are followed */
+	KERNEL_STATES_MAX = 4,       /* thread states of one OS thread (sub-interpreters) that are known */
+	KERNEL_TSTATE_MAX = 512,     /* bytes copied of a thread state at most */
+	KERNEL_FRAME_MAX = 104,      /* bytes copied of a frame that lies outside of the data stack */
+	KERNEL_EXTRAS = 384,         /* frames outside of the data stack that are followed */
+	KERNEL_FRAME_OBJECTS = 4096, /* the same, up to 3.10, where all frames are */
 	KERNEL_MARKS = 1 << 16,
 	KERNEL_LENGTHS = 8,
 	KERNEL_PHASES = 64,    /* parts of a tick's period that are told apart */
@@ -46,14 +47,20 @@ struct kernel_process {
 	__u32 tick_chance;    /* a tick is taken when a random 32-bit number is not above this */
 	__u64 switch_gap_ns;  /* a thread's stack is taken at one in so many ns of its switches, in the mean */
 	__u32 root_is_cframe; /* the innermost frame: in the cframe that the thread state points to; else in itself */
-	__u32 tstate_size, frame_root, datastack_chunk, datastack_top, native_thread_id, state_word, state_mask;
+	/* datastack_chunk 0: there is none. pthread_tid not 0: the word at native_thread_id is the pthread_t, and the
+	 * tid stands so many bytes behind where it points to */
+	__u32 tstate_size, frame_root, datastack_chunk, datastack_top, native_thread_id, pthread_tid, state_word,
+	    state_mask;
 	__u32 cframe_size, cframe_current_frame, cframe_previous;
-	__u32 frame_size, frame_previous, frame_owner; /* frame_size: of the part that is read */
-	__u32 gil_last_holder;                         /* followed by `locked` */
-	__u32 interp_gc, interp_generation;            /* generation 0 = there is none */
+	__u32 frame_size, frame_first, frame_previous,
+	    frame_owner;                    /* frame_size: of the part that is read, from frame_first on */
+	__u32 frames_max;                   /* that lie outside of the data stack */
+	__u32 gil_last_holder;              /* followed by `locked` */
+	__u32 interp_gc, interp_generation; /* in an interpreter; 0 = there is none */
 	__u32 n_gils;
 	__u32 wake_bytes;  /* so much in the ring: the recorder is called */
-	__u64 gil_current; /* address of the word that names the running thread state (3.11); 0 = none */
+	__u64 gil_current; /* address of the word that names the running thread state (up to 3.11); 0 = none */
+	__u64 gc;          /* address of the word that tells of the collector where there is one for all; 0 = none */
 	struct {
 		__u64 gil, interp;
 	} gils[KERNEL_GILS_MAX]; /* where an unknown thread's state is looked for */

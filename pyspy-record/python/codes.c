@@ -5,18 +5,11 @@
 #include "libcommon/err.h"
 #include "pyspy-record/python/object.h"
 
-enum {
-	IDENT_FROM = 16,
-	UNIT = 2,
-	CODE_BYTES_MAX = LAYOUT_CODE_MAX,
-	CODE_SIZE_MAX = 64 << 20,
-	CHECK_AT_ONCE = 64,
-	SAME_LOOKS = 16
-};
+enum { UNIT = 2, CODE_BYTES_MAX = LAYOUT_CODE_MAX, CODE_SIZE_MAX = 64 << 20, CHECK_AT_ONCE = 64, SAME_LOOKS = 16 };
 
 int codes_init(struct codes *c, struct reader *r, const struct layout *l)
 {
-	*c = (struct codes){.reader = r, .layout = l, .has_generation = l->interp.next_version != 0};
+	*c = (struct codes){.reader = r, .layout = l, .has_generation = l->generation_kind != LAYOUT_GENERATION_NONE};
 	map_init(&c->by_address, 0);
 	buf_init(&c->tables, CODES_BYTES_MAX);
 	TRY(intern_init(&c->names, CODES_BYTES_MAX));
@@ -73,24 +66,41 @@ static uint64_t u64_at(const unsigned char *p, size_t at)
 	return v;
 }
 
-/* 3.11: keep the words of `raw` (the code object from IDENT_FROM on) that never change. */
+static size_t ident_size(const struct layout *l)
+{
+	return l->code.ident_end - l->code.ident_from;
+}
+
+/* Up to 3.11: keep of `words` (the code object from ident_from on) those that never change. */
 static void ident_words(const struct layout *l, unsigned char *words)
 {
-	memset(words + (l->code.ident_skip - IDENT_FROM), 0, 4); /* warm-up counter */
+	if (l->code.ident_skip)
+		memset(words + (l->code.ident_skip - l->code.ident_from), 0, 4); /* warm-up counter */
+}
+
+static uint64_t size_at(const struct layout *l, const unsigned char *p, size_t at)
+{
+	return l->object.wide_sizes ? u64_at(p, at) : u32_at(p, at);
+}
+
+static uint64_t name_length(const struct layout *l, const unsigned char *head)
+{
+	return l->is_python2 ? size_at(l, head, l->bytes.ob_size) : u64_at(head, l->unicode.length);
 }
 
 /* Where in a str object what identifies its text lies, and how much of that is kept: the first bytes; of a str whose
  * text lies elsewhere (a subclass of str, say) the pointer to it. */
 static void name_text(const struct layout *l, const unsigned char *head, size_t *at, size_t *n)
 {
-	uint64_t length = u64_at(head, l->unicode.length);
-	uint32_t state = u32_at(head, l->unicode.state);
-	size_t width = state >> 2 & 7;
-	*at = l->unicode.data;
+	uint64_t length = name_length(l, head);
+	uint32_t state = l->is_python2 ? 0 : u32_at(head, l->unicode.state);
+	size_t width = l->is_python2 ? 1 : state >> l->unicode.kind_shift & 7;
+	*at = l->is_python2 ? l->bytes.ob_sval : l->unicode.data;
 	*n = 8;
-	if (!(state & 1 << 5))
+	if (!l->is_python2 && !(state & l->unicode.compact))
 		return;
-	*at = state & 1 << 6 ? l->unicode.ascii_size : l->unicode.compact_size;
+	if (!l->is_python2)
+		*at = state & l->unicode.ascii ? l->unicode.ascii_size : l->unicode.compact_size;
 	*n = CODES_NAME_HEAD - 8;
 	if (length < *n && length * width < *n)
 		*n = length * width;
@@ -99,7 +109,7 @@ static void name_text(const struct layout *l, const unsigned char *head, size_t 
 /* Of a str object's head only its length and text stay the same (hash and interned state are filled in later). */
 static void ident_name(const struct layout *l, const unsigned char *head, unsigned char *kept)
 {
-	uint64_t length = u64_at(head, l->unicode.length);
+	uint64_t length = name_length(l, head);
 	size_t at, n;
 	name_text(l, head, &at, &n);
 	memset(kept, 0, CODES_NAME_HEAD);
@@ -109,7 +119,7 @@ static void ident_name(const struct layout *l, const unsigned char *head, unsign
 
 static size_t name_head_size(const struct layout *l)
 {
-	return l->unicode.compact_size + CODES_NAME_HEAD - 8;
+	return (l->is_python2 ? l->bytes.ob_sval : l->unicode.compact_size) + CODES_NAME_HEAD - 8;
 }
 
 /* A name's head; near the end of a mapping the text may be shorter than the head. */
@@ -120,7 +130,8 @@ static int read_name_head(struct codes *c, raddr_t name, unsigned char *head)
 	int rc = reader_read(c->reader, name, head, name_head_size(c->layout));
 	if (rc != ERR_MEMORY_READ)
 		return rc;
-	TRY(reader_read(c->reader, name, head, c->layout->unicode.ascii_size));
+	TRY(reader_read(c->reader, name, head,
+	                c->layout->is_python2 ? c->layout->bytes.ob_sval : c->layout->unicode.ascii_size));
 	name_text(c->layout, head, &at, &n);
 	return reader_read(c->reader, name + at, head + at, n);
 }
@@ -134,7 +145,7 @@ static int read_ident(struct codes *c, const unsigned char *raw, struct code_ide
 		ident->version = u32_at(raw, l->code.version);
 		return 0;
 	}
-	memcpy(ident->words, raw + IDENT_FROM, l->code.ident_end - IDENT_FROM);
+	memcpy(ident->words, raw + l->code.ident_from, ident_size(l));
 	ident_words(l, ident->words);
 	TRY(read_name_head(c, u64_at(raw, l->code.qualname), head));
 	ident_name(l, head, ident->names[0]);
@@ -175,9 +186,9 @@ static int check_type(struct codes *c, raddr_t at, raddr_t type)
 	return rc == 1 ? 0 : rc == 0 ? ERR_TORN : rc;
 }
 
-static int read_contents(struct codes *c, const unsigned char *raw, raddr_t globals, struct code *code)
+/* 3.11 and later: the instructions lie in the object itself. */
+static int read_instructions(const struct layout *l, const unsigned char *raw, struct code *code)
 {
-	const struct layout *l = c->layout;
 	uint64_t units = u64_at(raw, l->code.ob_size);
 	int64_t traceable = (int32_t)u32_at(raw, l->code.first_traceable);
 	/* may lie behind the end: 3.13's static _Py_InitCleanup has 3 units, and says 4 so that its frames are never
@@ -187,6 +198,27 @@ static int read_contents(struct codes *c, const unsigned char *raw, raddr_t glob
 	code->start = code->at + l->code.code_adaptive;
 	code->size_bytes = (uint32_t)units * UNIT;
 	code->first_traceable = (uint32_t)traceable * UNIT;
+	return 0;
+}
+
+/* Up to 3.10: they are a bytes object (2.x: a str); frames have their number, and no address. */
+static int read_bytecode_size(struct codes *c, const unsigned char *raw, struct code *code)
+{
+	const struct layout *l = c->layout;
+	unsigned char size[8] = {0};
+	TRY(reader_read(c->reader, u64_at(raw, l->code.bytecode) + l->bytes.ob_size, size,
+	                l->object.wide_sizes ? 8 : 4));
+	uint64_t n = size_at(l, size, 0);
+	if (n > CODE_SIZE_MAX)
+		return ERR_TORN;
+	code->size_bytes = (uint32_t)n;
+	return 0;
+}
+
+static int read_contents(struct codes *c, const unsigned char *raw, raddr_t globals, struct code *code)
+{
+	const struct layout *l = c->layout;
+	TRY(l->code.bytecode ? read_bytecode_size(c, raw, code) : read_instructions(l, raw, code));
 	code->first_line = (int32_t)u32_at(raw, l->code.first_line);
 	TRY(read_name(c, u64_at(raw, l->code.qualname), &code->qualname));
 	TRY(read_name(c, u64_at(raw, l->code.filename), &code->file));
@@ -215,6 +247,7 @@ static int remember(struct codes *c, struct code *code, const struct code_ident 
 	if (*id) {
 		c->tables.len = tables;
 		c->v.v[*id].checked_generation = code->checked_generation;
+		c->v.v[*id].read_generation = code->read_generation;
 	} else {
 		code->ident = (uint32_t)c->idents.n;
 		if (!vec_push(&c->idents, *ident) || !vec_push(&c->v, *code))
@@ -226,6 +259,12 @@ static int remember(struct codes *c, struct code *code, const struct code_ident 
 		return ERR_NO_MEMORY;
 	*slot = *id;
 	return 0;
+}
+
+static uint64_t read_generation(struct codes *c, raddr_t at)
+{
+	uint32_t value;
+	return at && reader_read(c->reader, at, &value, sizeof value) == 0 ? value : CODES_UNSTABLE;
 }
 
 int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_generation generation, code_id *id,
@@ -240,8 +279,9 @@ int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_genera
 		return ERR_TORN;
 	if (codes_is_full(c))
 		return ERR_FULL;
+	uint64_t generation_then = read_generation(c, generation.at);
 	TRY(reader_read(c->reader, at, raw, size));
-	TRY(check_type(c, at, u64_at(raw, 8)));
+	TRY(check_type(c, at, u64_at(raw, l->object.type)));
 	TRY(read_ident(c, raw, &ident));
 	size_t tables = c->tables.len;
 	int rc = read_contents(c, raw, globals, &code);
@@ -255,9 +295,18 @@ int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_genera
 		c->tables.len = tables;
 		return rc;
 	}
-	/* a version not yet given out when the sample began: the object is younger than the sample */
-	*proved = by_version(c) && c->has_generation && ident.version != 0 && ident.version < generation.before;
 	code.checked_generation = generation.after;
+	code.read_generation = CODES_UNSTABLE;
+	if (l->generation_kind == LAYOUT_GENERATION_DESTROYED) {
+		/* none was freed since the sample was taken: what it ran is there still */
+		if (read_generation(c, generation.at) == generation_then)
+			code.read_generation = generation_then;
+		code.checked_generation = code.read_generation;
+		*proved = c->has_generation && code.read_generation == generation.before;
+	} else {
+		/* a version not yet given out when the sample began: the object is younger than the sample */
+		*proved = by_version(c) && c->has_generation && ident.version != 0 && ident.version < generation.before;
+	}
 	code.read_ns = c->now_ns;
 	return remember(c, &code, &ident, globals, tables, id);
 }
@@ -300,8 +349,7 @@ static bool is_same(const struct codes *c, const struct code_ident *ident, unsig
 	ident_words(l, words);
 	ident_name(l, heads[0], name[0]);
 	ident_name(l, heads[1], name[1]);
-	return memcmp(words, ident->words, l->code.ident_end - IDENT_FROM) == 0 &&
-	       memcmp(name, ident->names, sizeof name) == 0;
+	return memcmp(words, ident->words, ident_size(l)) == 0 && memcmp(name, ident->names, sizeof name) == 0;
 }
 
 /* One group of at most CHECK_AT_ONCE objects: one call. *done: how many of them, from the first on, were settled. */
@@ -319,10 +367,10 @@ static int check_group(struct codes *c, const code_id *ids, size_t n, uint64_t g
 			reader_batch_add(&batch, code->at + l->code.version, words[i], 4);
 			continue;
 		}
-		reader_batch_add(&batch, code->at + IDENT_FROM, words[i], l->code.ident_end - IDENT_FROM);
-		reader_batch_add(&batch, u64_at(ident->words, l->code.qualname - IDENT_FROM), heads[i][0],
+		reader_batch_add(&batch, code->at + l->code.ident_from, words[i], ident_size(l));
+		reader_batch_add(&batch, u64_at(ident->words, l->code.qualname - l->code.ident_from), heads[i][0],
 		                 name_head_size(l));
-		reader_batch_add(&batch, u64_at(ident->words, l->code.filename - IDENT_FROM), heads[i][1],
+		reader_batch_add(&batch, u64_at(ident->words, l->code.filename - l->code.ident_from), heads[i][1],
 		                 name_head_size(l));
 	}
 	int got = reader_batch_read(c->reader, &batch);

@@ -2,13 +2,14 @@
  *
  * Flow:    walk (addresses), memory/reader -> [codes] -> trie, emit.
  * Identity: code objects die and their addresses live on.
- *          3.12, 3.13: every code object gets a version number of its own when it is made; in 3.13 the interpreter
- * keeps the next one (PyInterpreterState.func_state.next_version: "the generation"). An entry checked at a generation
- * is good for every sample of that generation; otherwise its version is read again. Not moved = nothing was made =
- * nothing was reused. 3.12 has versions but no generation that could be found: the versions are compared. 3.11 has no
- * versions: the words that never change in a code object, and the beginnings of its names, are compared. Memory:
- * capped; at the cap codes_is_full() turns true and the caller clears all (between two passes). Trust:   names are read
- * after the sample, from a running target: bracketed by two reads of the identity.
+ *          3.12 and later: every code object gets a version number of its own when it is made. In 3.13 the interpreter
+ * keeps the next one (PyInterpreterState.func_state.next_version), in 3.14 and later it counts those that are freed
+ * (code_object_generation): "the generation". An entry checked at a generation is good for every sample of that
+ * generation; otherwise its version is read again. Not moved = nothing was made, or nothing was freed = nothing was
+ * reused. 3.12 has versions but no generation that could be found: the versions are compared. Up to 3.11 there are no
+ * versions: the words that never change in a code object, and the beginnings of its names, are compared.
+ * Memory:  capped; at the cap codes_is_full() turns true and the caller clears all (between two passes).
+ * Trust:   names are read after the sample, from a running target: bracketed by two reads of the identity.
  */
 #pragma once
 #include "format/records.h"
@@ -27,27 +28,30 @@ enum {
 	CODES_BYTES_MAX = 64 << 20,
 	CODES_LINETABLE_MAX = 4 << 20
 };
+#define CODES_UNSTABLE UINT64_MAX /* no generation: they are 4 bytes */
 
 typedef uint32_t code_id; /* 1 ... ; 0 = none */
 
 /* What tells one code object from another at the same address. */
 struct code_ident {
 	uint32_t version;                 /* 3.12+; 0 otherwise */
-	unsigned char words[CODES_IDENT]; /* 3.11 */
-	unsigned char names[2]
-	                   [CODES_NAME_HEAD]; /* 3.11: first bytes of qualified name and file name, with their length */
+	unsigned char words[CODES_IDENT]; /* up to 3.11 */
+	unsigned char
+	    names[2][CODES_NAME_HEAD]; /* up to 3.11: first bytes of qualified name and file name, with their length */
 };
 
 struct code {
-	raddr_t at, start;        /* the object; its first instruction */
+	raddr_t at, start;        /* the object; its first instruction; up to 3.10 0: frames count from there */
 	uint32_t size_bytes;      /* of its instructions */
 	uint32_t first_traceable; /* in bytes: a frame before it is not complete yet */
 	int32_t first_line;
 	uint32_t qualname, file, module; /* in codes.names */
 	size_t linetable, linetable_len; /* in codes.tables */
 	uint64_t checked_generation;
-	uint64_t read_ns;        /* the caller's clock (codes.now_ns) when it was read */
-	uint32_t function_epoch; /* writer's; valid when function != 0 */
+	uint64_t read_generation; /* of generation_kind DESTROYED: it did not change while the object was read; else
+	                             CODES_UNSTABLE */
+	uint64_t read_ns;         /* the caller's clock (codes.now_ns) when it was read */
+	uint32_t function_epoch;  /* writer's; valid when function != 0 */
 	function_id function;
 	uint64_t check_mark; /* the caller's: last check it was put down for */
 	bool is_stale;       /* the address holds another object by now */
@@ -91,6 +95,7 @@ static inline uint32_t codes_version(const struct codes *c, code_id id)
 /* The generation word as it was read just before and just after the stacks of a sample. */
 struct codes_generation {
 	uint64_t before, after;
+	raddr_t at; /* of generation_kind DESTROYED: where it is, to be read once more; else 0 */
 };
 /* Read the object at `at`; `globals` is the dict of a frame that runs it (its module's name).
  * *proved: it is certain that the sample's frame ran this very object. 0 and *id; ERR_TORN (no code object there, or it

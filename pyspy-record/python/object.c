@@ -5,8 +5,6 @@
 #include "libcommon/err.h"
 #include "libcommon/utf8.h"
 
-/* Bits of PyASCIIObject.state (3.3 to 3.13). */
-enum { STATE_KIND_SHIFT = 2, STATE_KIND_MASK = 7, STATE_COMPACT = 1 << 5, STATE_ASCII = 1 << 6 };
 /* tp_flags */
 enum { TYPE_INLINE_VALUES = 1 << 2, TYPE_MANAGED_DICT = 1 << 4 };
 enum { OBJECT_HEAD = 64, DICT_ENTRIES_MAX = 1 << 20, KEY_MAX = 64 };
@@ -65,12 +63,12 @@ int object_string(struct reader *r, const struct layout *l, raddr_t str, struct 
 	TRY(rc);
 	uint64_t length = u64_at(head, l->unicode.length);
 	uint32_t state = u32_at(head, l->unicode.state);
-	unsigned kind = state >> STATE_KIND_SHIFT & STATE_KIND_MASK;
+	unsigned kind = state >> l->unicode.kind_shift & 7;
 	if ((kind != 1 && kind != 2 && kind != 4) || length > (uint64_t)1 << 32)
 		return ERR_TORN;
 	raddr_t data;
-	if (state & STATE_COMPACT) {
-		data = str + (state & STATE_ASCII ? l->unicode.ascii_size : l->unicode.compact_size);
+	if (state & l->unicode.compact) {
+		data = str + (state & l->unicode.ascii ? l->unicode.ascii_size : l->unicode.compact_size);
 	} else {
 		TRY(reader_word(r, str + l->unicode.data, &data));
 	}
@@ -115,7 +113,7 @@ int object_type_is(struct reader *r, const struct layout *l, raddr_t object, con
 	size_t n = strlen(name) + 1;
 	if (!is_object(object) || n > sizeof text)
 		return ERR_TORN;
-	TRY(reader_word(r, object + 8, &type));
+	TRY(reader_word(r, object + l->object.type, &type));
 	if (!is_object(type))
 		return ERR_TORN;
 	TRY(reader_word(r, type + l->type.name, &name_at));
@@ -203,7 +201,7 @@ static int find_key(void *ctx, raddr_t key, raddr_t value)
 	if (rc == ERR_MEMORY_READ)
 		return 0;
 	TRY(rc);
-	if (u64_at(head, f->l->unicode.length) != f->n || !(u32_at(head, f->l->unicode.state) & STATE_ASCII) ||
+	if (u64_at(head, f->l->unicode.length) != f->n || !(u32_at(head, f->l->unicode.state) & f->l->unicode.ascii) ||
 	    memcmp(head + f->l->unicode.ascii_size, f->key, f->n) != 0)
 		return 0;
 	f->value = value;
@@ -267,20 +265,19 @@ int object_attribute(struct reader *r, const struct layout *l, raddr_t object, c
 		return ERR_TORN;
 	if (strlen(name) > KEY_MAX)
 		return ERR_AGAIN;
-	TRY(reader_word(r, object + 8, &type));
+	TRY(reader_word(r, object + l->object.type, &type));
 	if (!is_object(type))
 		return ERR_TORN;
 	TRY(reader_word(r, type + l->type.flags, &flags));
-	unsigned minor = l->version_hex >> 16 & 0xff;
 	if (!(flags & TYPE_MANAGED_DICT)) {
 		TRY(reader_word(r, type + l->type.dictoffset, (uint64_t *)&dictoffset));
 		if (dictoffset <= 0 || dictoffset > 1 << 20)
 			return ERR_AGAIN;
 		TRY(reader_word(r, object + (uint64_t)dictoffset, &dict));
-	} else if (minor == 11) { /* two words in front of the object: values, dict */
+	} else if (layout_minor(l) == 0x30b) { /* two words in front of the object: values, dict */
 		TRY(reader_word(r, object - 24, &dict));
 		TRY(reader_word(r, object - 32, &values));
-	} else if (minor == 12) { /* one word: dict, or values with the low bit set */
+	} else if (layout_minor(l) == 0x30c) { /* one word: dict, or values with the low bit set */
 		TRY(reader_word(r, object - 24, &word));
 		if (word & 1)
 			values = word + 1;

@@ -228,7 +228,8 @@ static size_t wanted(const struct walk_chunk *c, size_t used)
 /* Make the images hold the chunks that the thread state speaks of. */
 static int settle_chunks(struct walk *w, struct walk_thread *t)
 {
-	raddr_t chunk = walk_u64(t->image, w->layout->tstate.datastack_chunk);
+	bool has_chunks = w->layout->tstate.datastack_chunk != 0;
+	raddr_t chunk = has_chunks ? walk_u64(t->image, w->layout->tstate.datastack_chunk) : 0;
 	raddr_t end = walk_u64(t->image, w->layout->tstate.datastack_top);
 	if (!chunk) {
 		t->top.at = t->top.len = t->n_older = 0;

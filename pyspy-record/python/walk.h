@@ -24,7 +24,7 @@ enum {
 	WALK_SPANS_MAX = 512,            /* pieces that they are read in; what is left over is repaired */
 	WALK_SPAN_GAP = 2048,            /* bytes between two of a span at most; less than a page, so none is skipped */
 	WALK_REPAIRS_MAX = 4096,         /* of one walk */
-	WALK_PIECE = 88,                 /* bytes kept of a thing outside: a frame's fixed part or a cframe */
+	WALK_PIECE = 104,                /* bytes kept of a thing outside: a frame's fixed part or a cframe */
 	WALK_TSTATE = LAYOUT_TSTATE_MAX, /* bytes read of a thread state */
 	WALK_PLAN_MAX = 960, /* pieces of a batch that threads may take; the rest is for words read behind them */
 	WALK_COPY_CHUNKS = 160,
@@ -32,9 +32,11 @@ enum {
 };
 
 /* One Python frame, innermost first. */
+#define WALK_NOT_STARTED UINT64_MAX
 struct walk_frame {
 	raddr_t code;    /* code object */
-	raddr_t instr;   /* address of the instruction, as it stands in the frame */
+	raddr_t instr;   /* address of the instruction, as it stands in the frame; up to 3.10: its offset in bytes, or
+	                    WALK_NOT_STARTED */
 	raddr_t globals; /* dict of the frame's globals */
 	uint8_t owner;   /* 0 thread, 1 generator, 2 frame object */
 };
@@ -121,7 +123,7 @@ int walk_alone(struct walk *w, struct walk_thread *t, struct reader_batch *scrat
  * evaluator that has begun and has no frame of its own yet is left out. ERR_TORN: it makes no sense, or not even the
  * innermost frame is there. ERR_NO_MEMORY. */
 int walk_copied(struct walk *w, const struct walk_copy *c);
-/* Bytes of a frame, from its first on, that a walk looks at. At most WALK_PIECE. */
+/* Bytes of a frame, from layout.frame.first on, that a walk looks at. At most WALK_PIECE. */
 size_t walk_frame_bytes(const struct layout *l);
 
 static inline uint64_t walk_u64(const unsigned char *p, size_t at)

@@ -31,7 +31,7 @@ static int find_start(struct walk_chain *c, const unsigned char *tstate, raddr_t
 
 static bool ends_call(const struct layout *l, const unsigned char *frame)
 {
-	return l->frame.is_entry ? frame[l->frame.is_entry] != 0 : frame[l->frame.owner] == l->frame.owner_cstack;
+	return l->frame.is_entry ? frame[l->frame.is_entry] != 0 : frame[l->frame.owner] >= l->frame.owner_cstack;
 }
 
 /* The innermost call goes on at `at`: is that still in accord with the call before it? */
@@ -52,16 +52,20 @@ static int check_call(struct walk_chain *c, raddr_t at, const unsigned char *fra
 static bool is_outermost(const struct layout *l, const unsigned char *frame)
 {
 	uint8_t owner = frame[l->frame.owner];
-	return ends_call(l, frame) && (owner == 0 || owner == l->frame.owner_cstack);
+	return ends_call(l, frame) && (owner == 0 || owner >= l->frame.owner_cstack);
 }
 
 size_t walk_frame_bytes(const struct layout *l)
 {
 	const uint32_t words[] = {l->frame.previous, l->frame.code, l->frame.globals, l->frame.instr};
 	size_t n = l->frame.owner + 1;
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (words[i] + 8 > n)
-			n = words[i] + 8;
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		size_t bytes = words[i] == l->frame.instr && l->frame.instr_unit ? 4 : 8;
+		if (words[i] + bytes > n)
+			n = words[i] + bytes;
+	}
+	if (l->frame.tlbc_index + 4 > n)
+		n = l->frame.tlbc_index + 4;
 	return l->frame.is_entry + 1 > n ? l->frame.is_entry + 1 : n;
 }
 
@@ -183,6 +187,34 @@ static bool is_leaving_generator(const struct walk_chain *c, const unsigned char
 	return c->may_lack && c->before == 0 && frame[c->layout->frame.owner] == 1;
 }
 
+/* Up to 3.10: frame objects, each where its own memory is. */
+static int follow_frame_objects(struct walk_chain *c, const unsigned char *tstate, struct walk *w)
+{
+	const struct layout *l = c->layout;
+	raddr_t at = walk_u64(tstate, l->tstate.frame_root), mark = 0;
+	while (at) {
+		const unsigned char *p =
+		    walk_is_address(at) ? c->outside(c, at + l->frame.first, c->frame_bytes) : NULL;
+		if (!walk_is_address(at) || at == mark)
+			return ERR_TORN;
+		if (!p)
+			return miss(c, tstate, at, w);
+		if (w->frames.n == WALK_FRAMES_MAX)
+			return cut(c, w);
+		if ((w->frames.n & (w->frames.n - 1)) ==
+		    0) /* a circle comes to its mark again before twice its length */
+			mark = at;
+		int32_t lasti = (int32_t)walk_u32(p, l->frame.instr);
+		struct walk_frame f = {.code = walk_u64(p, l->frame.code),
+		                       .instr = lasti < 0 ? WALK_NOT_STARTED : (uint64_t)lasti * l->frame.instr_unit,
+		                       .globals = walk_u64(p, l->frame.globals)};
+		if (!vec_push(&w->frames, f))
+			return ERR_NO_MEMORY;
+		at = walk_u64(p, l->frame.previous);
+	}
+	return 0;
+}
+
 int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct walk *w)
 {
 	const struct layout *l = c->layout;
@@ -191,6 +223,8 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 	w->frames.n = 0;
 	w->is_cut = false;
 	begin(c);
+	if (l->frame_root == LAYOUT_ROOT_FRAME)
+		return follow_frame_objects(c, tstate, w);
 	TRY(find_start(c, tstate, &at));
 	while (at) {
 		const unsigned char *p;
@@ -214,14 +248,14 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 				return ERR_TORN;
 			w->is_cut = true;
 		}
-		if (owner == l->frame.owner_cstack)
-			continue;
-		if (owner > 2)
+		if (owner > l->frame.owner_last)
 			return ERR_TORN;
+		if (owner >= l->frame.owner_cstack)
+			continue;
 		if (w->frames.n == WALK_FRAMES_MAX)
 			return cut(c, w);
-		struct walk_frame f = {walk_u64(p, l->frame.code), walk_u64(p, l->frame.instr),
-		                       walk_u64(p, l->frame.globals), owner};
+		struct walk_frame f = {walk_u64(p, l->frame.code) & ~(raddr_t)l->frame.tag_mask,
+		                       walk_u64(p, l->frame.instr), walk_u64(p, l->frame.globals), owner};
 		if (!vec_push(&w->frames, f))
 			return ERR_NO_MEMORY;
 	}

@@ -36,6 +36,33 @@ static pid_t outer_tid(const struct target *t, pid_t ns_tid)
 	return found;
 }
 
+pid_t target_ns_tid(struct target *t, const unsigned char *image)
+{
+	const struct layout *l = &t->interpreter.layout;
+	uint32_t tid = 0;
+	if (l->tstate.native_thread_id)
+		return (pid_t)walk_u64(image, l->tstate.native_thread_id);
+	raddr_t pthread = walk_u64(image, l->tstate.thread_id);
+	if (t->interpreter.pthread_tid && pthread % 8 == 0 &&
+	    reader_read(&t->reader, pthread + t->interpreter.pthread_tid, &tid, sizeof tid) == 0)
+		return (pid_t)tid;
+	return process_n_threads(t->facts.pid) == 1 ? t->facts.ns_pid : 0; /* there is only one */
+}
+
+/* Up to 3.10 a new thread's state names the thread that made it until it begins to run. */
+static bool is_starting(const struct target *t, const unsigned char *head, raddr_t tstate, uint32_t interp,
+                        pid_t ns_tid)
+{
+	const struct layout *l = &t->interpreter.layout;
+	if (l->tstate.native_thread_id || walk_u64(head, l->tstate.frame_root))
+		return false;
+	for (size_t i = 0; i < t->threads.n; i++)
+		if (t->threads.v[i]->ns_tid == ns_tid && t->threads.v[i]->tstate != tstate &&
+		    t->threads.v[i]->interp == interp)
+			return true;
+	return false;
+}
+
 static struct sample_thread *find_thread(struct target *t, raddr_t tstate, pid_t ns_tid)
 {
 	for (size_t i = 0; i < t->threads.n; i++)
@@ -76,7 +103,7 @@ static void tell_thread(struct target *t, struct writer *w, struct sample_thread
 static int add_thread(struct target *t, struct writer *w, const unsigned char *head, raddr_t tstate, uint32_t interp)
 {
 	const struct layout *l = &t->interpreter.layout;
-	pid_t ns_tid = (pid_t)walk_u64(head, l->tstate.native_thread_id);
+	pid_t ns_tid = target_ns_tid(t, head);
 	pid_t tid = ns_tid > 0 ? outer_tid(t, ns_tid) : 0;
 	uint64_t ticks = 0;
 	if (!tid || process_start_ticks(t->facts.pid, tid, &ticks) < 0)
@@ -118,7 +145,7 @@ struct sample_thread *target_add_ghost(struct target *t, struct writer *w, const
 	th->tstate = tstate;
 	th->interp = interp;
 	th->tid = tid;
-	th->ns_tid = (pid_t)walk_u64(image, l->tstate.native_thread_id);
+	th->ns_tid = target_ns_tid(t, image);
 	th->pthread = walk_u64(image, l->tstate.thread_id);
 	th->walk.tstate = tstate;
 	th->thread_flags = tid == t->facts.pid ? WIRE_THREAD_MAIN : 0;
@@ -152,8 +179,11 @@ static int census_threads(struct target *t, struct writer *w, uint32_t interp)
 		TRY(reader_read(&t->reader, at, head, l->tstate.size < sizeof head ? l->tstate.size : sizeof head));
 		if (walk_u64(head, l->tstate.interp) != in->at)
 			return ERR_TORN;
-		struct sample_thread *th = find_thread(t, at, (pid_t)walk_u64(head, l->tstate.native_thread_id));
-		if (th) {
+		pid_t ns_tid = target_ns_tid(t, head);
+		struct sample_thread *th = find_thread(t, at, ns_tid);
+		if (is_starting(t, head, at, interp, ns_tid)) {
+			rc = ERR_AGAIN;
+		} else if (th) {
 			th->census = t->census;
 			th->interp = interp;
 		} else {
@@ -173,13 +203,14 @@ static int census_interpreters(struct target *t, struct writer *w)
 	struct sample_interp found[TARGET_INTERPRETERS_MAX];
 	size_t n = 0;
 	raddr_t at;
-	TRY(reader_word(&t->reader, t->interpreter.runtime + l->runtime.interpreters_head, &at));
+	TRY(reader_word(&t->reader, t->interpreter.heads, &at));
 	t->interpreters_head = at;
 	while (at && n < TARGET_INTERPRETERS_MAX) {
 		struct sample_interp in = {.at = at};
 		uint32_t own = 0;
 		raddr_t next;
-		TRY(reader_word(&t->reader, at + l->interp.id, &in.number));
+		if (l->interp.id)
+			TRY(reader_word(&t->reader, at + l->interp.id, &in.number));
 		TRY(reader_word(&t->reader, at + l->interp.next, &next));
 		if (l->interp.gil)
 			TRY(reader_word(&t->reader, at + l->interp.gil, &in.gil));
@@ -191,6 +222,8 @@ static int census_interpreters(struct target *t, struct writer *w)
 	}
 	if (n == 0)
 		return ERR_AGAIN;
+	for (size_t i = 0; i < n && !l->interp.id; i++) /* up to 3.6 they have no numbers; the main one is the oldest */
+		found[i].number = n - 1 - i;
 	bool same = n == t->n_interps;
 	for (size_t i = 0; i < n && same; i++)
 		same = found[i].at == t->interps[i].at && found[i].number == t->interps[i].number;

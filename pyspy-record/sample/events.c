@@ -18,19 +18,25 @@ static void fill_rules(struct target *t)
 	    .frame_root = l->tstate.frame_root,
 	    .datastack_chunk = l->tstate.datastack_chunk,
 	    .datastack_top = l->tstate.datastack_top,
-	    .native_thread_id = l->tstate.native_thread_id,
+	    .native_thread_id = l->tstate.native_thread_id ? l->tstate.native_thread_id : l->tstate.thread_id,
+	    .pthread_tid = l->tstate.native_thread_id ? 0 : t->interpreter.pthread_tid,
 	    .state_word = l->gil_kind == LAYOUT_GIL_STATE ? l->tstate.state : l->tstate.status,
 	    .state_mask = l->gil_kind == LAYOUT_GIL_STATE ? 1 : l->tstate.status_active,
 	    .cframe_size = l->cframe.size,
 	    .cframe_current_frame = l->cframe.current_frame,
 	    .cframe_previous = l->cframe.previous,
 	    .frame_size = (uint32_t)((walk_frame_bytes(l) + 7) / 8 * 8),
+	    .frame_first = l->frame.first,
+	    .frames_max = l->frame_root == LAYOUT_ROOT_FRAME ? KERNEL_FRAME_OBJECTS : KERNEL_EXTRAS,
 	    .frame_previous = l->frame.previous,
 	    .frame_owner = l->frame.owner,
 	    .gil_last_holder = l->gil.last_holder,
 	    .interp_gc = l->interp.gc_collecting,
-	    .interp_generation = t->codes.has_generation ? l->interp.next_version : 0,
-	    .gil_current = l->gil_kind == LAYOUT_GIL_RUNTIME ? t->interpreter.runtime + l->runtime.gil_current : 0,
+	    .gc = l->interp.gc_collecting ? 0 : t->interpreter.gc,
+	    .interp_generation = !t->codes.has_generation                            ? 0
+	                         : l->generation_kind == LAYOUT_GENERATION_DESTROYED ? l->interp.code_generation
+	                                                                             : l->interp.next_version,
+	    .gil_current = t->interpreter.current,
 	};
 }
 

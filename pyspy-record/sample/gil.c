@@ -6,7 +6,7 @@ bool gil_is_held(const struct target *t, const struct sample_thread *th, const u
 {
 	const struct layout *l = &t->interpreter.layout;
 	const struct sample_interp *in = &t->interps[th->interp];
-	if (l->gil_kind == LAYOUT_GIL_RUNTIME)
+	if (l->gil_kind == LAYOUT_GIL_CURRENT)
 		return t->words.gil_current == th->tstate;
 	if (in->words.gil.locked != 1 || in->words.gil.last_holder != th->tstate)
 		return false;
@@ -18,9 +18,10 @@ bool gil_is_held(const struct target *t, const struct sample_thread *th, const u
 bool gil_is_awaited(const struct target *t, const struct sample_thread *th, long syscall, uint64_t arg)
 {
 	const struct layout *l = &t->interpreter.layout;
-	raddr_t gil =
-	    l->gil_kind == LAYOUT_GIL_RUNTIME ? t->interpreter.runtime + l->runtime.gil : t->interps[th->interp].gil;
-	return gil && syscall == SYS_futex && arg >= gil && arg < gil + l->gil.size;
+	bool is_one = l->gil_kind == LAYOUT_GIL_CURRENT;
+	raddr_t gil = is_one ? t->interpreter.gil : t->interps[th->interp].gil;
+	return gil && syscall == SYS_futex && arg >= gil &&
+	       arg < gil + (is_one ? t->interpreter.gil_bytes : l->gil.size);
 }
 
 uint32_t gil_flags(const struct target *t, const struct sample_thread *th, const unsigned char *image)

@@ -28,26 +28,29 @@ static void plan_words(struct target *t)
 {
 	const struct layout *l = &t->interpreter.layout;
 	struct reader_batch *b = &t->batch;
-	reader_batch_add(b, t->interpreter.runtime + l->runtime.interpreters_head, &t->words.interpreters_head, 8);
-	if (l->gil_kind == LAYOUT_GIL_RUNTIME)
-		reader_batch_add(b, t->interpreter.runtime + l->runtime.gil_current, &t->words.gil_current, 8);
+	reader_batch_add(b, t->interpreter.heads, &t->words.interpreters_head, 8);
+	if (t->interpreter.current)
+		reader_batch_add(b, t->interpreter.current, &t->words.gil_current, 8);
 	for (size_t i = 0; i < t->n_interps; i++) {
 		struct sample_interp *in = &t->interps[i];
 		reader_batch_add(b, in->at + l->interp.threads_head, &in->words.threads_head, 8);
 		if (in->gil)
 			reader_batch_add(b, in->gil + l->gil.last_holder, &in->words.gil, 12);
-		reader_batch_add(b, in->at + l->interp.gc_collecting, &in->words.gc, 4);
-		if (l->interp.next_version)
-			reader_batch_add(b, in->at + l->interp.next_version, &in->words.generation_before, 4);
+		raddr_t gc = target_gc(t, in), generation = target_generation(t, in);
+		if (gc)
+			reader_batch_add(b, gc, &in->words.gc, 4);
+		if (generation)
+			reader_batch_add(b, generation, &in->words.generation_before, 4);
 	}
 }
 
 static void plan_words_after(struct target *t)
 {
-	const struct layout *l = &t->interpreter.layout;
-	for (size_t i = 0; l->interp.next_version && i < t->n_interps; i++)
-		reader_batch_add(&t->batch, t->interps[i].at + l->interp.next_version,
-		                 &t->interps[i].words.generation_after, 4);
+	for (size_t i = 0; i < t->n_interps; i++) {
+		raddr_t generation = target_generation(t, &t->interps[i]);
+		if (generation)
+			reader_batch_add(&t->batch, generation, &t->interps[i].words.generation_after, 4);
+	}
 }
 
 int target_read_some(struct target *t, struct sample_thread **threads, size_t n)

@@ -61,21 +61,25 @@ static struct codes_generation generation_of(const struct target *t, const struc
 	/* without generations: what was looked at since the kernel's samples came over, later than all of them, needs
 	 * no second look */
 	if (t->sampled_ns && !t->codes.has_generation)
-		return (struct codes_generation){0, t->events.stamp};
-	return (struct codes_generation){in->words.generation_before, in->words.generation_after};
+		return (struct codes_generation){0, t->events.stamp, 0};
+	raddr_t at =
+	    t->interpreter.layout.generation_kind == LAYOUT_GENERATION_DESTROYED ? target_generation(t, in) : 0;
+	return (struct codes_generation){in->words.generation_before, in->words.generation_after, at};
 }
 
 /* May this object have come to its address after the sample was taken? */
-static bool is_younger(const struct target *t, code_id id, uint64_t generation)
+static bool is_younger(struct target *t, code_id id, uint64_t generation)
 {
 	if (!t->sampled_ns)
 		return false;
-	return t->codes.has_generation ? codes_version(&t->codes, id) >= generation
-	                               : t->codes.v.v[id].read_ns > t->sampled_ns;
+	const struct code *code = codes_at(&t->codes, id);
+	if (t->codes.has_generation && t->interpreter.layout.generation_kind == LAYOUT_GENERATION_MADE)
+		return codes_version(&t->codes, id) >= generation;
+	return code->read_ns > t->sampled_ns && !(t->codes.has_generation && code->read_generation == generation);
 }
 
 /* A sample that was taken earlier, by the kernel: is one of the objects of its path younger than it? */
-static bool has_younger(const struct target *t, const struct sample_thread *th, uint64_t generation)
+static bool has_younger(struct target *t, const struct sample_thread *th, uint64_t generation)
 {
 	for (size_t i = 0; t->sampled_ns && i < th->path.n; i++)
 		if (is_younger(t, th->path.v[i].code, generation))
@@ -88,7 +92,8 @@ static bool has_younger(const struct target *t, const struct sample_thread *th, 
 void target_weigh_generation(struct target *t, uint32_t interp)
 {
 	const struct sample_interp *in = &t->interps[interp];
-	if (in->words.generation_after <= in->highest_version)
+	if (t->interpreter.layout.generation_kind == LAYOUT_GENERATION_MADE &&
+	    in->words.generation_after <= in->highest_version)
 		t->codes.has_generation = false;
 }
 
@@ -149,7 +154,9 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 		bool incomplete = !code->is_gone && !is_generator && f->instr < code->start + code->first_traceable;
 		if (!incomplete) {
 			uint64_t instr = !code->is_gone && f->instr >= code->start ? f->instr - code->start : 0;
-			if (instr >= code->size_bytes)
+			if (f->instr == WALK_NOT_STARTED)
+				instr = code->is_gone ? 0 : LINETABLE_NOT_STARTED;
+			else if (instr >= code->size_bytes)
 				return ERR_TORN;
 			at = trie_child(&t->trie, at, step.code, (uint32_t)instr);
 			if (!at)

@@ -69,8 +69,7 @@ int target_tell_process(struct target *t, struct writer *w, bool started, uint64
 	raddr_t interp =
 	    t->n_interps ? t->interps[t->n_interps - 1].at : 0; /* the main one is the oldest, the last of the list */
 	if (!interp)
-		reader_word(&t->reader, t->interpreter.runtime + t->interpreter.layout.runtime.interpreters_head,
-		            &interp);
+		reader_word(&t->reader, t->interpreter.heads, &interp);
 	facts_read(&t->reader, &t->interpreter.layout, interp, &f);
 	uint64_t hash = hash_text(hash_text(UINT64_C(0xcbf29ce484222325), f.prefix), f.base_prefix);
 	for (uint32_t i = 0; i < f.n_path; i++)

@@ -160,6 +160,23 @@ void target_stop(struct target *t, struct writer *w, struct sample_thread *th);
 void target_settle(struct target *t);
 
 /* Between the parts of sample/: */
+/* The tid, as its own pid namespace counts, of the thread whose state `image` is; 0 = not known, or none yet. */
+pid_t target_ns_tid(struct target *t, const unsigned char *image);
+/* Where an interpreter's word is that tells that the collector runs; 0 = not known. */
+static inline raddr_t target_gc(const struct target *t, const struct sample_interp *in)
+{
+	return t->interpreter.layout.interp.gc_collecting ? in->at + t->interpreter.layout.interp.gc_collecting
+	                                                  : t->interpreter.gc;
+}
+/* Where an interpreter's word about its code objects is (enum layout_generation; its low 4 bytes); 0 = there is none.
+ */
+static inline raddr_t target_generation(const struct target *t, const struct sample_interp *in)
+{
+	const struct layout *l = &t->interpreter.layout;
+	return l->generation_kind == LAYOUT_GENERATION_MADE        ? in->at + l->interp.next_version
+	       : l->generation_kind == LAYOUT_GENERATION_DESTROYED ? in->at + l->interp.code_generation
+	                                                           : 0;
+}
 void target_close_threads(struct target *t);
 /* Read these threads (and the words of the interpreters) in as few calls as possible. 0, ERR_GONE,
  * or the error of reading. Threads that are gone get LOOK_GONE. */

@@ -30,7 +30,7 @@ static void make_interpreter(struct support_world *w)
 
 static void make_codes(struct support_world *w)
 {
-	support_objects_init(&w->o, &w->s.m, w->s.l->version_hex);
+	support_objects_init(&w->o, &w->s.m, w->s.version);
 	w->o.pages = true; /* 3.11 looks at more of a name than there is */
 	w->globals = support_objects_globals(&w->o, "app");
 	for (unsigned i = 0; i < WORLD_CODES; i++) {
@@ -48,6 +48,12 @@ static void make_target(struct support_world *w)
 	assert_int_equal(process_facts_read(getpid(), &t->facts), 0);
 	t->interpreter.layout = *w->s.l;
 	t->interpreter.runtime = RUNTIME;
+	t->interpreter.heads = RUNTIME + w->s.l->runtime.interpreters_head;
+	if (w->s.l->gil_kind == LAYOUT_GIL_CURRENT) {
+		t->interpreter.current = RUNTIME + w->s.l->runtime.gil_current;
+		t->interpreter.gil = RUNTIME + w->s.l->runtime.gil;
+		t->interpreter.gil_bytes = w->s.l->gil.size;
+	}
 	walk_init(&t->walk, &t->reader, &t->interpreter.layout);
 	assert_int_equal(codes_init(&t->codes, &t->reader, &t->interpreter.layout), 0);
 	assert_int_equal(trie_init(&t->trie), 0);

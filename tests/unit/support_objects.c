@@ -36,7 +36,7 @@ raddr_t support_objects_type(struct support_objects *o, const char *name, uint64
 
 void support_objects_init(struct support_objects *o, struct support_memory *m, uint32_t version_hex)
 {
-	*o = (struct support_objects){.m = m, .l = layout_find(version_hex), .next = FIRST_ADDRESS};
+	*o = (struct support_objects){.m = m, .l = layout_find(version_hex, LAYOUT_RELEASE), .next = FIRST_ADDRESS};
 	assert_non_null(o->l);
 	o->str = support_objects_type(o, "str", 0, 0);
 	o->bytes = support_objects_type(o, "bytes", 0, 0);
@@ -49,7 +49,7 @@ void support_objects_init(struct support_objects *o, struct support_memory *m, u
 
 static uint64_t string_state(const struct support_objects *o, unsigned kind, bool ascii, bool compact)
 {
-	bool ready = o->l->version_hex >> 16 == 0x30b;
+	bool ready = layout_minor(o->l) == 0x30b;
 	return kind << 2 | (uint64_t)compact << 5 | (uint64_t)ascii << 6 | (uint64_t)ready << 7;
 }
 

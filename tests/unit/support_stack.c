@@ -61,7 +61,8 @@ static void new_chunk(struct support_stack *s, size_t size)
 
 void support_stack_begin(struct support_stack *s, uint32_t version)
 {
-	s->l = layout_find(version);
+	s->version = version;
+	s->l = layout_find(version, LAYOUT_RELEASE);
 	support_memory_init(&s->m);
 	support_memory_map(&s->m, SUPPORT_STACK_TSTATE, s->l->tstate.size);
 	support_memory_map(&s->m, SUPPORT_STACK_C, SUPPORT_STACK_C_BYTES);

@@ -32,6 +32,7 @@ struct support_stack_frame {
 struct support_stack {
 	struct support_memory m;
 	const struct layout *l;
+	uint32_t version;                       /* as it was asked for */
 	VEC(struct support_stack_frame) frames; /* outermost first */
 	VEC(raddr_t) chunks;                    /* likewise */
 	raddr_t chunk, top, chunk_end, cframe, c_next, call_c, object_next;

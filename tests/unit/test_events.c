@@ -121,7 +121,7 @@ static void rules(void)
 	assert_true(p->tstate_size <= KERNEL_TSTATE_MAX && p->tstate_size >= l->tstate.native_thread_id + 8);
 	assert_int_equal(p->n_gils, 1);
 	assert_true(p->gils[0].interp == world.interp && p->gils[0].gil == world.gil);
-	assert_int_equal(p->gil_current != 0, l->gil_kind == LAYOUT_GIL_RUNTIME);
+	assert_int_equal(p->gil_current != 0, l->gil_kind == LAYOUT_GIL_CURRENT);
 	assert_int_equal(p->interp_generation, l->interp.next_version);
 	const struct kernel_binding *b = support_engine_binding(&engine, main_tid);
 	assert_non_null(b);
@@ -339,7 +339,7 @@ static void gil_words(void)
 	m->head.trigger = KERNEL_ON_SWITCH;
 	m->head.off_state = KERNEL_OFF_SLEEPS;
 	m->syscall = SYS_futex;
-	m->syscall_arg = (l->gil_kind == LAYOUT_GIL_RUNTIME ? t->interpreter.runtime + l->runtime.gil : world.gil) + 40;
+	m->syscall_arg = (l->gil_kind == LAYOUT_GIL_CURRENT ? t->interpreter.runtime + l->runtime.gil : world.gil) + 40;
 	events_record(t, world.w, &m->head, n);
 	assert_int_equal(thread(main_tid)->sleep.flags & WIRE_FLAG_GIL_WAIT, WIRE_FLAG_GIL_WAIT);
 	m->head.off_state = KERNEL_OFF_RUNNABLE;

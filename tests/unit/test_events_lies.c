@@ -317,7 +317,7 @@ static void mutate(unsigned char *p, size_t n)
 static void mutations(void)
 {
 	support_world_events got = {0};
-	seed = world.s.l->version_hex;
+	seed = world.s.version;
 	for (int i = 0; i < MUTATIONS; i++) {
 		size_t n;
 		struct kernel_sample *m = sample((uint32_t)1 << draw(3), &n);

@@ -17,8 +17,13 @@ static unsigned char image[LAYOUT_TSTATE_MAX];
 static void begin(uint32_t version)
 {
 	t = (struct target){0};
-	t.interpreter.layout = *layout_find(version);
+	t.interpreter.layout = *layout_find(version, LAYOUT_RELEASE);
 	t.interpreter.runtime = RUNTIME;
+	if (t.interpreter.layout.gil_kind == LAYOUT_GIL_CURRENT) {
+		t.interpreter.current = RUNTIME + t.interpreter.layout.runtime.gil_current;
+		t.interpreter.gil = RUNTIME + t.interpreter.layout.runtime.gil;
+		t.interpreter.gil_bytes = t.interpreter.layout.gil.size;
+	}
 	t.n_interps = 2;
 	t.interps[0].gil = GIL + 0x10000;
 	t.interps[1].gil = GIL;
@@ -82,9 +87,9 @@ static void own_word(uint32_t version, size_t at, uint32_t mine, uint32_t not_mi
 
 static void test_thread_states_word(void **state)
 {
-	const struct layout *l = layout_find(0x030c01f0);
+	const struct layout *l = layout_find(0x030c01f0, LAYOUT_RELEASE);
 	own_word(0x030c01f0, l->tstate.status, l->tstate.status_active | 0x3, 0xf);
-	l = layout_find(0x030d00f0);
+	l = layout_find(0x030d00f0, LAYOUT_RELEASE);
 	own_word(0x030d00f0, l->tstate.state, 1, 0);
 	own_word(0x030d00f0, l->tstate.state, 1, 2); /* suspended */
 }
@@ -95,7 +100,7 @@ static void test_awaited(void **state)
 	for (size_t i = 0; i < N_OF(versions); i++) {
 		begin(versions[i]);
 		const struct layout *l = &t.interpreter.layout;
-		raddr_t gil = l->gil_kind == LAYOUT_GIL_RUNTIME ? RUNTIME + l->runtime.gil : GIL;
+		raddr_t gil = l->gil_kind == LAYOUT_GIL_CURRENT ? RUNTIME + l->runtime.gil : GIL;
 		assert_true(gil_is_awaited(&t, &th, SYS_futex, gil));
 		assert_true(gil_is_awaited(&t, &th, SYS_futex, gil + l->gil.size - 1));
 		assert_false(gil_is_awaited(&t, &th, SYS_futex, gil - 1));

@@ -5,7 +5,7 @@
 #include "pyspy-record/python/walk.h"
 #include "tests/unit/support_test.h"
 
-enum { SLOTS = LAYOUT_DEBUG_OFFSETS_3_13 / 8, HEX_3_13_0 = 0x030d00f0 };
+enum { SLOTS = 584 / 8, HEX_3_13_0 = 0x030d00f0 };
 
 /* As found in the binary of CPython 3.13.0, release build, x86_64 (the cookie stands in front). */
 static const uint64_t real[SLOTS] = {
@@ -85,13 +85,13 @@ static const uint64_t real[SLOTS] = {
 
 static void make_raw(uint8_t *raw, const uint64_t *slots)
 {
-	memcpy(raw, slots, LAYOUT_DEBUG_OFFSETS_3_13);
+	memcpy(raw, slots, (SLOTS * 8));
 	memcpy(raw, "xdebugpy", 8);
 }
 
 static int from_slots(struct layout *l, const uint64_t *slots)
 {
-	uint8_t *raw = malloc(LAYOUT_DEBUG_OFFSETS_3_13); /* exactly: nothing behind it is read */
+	uint8_t *raw = malloc((SLOTS * 8)); /* exactly: nothing behind it is read */
 	make_raw(raw, slots);
 	memset(l, 0x5a, sizeof *l);
 	int rc = layout_from_debug_offsets(l, raw);
@@ -110,12 +110,12 @@ static void test_find(void **state)
 	    {0x02071200, 0},  {0x040b00f0, 0},  {0, 0},           {0xffffffff, 0},
 	};
 	for (size_t i = 0; i < N_OF(cases); i++) {
-		const struct layout *l = layout_find(cases[i].hex);
-		assert_int_equal(l ? l->version_hex >> 16 & 255 : 0, cases[i].minor);
+		const struct layout *l = layout_find(cases[i].hex, LAYOUT_RELEASE);
+		assert_int_equal(l ? layout_minor(l) & 255 : 0, cases[i].minor);
 		if (!l)
 			continue;
 		assert_int_equal(l->frame_root, cases[i].minor == 13 ? LAYOUT_ROOT_TSTATE : LAYOUT_ROOT_CFRAME);
-		assert_int_equal(l->gil_kind, cases[i].minor == 11   ? LAYOUT_GIL_RUNTIME
+		assert_int_equal(l->gil_kind, cases[i].minor == 11   ? LAYOUT_GIL_CURRENT
 		                              : cases[i].minor == 12 ? LAYOUT_GIL_STATUS
 		                                                     : LAYOUT_GIL_STATE);
 		assert_int_equal(l->code.version != 0, cases[i].minor >= 12);
@@ -128,9 +128,8 @@ static void test_real(void **state)
 {
 	struct layout l;
 	assert_int_equal(from_slots(&l, real), 0);
-	const struct layout *row = layout_find(HEX_3_13_0);
+	const struct layout *row = layout_find(HEX_3_13_0, LAYOUT_RELEASE);
 	assert_non_null(row);
-	assert_int_equal(row->version_hex, HEX_3_13_0);
 	const uint32_t *a = (const uint32_t *)&l, *b = (const uint32_t *)row;
 	for (size_t i = 0; i < offsetof(struct layout, integer.tag_has_count) / 4; i++)
 		if (a[i] != b[i])
@@ -281,7 +280,7 @@ static void test_refused(void **state)
 {
 	struct layout l;
 	uint64_t v[SLOTS];
-	uint8_t raw[LAYOUT_DEBUG_OFFSETS_3_13];
+	uint8_t raw[(SLOTS * 8)];
 	for (unsigned i = 0; i < 8; i++) {
 		make_raw(raw, real);
 		raw[i] ^= 1;
@@ -313,7 +312,7 @@ static void test_other_sizes(void **state)
 	v[19] += 8; /* thread state */
 	assert_int_equal(from_slots(&l, v), 0);
 	assert_int_equal(l.tstate.size, real[19] + 8);
-	assert_int_equal(l.interp.next_version, layout_find(HEX_3_13_0)->interp.next_version);
+	assert_int_equal(l.interp.next_version, layout_find(HEX_3_13_0, LAYOUT_RELEASE)->interp.next_version);
 	v[11] += 16; /* modules */
 	assert_int_equal(from_slots(&l, v), 0);
 	assert_int_equal(l.interp.modules, real[11] + 16);

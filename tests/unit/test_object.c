@@ -455,7 +455,7 @@ static raddr_t new_instance(raddr_t type, size_t n_inline)
 
 static void attributes(void)
 {
-	bool is_311 = o.l->version_hex >> 16 == 0x30b, is_313 = o.l->version_hex >> 16 == 0x30d;
+	bool is_311 = layout_minor(o.l) == 0x30b, is_313 = layout_minor(o.l) == 0x30d;
 	uint64_t flags = SUPPORT_OBJECTS_MANAGED_DICT | (is_313 ? SUPPORT_OBJECTS_INLINE_VALUES : 0);
 	raddr_t type = support_objects_type(&o, "Thread", flags, BASICSIZE), v = support_objects_ascii(&o, "v"), got;
 	struct support_objects_entry e[] = {{support_objects_ascii(&o, "_target"), v},

@@ -79,7 +79,7 @@ static void set_up(size_t max_bytes)
 		                                    .linetable_len = sizeof table};
 		bool proved;
 		assert_int_equal(codes_read(&c, support_objects_code(&o, &code), globals,
-		                            (struct codes_generation){100, 100}, &ids[i], &proved),
+		                            (struct codes_generation){100, 100, 0}, &ids[i], &proved),
 		                 0);
 	}
 	assert_int_equal(trie_init(&t), 0);

@@ -407,5 +407,6 @@ int codes_check(struct codes *c, const code_id *ids, size_t n, uint64_t generati
 
 bool codes_place(const struct codes *c, const struct code *code, uint32_t instr, struct linetable_place *place)
 {
-	return linetable_find(c->tables.data + code->linetable, code->linetable_len, code->first_line, instr, place);
+	return linetable_find(c->layout->lines, c->tables.data + code->linetable, code->linetable_len,
+	                      code->first_line, instr, place);
 }

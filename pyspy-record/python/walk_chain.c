@@ -220,7 +220,7 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 	const struct layout *l = c->layout;
 	raddr_t at;
 	size_t not_own = 0;
-	w->frames.n = 0;
+	w->frames.n = w->entries.n = 0;
 	w->is_cut = false;
 	begin(c);
 	if (l->frame_root == LAYOUT_ROOT_FRAME)
@@ -237,6 +237,7 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 			if (!p)
 				return miss(c, tstate, at, w);
 		}
+		raddr_t here = at;
 		uint8_t owner = p[l->frame.owner];
 		if (owner != 0 && ++not_own > WALK_FRAMES_MAX / 2)
 			return ERR_TORN;
@@ -250,8 +251,11 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 		}
 		if (owner > l->frame.owner_last)
 			return ERR_TORN;
-		if (owner >= l->frame.owner_cstack)
+		if (owner >= l->frame.owner_cstack) {
+			if (w->wants_entries && !vec_push(&w->entries, ((struct walk_entry){here, w->frames.n})))
+				return ERR_NO_MEMORY;
 			continue;
+		}
 		if (w->frames.n == WALK_FRAMES_MAX)
 			return cut(c, w);
 		struct walk_frame f = {walk_u64(p, l->frame.code) & ~(raddr_t)l->frame.tag_mask,

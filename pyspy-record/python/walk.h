@@ -42,7 +42,7 @@ struct walk_frame {
 };
 
 /* Where C called the evaluator (3.12 and later): the entry frame, which lies on the C stack, and how many of the walk's
- * frames are further in. */
+ * frames are further in. Up to 3.10 there is one: the outermost frame object. */
 struct walk_entry {
 	raddr_t at;
 	size_t n_frames;

@@ -191,7 +191,7 @@ static bool is_leaving_generator(const struct walk_chain *c, const unsigned char
 static int follow_frame_objects(struct walk_chain *c, const unsigned char *tstate, struct walk *w)
 {
 	const struct layout *l = c->layout;
-	raddr_t at = walk_u64(tstate, l->tstate.frame_root), mark = 0;
+	raddr_t at = walk_u64(tstate, l->tstate.frame_root), mark = 0, outermost = 0;
 	while (at) {
 		const unsigned char *p =
 		    walk_is_address(at) ? c->outside(c, at + l->frame.first, c->frame_bytes) : NULL;
@@ -210,8 +210,11 @@ static int follow_frame_objects(struct walk_chain *c, const unsigned char *tstat
 		                       .globals = walk_u64(p, l->frame.globals)};
 		if (!vec_push(&w->frames, f))
 			return ERR_NO_MEMORY;
+		outermost = at;
 		at = walk_u64(p, l->frame.previous);
 	}
+	if (w->wants_entries && outermost && !vec_push(&w->entries, ((struct walk_entry){outermost, w->frames.n})))
+		return ERR_NO_MEMORY;
 	return 0;
 }
 

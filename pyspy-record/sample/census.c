@@ -255,10 +255,27 @@ static int give_to_named(struct target *t, struct writer *w, struct seen_state *
 	return give_state(t, th, seen);
 }
 
+/* Up to 3.9: the caller of all of a frame object's callers; 0 = cannot be told. */
+static raddr_t outermost_frame(struct target *t, raddr_t frame)
+{
+	const struct layout *l = &t->interpreter.layout;
+	raddr_t back = frame;
+	for (size_t n = 0; back && n < TARGET_CALLERS_MAX; n++) {
+		frame = back;
+		if (reader_word(&t->reader, frame + l->frame.first + l->frame.previous, &back) < 0)
+			return 0;
+	}
+	return back ? 0 : frame;
+}
+
 /* The one whose C stack it runs on; false: it is not known. */
 static bool give_to_runner(struct target *t, struct seen_state *seen, int *rc)
 {
-	uint64_t pthread = seen->place ? target_stack_owner(t, seen->place) : 0;
+	uint64_t pthread = 0;
+	if (seen->place)
+		pthread = target_stack_owner(t, seen->place);
+	else if (seen->root && t->interpreter.layout.frame_root == LAYOUT_ROOT_FRAME)
+		target_frame_place(t, outermost_frame(t, seen->root), &pthread);
 	for (size_t i = 0; i < t->threads.n && pthread; i++) {
 		struct sample_thread *th = t->threads.v[i];
 		if (th->pthread != pthread || th->look == LOOK_GONE)
@@ -479,6 +496,7 @@ void target_close_threads(struct target *t)
 	vec_free(&t->threads);
 	vec_free(&t->seen);
 	vec_free(&t->watched);
+	vec_free(&t->places);
 	vec_free(&t->join.frames);
 	vec_free(&t->join.parts);
 	vec_free(&t->join.states);

@@ -6,9 +6,10 @@
  *   parts, and parts of several states follow each other by address. (3.15's base frame lies in the thread state; it
  *   has no frames of its own.)
  * - 3.10, 3.11: a state points to the innermost call's cframe, on the C stack: whole states follow each other.
- * - Up to 3.9 nothing of a state is on the C stack. The state that runs (the word that names it) is the innermost; the
- *   others follow each other by their ids, the newest further in: so it is wherever a call makes the interpreter that
- *   it runs (Py_NewInterpreter), or interpreters are entered in the order in which they were made.
+ * - Up to 3.9 nothing of a state is on the C stack, but the evaluator's calls have their frame objects' addresses
+ *   there: the place of a state's outermost one is searched for (stacks.c). Where it is not found (a sample of the
+ *   kernel's that was over when it was looked at) the state that runs is the innermost, and the others follow each
+ *   other by the age of their interpreters.
  *
  * A thread state names the thread that made it. Up to 3.12 _xxsubinterpreters runs code in a state that create() left
  * behind, whichever thread calls it: it is the C stack again that tells whose it is. A thread's descriptor (its
@@ -67,14 +68,24 @@ void target_join_begin(struct target *t)
 	t->walk.wants_entries = true;
 }
 
-/* Up to 3.9: what stands for a place. */
+/* Up to 3.9: what stands for a place that is not known. Lower than all that are. */
 static uint64_t rank(const struct target *t, const struct sample_top *top)
 {
-	uint32_t at = t->interpreter.layout.tstate.id;
-	if (t->words.gil_current == top->tstate)
+	/* the newest interpreter is the first of the list */
+	return t->words.gil_current == top->tstate ? 0 : 1 + (uint64_t)top->interp;
+}
+
+/* On which C stack the state that was just walked is, and where. 0: not known, *pthread stays as it is. */
+static raddr_t find_place(struct target *t, const struct sample_top *top, uint64_t *pthread)
+{
+	raddr_t place = target_place(t, top->tstate, top->image);
+	if (t->walk.frames.n == 0 || t->n_interps < 2)
 		return 0;
-	/* without ids: the newest interpreter is the first of the list */
-	return at ? UINT64_MAX - walk_u64(top->image, at) : 1 + (uint64_t)top->interp;
+	if (place)
+		*pthread = target_stack_owner(t, place);
+	else if (t->interpreter.layout.frame_root == LAYOUT_ROOT_FRAME && t->walk.entries.n)
+		place = target_frame_place(t, t->walk.entries.v[0].at, pthread);
+	return place;
 }
 
 static bool add_part(struct join *j, uint64_t place, size_t from, size_t n)
@@ -111,8 +122,9 @@ int target_join_add(struct target *t, const struct sample_thread *th, const stru
 	struct join_state s = {.top = *top, .part = first, .is_cut = rc == 0 && w->is_cut};
 	if (rc < 0)
 		return rc;
-	raddr_t place = target_place(t, top->tstate, top->image);
-	if (w->frames.n && place && t->n_interps > 1 && target_stack_owner(t, place) != th->pthread) {
+	uint64_t pthread = th->pthread;
+	raddr_t place = find_place(t, top, &pthread);
+	if (pthread != th->pthread) {
 		t->census_due = true; /* another thread runs in it */
 		return 0;
 	}

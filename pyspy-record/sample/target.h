@@ -17,6 +17,7 @@ enum {
 	TARGET_INTERPRETERS_MAX = 128, /* the words of all must fit into one batch, with some threads */
 	TARGET_INTERPRETERS_SEEN = 4096,
 	TARGET_STATES_MAX = 256, /* of one thread */
+	TARGET_CALLERS_MAX = 20000,
 	TARGET_THREADS_MAX = 32768,
 	TARGET_HOLD_SAMPLES = 16
 };
@@ -127,6 +128,12 @@ struct watched_state {
 	bool was_empty;
 };
 
+/* Up to 3.9: where on a thread's C stack the call stands that runs a frame object. */
+struct frame_place {
+	raddr_t frame, place;
+	uint64_t pthread;
+};
+
 /* The parts of a stack: frames of one thread state that lie together on the C stack. */
 struct join_part {
 	uint64_t place; /* where the evaluator was entered; the lower the further in */
@@ -166,6 +173,7 @@ struct target {
 	VEC(struct sample_thread *) active; /* scratch of a pass */
 	VEC(struct seen_state) seen;        /* scratch of a census */
 	VEC(struct watched_state) watched;
+	VEC(struct frame_place) places;
 	struct join join;      /* scratch */
 	size_t interps_unseen; /* interpreters that there is no room for */
 	struct reader_batch batch;
@@ -240,6 +248,8 @@ bool target_is_empty(const struct target *t, raddr_t tstate, raddr_t root);
 raddr_t target_place(const struct target *t, raddr_t tstate, const unsigned char *image);
 /* The pthread of the thread on whose C stack `place` lies; 0 = none that is known. */
 uint64_t target_stack_owner(const struct target *t, raddr_t place);
+/* Up to 3.9: the place on a C stack where this frame object is run, and the pthread of the thread; 0 = not found. */
+raddr_t target_frame_place(struct target *t, raddr_t frame, uint64_t *pthread);
 /* Have states come to life, or gone to another thread, as the words read last tell? */
 bool target_states_moved(const struct target *t);
 /* The tid, as its own pid namespace counts, of the thread whose state `image` is; 0 = not known, or none yet. */

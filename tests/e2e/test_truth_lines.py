@@ -12,8 +12,8 @@ import subprocess
 import harness as h
 
 SEED = int(os.environ.get("PYSPY_SEED") or random.SystemRandom().randrange(1 << 31))
-QUICK_BYTES = 2500000  # of source, all interpreters together
-ENOUGH = {0: (5000, 500000) if h.FULL else (30, 3000), 1: (100, 10000)}  # by group: codes, offsets
+QUICK_BYTES = 2000000  # of source, all interpreters together
+ENOUGH = {0: (5000, 500000) if h.FULL else (30, 3000), 1: (80, 5000)}  # by group: codes, offsets
 LIMIT = 3600 if h.FULL else 120
 GROUPS = ("library", "made up")
 ADDR2LINE, DIS, CO_LINES, CO_POSITIONS, FRAME = range(5)

@@ -7,6 +7,7 @@
 #include "pyspy-record/emit/writer.h"
 #include "pyspy-record/python/codes.h"
 #include "pyspy-record/python/interpreter.h"
+#include "pyspy-record/python/object_trail.h"
 #include "pyspy-record/python/walk.h"
 #include "pyspy-record/sample/events.h"
 #include "pyspy-record/sample/trie.h"
@@ -35,8 +36,7 @@ struct sample_thread {
 	pid_t tid, ns_tid;
 	uint64_t pthread, start_ns;
 	thread_id id;
-	char name[256];
-	size_t name_len;
+	VEC(char) name;
 	uint32_t thread_flags;
 	bool has_name; /* the name is Python's */
 	unsigned name_looks;
@@ -112,6 +112,7 @@ struct target {
 	uint64_t census; /* counts them */
 	bool census_due;
 	bool names_due;
+	struct object_trail names_trail; /* of the names last told */
 	bool has_ended;
 	pid_t pending_detach; /* a thread that would not stop: to be let go as soon as it does */
 	pid_t ended_tid;      /* waiting for a stop brought the end of this thread instead ... */

@@ -70,7 +70,7 @@ struct kernel_process {
 struct kernel_binding {
 	__u32 n, last; /* last: the one that was seen running last */
 	__u32 wants_tick, unused;
-	__u64 ns_tid; /* as the target's own pid namespace counts */
+	__u64 ns_tid; /* as the target's own pid namespace counts; or, as what the thread state has, the pthread_t */
 	struct {
 		__u64 tstate, interp, gil;
 	} states[KERNEL_STATES_MAX];

@@ -238,14 +238,17 @@ static int check(struct reader *r, const struct object_file *f, struct interpret
 
 /* Up to 3.10 a thread state has the thread's pthread_t and not its tid. Libraries for debuggers find that in the thread
  * descriptor by a table in libc: bits, count, offset in bytes (glibc, nptl_db/structs.def). */
-static void find_pthread_tid(struct reader *r, const struct maps *maps, struct interpreter *in)
+static void find_pthread_tid(struct reader *r, struct interpreter *in)
 {
-	for (size_t i = 0; i < maps->n && !in->pthread_tid; i++) {
-		const struct maps_entry *m = &maps->v[i];
+	struct maps maps;
+	if (maps_read(r->pid, &maps) < 0) /* anew: the loader may have brought libc since */
+		return;
+	for (size_t i = 0; i < maps.n && !in->pthread_tid; i++) {
+		const struct maps_entry *m = &maps.v[i];
 		struct elf_facts elf;
 		struct elf_symbol symbol = {.name = "_thread_db_pthread_tid"};
 		uint32_t table[3];
-		if (m->path[0] != '/' || m->offset != 0 || (i && strcmp(maps->v[i - 1].path, m->path) == 0) ||
+		if (m->path[0] != '/' || m->offset != 0 || (i && strcmp(maps.v[i - 1].path, m->path) == 0) ||
 		    (strncmp(path_base(m->path), "libc.so", 7) != 0 && strncmp(path_base(m->path), "libc-", 5) != 0 &&
 		     strncmp(path_base(m->path), "libpthread", 10) != 0))
 			continue;
@@ -259,6 +262,7 @@ static void find_pthread_tid(struct reader *r, const struct maps *maps, struct i
 		    table[0] == 32 && table[2] < 4096)
 			in->pthread_tid = table[2];
 	}
+	maps_done(&maps);
 }
 
 int interpreter_find(struct reader *r, struct interpreter *in)
@@ -292,7 +296,7 @@ int interpreter_find(struct reader *r, struct interpreter *in)
 		rc = found;
 		if (rc == 0) {
 			if (!in->layout.tstate.native_thread_id)
-				find_pthread_tid(r, &maps, in);
+				find_pthread_tid(r, in);
 			break;
 		}
 	}

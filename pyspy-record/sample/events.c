@@ -78,7 +78,10 @@ static struct events_thread *add_thread(struct events *e, pid_t tid)
 
 void events_bind_thread(struct target *t, struct events_thread *et)
 {
-	struct kernel_binding b = {.ns_tid = (uint64_t)et->threads[0]->ns_tid, .wants_tick = et->lacks_clock};
+	const struct layout *l = &t->interpreter.layout;
+	bool has_tid = l->tstate.native_thread_id || t->events.rules.pthread_tid; /* else its pthread_t must do */
+	struct kernel_binding b = {.ns_tid = has_tid ? (uint64_t)et->threads[0]->ns_tid : et->threads[0]->pthread,
+	                           .wants_tick = et->lacks_clock};
 	for (uint32_t i = 0; i < et->n_threads; i++) {
 		const struct sample_interp *in = &t->interps[et->threads[i]->interp];
 		b.states[b.n].tstate = et->threads[i]->tstate;

@@ -1,4 +1,5 @@
 /* From frames to a node of the trie: which code objects, still the same, which instructions. */
+#include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "pyspy-record/sample/target.h"
 
@@ -30,7 +31,7 @@ static size_t shared_steps(const struct sample_thread *th, const struct walk_fra
 /* Look again at the objects that may have been replaced since they were looked at last: all of the path when there is
  * no generation to tell that none was, for a new object may have come to the very place of an old one. */
 static int check_codes(struct target *t, struct sample_thread *th, const struct walk_frame *frames, size_t n,
-                       size_t *shared, uint64_t generation)
+                       size_t *shared, uint64_t generation, bool *unproved)
 {
 	bool by_generation = t->codes.has_generation || t->sampled_ns;
 	t->to_check.n = 0;
@@ -48,7 +49,12 @@ static int check_codes(struct target *t, struct sample_thread *th, const struct 
 	if (t->to_check.n == 0)
 		return 0;
 	bool bad[CHECKS_MAX];
-	TRY(codes_check(&t->codes, t->to_check.v, t->to_check.n, generation, bad));
+	int rc = codes_check(&t->codes, t->to_check.v, t->to_check.n, generation, bad);
+	if (rc == ERR_GONE && t->sampled_ns) { /* the program ended since: they are what they were when it was seen */
+		*unproved = true;
+		return 0;
+	}
+	TRY(rc);
 	for (size_t i = 0; i < *shared; i++)
 		if (codes_at(&t->codes, th->path.v[i].code)->is_stale)
 			*shared = i;
@@ -109,11 +115,19 @@ static void note_version(struct target *t, const struct sample_thread *th, code_
 static int read_code(struct target *t, const struct walk_frame *f, struct codes_generation generation, code_id *id,
                      bool *proved)
 {
+	size_t known = t->codes.v.n;
 	int rc = codes_read(&t->codes, f->code, f->globals, generation, id, proved);
-	if (!t->sampled_ns || (rc != ERR_TORN && rc != ERR_MEMORY_READ))
+	if (rc == 0 && t->sampled_ns && t->codes.v.n != known) /* when all of it was read: a sample taken before that does not prove it */
+		codes_at(&t->codes, *id)->read_ns = clock_mono_ns();
+	if (!t->sampled_ns || (rc != ERR_TORN && rc != ERR_MEMORY_READ && rc != ERR_GONE))
 		return rc;
 	*proved = false;
 	return codes_gone(&t->codes, id);
+}
+
+static bool is_beyond(const struct code *code, const struct walk_frame *f)
+{
+	return !code->is_gone && f->instr >= code->start && f->instr - code->start >= code->size_bytes;
 }
 
 int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bool *unproved)
@@ -131,7 +145,7 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	if (t->codes.has_generation && !t->sampled_ns) /* objects may have been read since the words were */
 		target_weigh_generation(t, th->interp);
 	size_t shared = shared_steps(th, frames, n);
-	TRY(check_codes(t, th, frames, n, &shared, generation.after));
+	TRY(check_codes(t, th, frames, n, &shared, generation.after, unproved));
 	th->path.n = shared;
 	node_id at = shared ? th->path.v[shared - 1].node : 0;
 	size_t first_gone = n;
@@ -143,6 +157,10 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 		if (!step.code) {
 			TRY(read_code(t, f, generation, &step.code, &proved));
 			note_version(t, th, step.code);
+		}
+		if (t->sampled_ns && f->instr != WALK_NOT_STARTED && is_beyond(codes_at(&t->codes, step.code), f)) {
+			proved = false; /* not this one, then: it came to the address of one that is gone */
+			TRY(codes_gone(&t->codes, &step.code));
 		}
 		if (!proved)
 			*unproved = true;

@@ -254,6 +254,7 @@ int target_census(struct target *t, struct writer *w, uint64_t now_ns)
 		return ERR_GONE;
 	t->census++;
 	t->census_due = false;
+	interpreter_look_again(&t->reader, &t->interpreter);
 	int rc = census_interpreters(t, w);
 	bool whole = rc == 0;
 	for (uint32_t i = 0; i < t->n_interps && rc != ERR_GONE; i++) {

@@ -19,6 +19,7 @@ enum { TARGET_INTERPRETERS_MAX = 48, TARGET_THREADS_MAX = 32768, TARGET_HOLD_SAM
 /* A frame of the path that a thread was last seen on, outermost first. */
 struct path_step {
 	raddr_t code_at, instr_at, globals_at;
+	uint32_t copy; /* walk_frame.tlbc_index */
 	code_id code;
 	node_id node; /* up to and with this frame; that of the caller when the frame was not complete */
 };
@@ -50,7 +51,7 @@ struct sample_thread {
 	struct taskstate_block block;
 	struct walk_thread walk;
 	VEC(struct path_step) path;
-	uint64_t path_generation;
+	uint64_t path_generation, path_copies;
 	uint32_t codes_epoch, trie_epoch;
 
 	bool asleep; /* certain stack, valid while run.count == sleep_count */
@@ -79,7 +80,11 @@ struct sample_interp {
 		} gil;
 		uint32_t gc, generation_before, generation_after;
 	} words;
-	uint64_t threads_head;    /* as of the census */
+	uint64_t threads_head; /* as of the census */
+	/* of the copies of code (copies.h): seen last, and at which time and in which pass it was seen first */
+	struct {
+		uint64_t generation, since_ns, since_pass;
+	} copies;
 	uint32_t highest_version; /* of the code objects read */
 };
 

@@ -7,7 +7,7 @@ bool gil_is_held(const struct target *t, raddr_t tstate, uint32_t interp, const 
 	const struct layout *l = &t->interpreter.layout;
 	const struct sample_interp *in = &t->interps[interp];
 	if (l->gil_kind == LAYOUT_GIL_CURRENT)
-		return t->words.gil_current == tstate;
+		return tstate && t->words.gil_current == tstate;
 	/* the kernel's samples have not this word; a GIL that is switched off is let go of, too */
 	if (layout_is_freethreaded(l) && !t->sampled_ns && in->words.gil_enabled == 0)
 		return false;

@@ -179,8 +179,9 @@ struct target {
 	VEC(struct seen_state) seen;        /* scratch of a census */
 	VEC(struct watched_state) watched;
 	VEC(struct frame_place) places;
-	struct join join;      /* scratch */
-	size_t interps_unseen; /* interpreters that there is no room for */
+	struct join join;            /* scratch */
+	uint64_t interps_changed_ns; /* CLOCK_MONOTONIC; 0 = not since the first census */
+	size_t interps_unseen;       /* interpreters that there is no room for */
 	struct reader_batch batch;
 	VEC(code_id) to_check; /* scratch: code objects to be looked at again */
 	uint64_t check_mark;   /* tells those already in it */
@@ -226,6 +227,8 @@ int target_words(struct target *t);
 void target_before_flush(struct target *t, struct writer *w);
 /* Between blocks: let go of what has grown to its bound. */
 void target_trim(struct target *t);
+/* Code objects and stacks, all of them. Not while a sample is dealt with. */
+void target_forget(struct target *t);
 
 /* A thread whose last sample was not certified; NULL = none. `draw` picks among them. */
 struct sample_thread *target_wants_stop(struct target *t, uint64_t draw);

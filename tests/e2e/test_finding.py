@@ -2,6 +2,7 @@
 # timeout: 120
 """Is the interpreter found, whatever has been done to its files, and is it the right one? Each case builds or bends a real
 one, lets tests/targets/found.py stand in known functions, records it, and compares: version, functions, thread ids."""
+import glob
 import os
 import shutil
 import struct
@@ -70,13 +71,14 @@ def library(py):
 
 def archive(py):
     prefix = os.path.dirname(os.path.dirname(py.path))
-    for d, _, files in os.walk(os.path.join(prefix, "lib", "python%d.%d" % py.version[:2])):
-        for f in files:
-            if f.startswith("libpython") and f.endswith(".a"):
-                return os.path.join(d, f)
-        if d.count(os.sep) > prefix.count(os.sep) + 3:
-            break
-    raise h.Skip("%s has no libpython.a" % py)
+    got = glob.glob(os.path.join(prefix, "lib", "python%d.%d" % py.version[:2], "config*", "libpython*.a"))
+    if not got:
+        raise h.Skip("%s has no libpython.a" % py)
+    return got[0]
+
+
+def sites(py):
+    return ["-DNOSITE"] if py.version < (3,) else []
 
 
 def home(py):
@@ -98,6 +100,9 @@ static const char *library;
 void Py_Initialize(void);
 int PyRun_SimpleStringFlags(const char *, void *);
 #endif
+#ifdef NOSITE /* site loads modules that bring the shared library */
+extern int Py_NoSiteFlag;
+#endif
 static const char *script;
 static void *python(void *unused)
 {
@@ -116,6 +121,9 @@ static void *python(void *unused)
 #endif
 #ifndef HOSTED
 	snprintf(text, sizeof text, "import sys; sys.argv = ['x']; exec(compile(open('%s').read(), '%s', 'exec'))", script, script);
+#ifdef NOSITE
+	Py_NoSiteFlag = 1;
+#endif
 	Py_Initialize();
 	exit(PyRun_SimpleStringFlags(text, NULL) ? 8 : 0);
 #endif
@@ -144,10 +152,16 @@ PLUGIN = r"""
 #include <stdlib.h>
 void Py_Initialize(void);
 int PyRun_SimpleStringFlags(const char *, void *);
+#ifdef NOSITE
+extern int Py_NoSiteFlag;
+#endif
 __attribute__((visibility("default"))) void plugin_run(const char *script)
 {
 	char text[9000];
 	snprintf(text, sizeof text, "import sys; sys.argv = ['x']; exec(compile(open('%s').read(), '%s', 'exec'))", script, script);
+#ifdef NOSITE
+	Py_NoSiteFlag = 1;
+#endif
 	Py_Initialize();
 	exit(PyRun_SimpleStringFlags(text, NULL) ? 8 : 0);
 }
@@ -289,7 +303,7 @@ def embedded(py, how, renamed=None, second=False):
 def static(py, how, *flags):
     """libpython.a in the program: nothing is exported"""
     folder = h.folder()
-    exe = compile(folder, "program", PROGRAM, archive(py), *flags, *LIBS)
+    exe = compile(folder, "program", PROGRAM, archive(py), *sites(py), *flags, *LIBS)
     bend(exe, how)
     standing([exe, TARGET], home(py))
 
@@ -298,7 +312,7 @@ def plugin(py, how):
     """libpython.a hidden in a library that a program loads"""
     folder = h.folder()
     exe = compile(folder, "program", PROGRAM, "-DDLOPEN", "-DHOSTED", *LIBS)
-    lib = compile(folder, "plugin.so", PLUGIN, "-shared", "-fPIC", archive(py), "-Wl,--exclude-libs,ALL", "-Wl,-Bsymbolic", *LIBS)
+    lib = compile(folder, "plugin.so", PLUGIN, "-shared", "-fPIC", archive(py), "-Wl,--exclude-libs,ALL", "-Wl,-Bsymbolic", *sites(py), *LIBS)
     bend(lib, how)
     standing([exe, TARGET, lib], home(py))
 

@@ -270,7 +270,7 @@ def system(how):
     standing([exe, TARGET], {"PYTHONHOME": "/usr"})
 
 
-def foreign(py, folder, how="strip"):
+def foreign(py, folder):
     """its library under a name that says nothing, in its DT_SONAME too"""
     lib = library(py)
     old = os.path.basename(lib).encode()
@@ -280,14 +280,14 @@ def foreign(py, folder, how="strip"):
         data = f.read()
     with open(out, "wb") as f:
         f.write(data.replace(b"\0" + old + b"\0", b"\0" + new + b"\0"))
-    bend(out, how)
+    os.chmod(out, 0o755)
     return out
 
 
 def embedded(py, how, renamed=None, second=False):
     """a C program with Python in it: linked, or dlopened"""
     folder = h.folder()
-    lib = foreign(py, folder, renamed) if renamed else library(py)
+    lib = foreign(py, folder) if renamed else library(py)
     env = home(py)
     env["LD_LIBRARY_PATH"] = os.path.dirname(lib)
     flags = ["-DSECOND"] if second else []
@@ -297,6 +297,8 @@ def embedded(py, how, renamed=None, second=False):
     else:
         exe = compile(folder, "program", PROGRAM, *flags, "-L" + os.path.dirname(lib), "-l:" + os.path.basename(lib), *LIBS)
         cmd = [exe, TARGET]
+    if renamed:
+        bend(lib, renamed)
     standing(cmd, env)
 
 
@@ -429,7 +431,8 @@ def locks(py, make, can_tell_waiters=True):
         # Two or three threads compute, one at a time
         h.check(has > 0.2 * n, "%d of %d samples have the GIL" % (has, n))
         if can_tell_waiters:
-            h.check(waits > 0.3 * n, "%d of %d samples wait for the GIL" % (waits, n))
+            # 2.x hands its GIL over every 100 bytecodes: waiters seldom stand still
+            h.check(waits > (0.3 * n if py.version >= (3,) else 0), "%d of %d samples wait for the GIL" % (waits, n))
         else:
             h.check(waits == 0, "%d of %d samples wait for the GIL" % (waits, n))
 
@@ -483,7 +486,7 @@ for i, py in enumerate(some):
         for how in ("", "strip", "sstrip"):
             cases.append(("static, PIE, %s %s" % (how or "whole", py), static, py, how, "-pie"))
             cases.append(("hidden in a plugin, %s %s" % (how or "whole", py), plugin, py, how))
-        cases.append(("static, exporting, stripped, not PIE %s" % py, static, py, "strip", "-no-pie", "-rdynamic", "-Wl,--whole-archive"))
+        cases.append(("static, exporting, stripped, not PIE %s" % py, static, py, "strip", "-no-pie", "-rdynamic"))
         cases.append(("deleted, sstripped %s" % py, deleted, py, "sstrip"))
     if FULL or py.version[:2] in ((2, 7), (3, 6), (3, 8)):
         cases.append(("static C library, stripped %s" % py, static, py, "sstrip", "-static"))

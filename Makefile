@@ -162,7 +162,7 @@ check: ## build with warnings as errors, run every test in its quick form (insta
 	$(SUB) WERROR=1 all unit
 	@scripts/run-tests --build $(O)
 check-full: ## the same in full: sanitizers, long tests, lint, a bare Debian, other kernels
-	@scripts/install-deps build check pythons viewers lint full
+	@scripts/install-deps build check pythons-full viewers lint full
 	$(SUB) WERROR=1 all unit
 	$(SUB) WERROR=1 BUILD=asan O=$(O)/asan all unit
 	@scripts/run-tests --full --build $(O) --sanitized $(O)/asan

@@ -24,7 +24,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 CACHE = os.environ.get("PYSPY_CACHE", "/var/tmp/pyspy-cache")
-SID = os.path.join(CACHE, "sid")  # a Debian with Python 3.15: scripts/install-deps bench
+SID = os.path.join(CACHE, "roots", "sid")  # a Debian with Python 3.15: scripts/install-deps bench
 CPUS = sorted(os.sched_getaffinity(0))
 TARGET_CPU = CPUS[-1]
 OTHER_CPUS = CPUS[:-1] or CPUS
@@ -78,9 +78,10 @@ class RootedPython(Python):
 
 def newest_python():
     """path of the newest interpreter that the recorder knows"""
-    lines = subprocess.run([ROOT + "/scripts/get-pythons"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    lines = subprocess.run([ROOT + "/scripts/get-pythons", "--quick"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                            universal_newlines=True).stdout.split("\n")
-    found = [line.split()[1] for line in lines if line]
+    rows = [line.split() for line in lines if line]
+    found = [path for version, path, kind, root, build in rows if root == "-" and build == "release"]
     return found[-1] if found else sys.exit("bench: no Python to measure on (scripts/get-pythons)")
 
 

@@ -5,7 +5,7 @@ root=$PWD
 build=$(cd "${PYSPY_BUILD:-build}" && pwd)
 record=$build/pyspy-record # samples as it likes; PYSPY_ENGINE: always so
 pythons=${PYSPY_PYTHONS:-$("$root/scripts/get-pythons" 2>/dev/null)}
-python=$(awk '$1 ~ /^3\.1[123]\./ { print $2; exit }' <<<"$pythons")
+python=$(awk '$1 ~ /^3\.1[123]\./ && $4 == "-" && $5 == "release" { print $2; exit }' <<<"$pythons")
 [ -n "$python" ] || { echo "no CPython 3.11 to 3.13 here"; exit 77; }
 dir=$(mktemp -d /tmp/pyspy-cli-XXXXXX)
 cd "$dir" || exit 1

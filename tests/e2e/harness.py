@@ -24,6 +24,7 @@ TARGETS = os.path.join(ROOT, "tests", "targets")
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import pyspy_reader  # noqa: E402
+from pythons import Python, interpreters, pythons, shim_of  # noqa: E402,F401: for the tests
 
 BUILD = os.path.join(ROOT, os.environ.get("PYSPY_BUILD", "build"))
 RECORD, REPORT = os.path.join(BUILD, "pyspy-record"), os.path.join(BUILD, "pyspy-report")
@@ -39,68 +40,6 @@ class Failure(Exception):
 
 class Skip(Exception):
     """this case cannot be run here; the words say why"""
-
-
-# ---------------------------------------------------------------- interpreters
-
-class Python:
-    def __init__(self, version, path, kind):
-        self.version, self.path, self.kind = version, path, kind
-        self.minor = int(version.split(".")[1])
-        self.name = "%s/%s" % (version, kind)
-
-    def __repr__(self):
-        return self.name
-
-
-def pythons(kinds=None, one_per_minor=False):
-    """PYSPY_PYTHONS, else scripts/get-pythons, else what is here; 3.11 .. 3.13"""
-    text = os.environ.get("PYSPY_PYTHONS")
-    script = os.path.join(ROOT, "scripts", "get-pythons")
-    if text is None and os.access(script, os.X_OK):
-        text = subprocess.run([script], stdout=subprocess.PIPE, universal_newlines=True, timeout=900).stdout
-    if not text:
-        lines = []
-        root = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
-        for minor in (11, 12, 13):
-            folder = os.path.join(root, "versions")
-            for v in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-                p = os.path.join(folder, v, "bin", "python3")
-                if v.startswith("3.%d." % minor) and v[-1].isdigit() and os.access(p, os.X_OK):
-                    lines.append("%s %s pyenv" % (v, p))
-                    break
-        if os.access("/usr/bin/python3.11", os.X_OK):
-            lines.append("3.11 /usr/bin/python3.11 system")
-        text = "\n".join(lines)
-    out = []
-    for line in text.splitlines():
-        w = line.split()
-        if len(w) >= 3 and re.match(r"3\.1[123](\.|$)", w[0]):
-            out.append(Python(*w[:3]))
-    if kinds:
-        out = [p for p in out if p.kind in kinds]
-    if one_per_minor:
-        seen, few = set(), []
-        for p in out:
-            if p.minor not in seen:
-                seen.add(p.minor)
-                few.append(p)
-        out = few
-    if not out:
-        raise SystemExit("no CPython 3.11, 3.12 or 3.13 found: run scripts/get-pythons, or set PYSPY_PYTHONS")
-    only = os.environ.get("PYSPY_ONLY")  # for debugging: 3.12
-    return [p for p in out if not only or p.version.startswith(only)]
-
-
-def shim_of(py):
-    """pyenv's shell shim that ends in this interpreter, with the environment it needs; None without pyenv"""
-    m = re.match(r"(.*)/versions/([^/]+)/bin/", py.path)
-    if not m:
-        return None
-    shim = os.path.join(m.group(1), "shims", "python3")
-    if not os.access(shim, os.X_OK):
-        return None
-    return shim, {"PYENV_VERSION": m.group(2), "PYENV_ROOT": m.group(1)}
 
 
 # ---------------------------------------------------------------- processes
@@ -159,7 +98,8 @@ class Victim:
     """a target script that prints `ready PID` (anything after it is kept) when it is where it should be"""
 
     def __init__(self, py, script, args=(), cpu=None, env=None, cmd=None, timeout=60, **kw):
-        cmd = list(cmd or [py.path]) + [os.path.join(TARGETS, script)] + [str(a) for a in args]
+        script = os.path.join(TARGETS, script)
+        cmd = list(cmd) + [script] + [str(a) for a in args] if cmd else py.argv(script, *args)
         self.p = start(cmd, cpu=cpu, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **kw)
         line = self.line(timeout)
         w = line.split()

@@ -11,6 +11,7 @@ int codes_init(struct codes *c, struct reader *r, const struct layout *l)
 {
 	*c = (struct codes){.reader = r, .layout = l, .has_generation = l->generation_kind != LAYOUT_GENERATION_NONE};
 	map_init(&c->by_address, 0);
+	copies_init(&c->copies, r, l);
 	buf_init(&c->tables, CODES_BYTES_MAX);
 	TRY(intern_init(&c->names, CODES_BYTES_MAX));
 	return vec_push(&c->v, (struct code){0}) ? 0 : ERR_NO_MEMORY;
@@ -19,6 +20,7 @@ int codes_init(struct codes *c, struct reader *r, const struct layout *l)
 void codes_done(struct codes *c)
 {
 	map_done(&c->by_address);
+	copies_done(&c->copies);
 	buf_done(&c->tables);
 	intern_done(&c->names);
 	vec_free(&c->v);
@@ -28,6 +30,7 @@ void codes_done(struct codes *c)
 void codes_clear(struct codes *c)
 {
 	map_clear(&c->by_address);
+	copies_clear(&c->copies);
 	buf_reset(&c->tables);
 	intern_clear(&c->names);
 	c->v.n = 1;
@@ -38,7 +41,8 @@ void codes_clear(struct codes *c)
 
 bool codes_is_full(const struct codes *c)
 {
-	return c->v.n >= CODES_MAX || c->names.len > CODES_BYTES_MAX / 4 * 3 || c->tables.len > CODES_BYTES_MAX / 4 * 3;
+	return c->v.n >= CODES_MAX || copies_is_full(&c->copies) || c->names.len > CODES_BYTES_MAX / 4 * 3 ||
+	       c->tables.len > CODES_BYTES_MAX / 4 * 3;
 }
 
 code_id codes_known(const struct codes *c, raddr_t at, raddr_t globals)
@@ -159,7 +163,7 @@ static int read_name(struct codes *c, raddr_t str, uint32_t *id)
 {
 	struct buf text;
 	buf_init(&text, 0);
-	int rc = object_string(c->reader, c->layout, str, &text);
+	int rc = object_string(c->reader, c->layout, str, &text, NULL);
 	if (rc == 0)
 		rc = intern_get(&c->names, text.data, text.len, id, NULL);
 	buf_done(&text);
@@ -170,8 +174,8 @@ static void read_module(struct codes *c, raddr_t globals, uint32_t *id)
 {
 	raddr_t name;
 	*id = 0;
-	if (object_dict_get(c->reader, c->layout, globals, "__name__", &name) == 0 &&
-	    object_type_is(c->reader, c->layout, name, "str") == 1)
+	if (object_dict_get(c->reader, c->layout, globals, "__name__", &name, NULL) == 0 &&
+	    object_is_text(c->reader, c->layout, name) == 1)
 		read_name(c, name, id);
 }
 
@@ -407,6 +411,6 @@ int codes_check(struct codes *c, const code_id *ids, size_t n, uint64_t generati
 
 bool codes_place(const struct codes *c, const struct code *code, uint32_t instr, struct linetable_place *place)
 {
-	return linetable_find(c->layout->lines, c->tables.data + code->linetable, code->linetable_len,
-	                      code->first_line, instr, place);
+	return linetable_find(c->layout->lines, c->tables.data + code->linetable, code->linetable_len, code->first_line,
+	                      instr, place);
 }

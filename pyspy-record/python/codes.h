@@ -18,6 +18,7 @@
 #include "libcommon/map.h"
 #include "libcommon/vec.h"
 #include "pyspy-record/memory/reader.h"
+#include "pyspy-record/python/copies.h"
 #include "pyspy-record/python/layout.h"
 #include "pyspy-record/python/linetable.h"
 
@@ -68,12 +69,13 @@ struct codes {
 	VEC(struct code_ident) idents;
 	struct intern names;
 	struct buf tables;
-	raddr_t code_type;   /* address of PyCode_Type, once known */
-	bool has_generation; /* the generation word can be trusted */
-	uint32_t epoch;      /* counts codes_clear */
-	uint64_t checks;     /* objects looked at again */
-	code_id gone;        /* see codes_gone; 0 = not made yet */
-	uint64_t now_ns;     /* set by the caller, for code.read_ns */
+	struct copies copies; /* by code_id */
+	raddr_t code_type;    /* address of PyCode_Type, once known */
+	bool has_generation;  /* the generation word can be trusted */
+	uint32_t epoch;       /* counts codes_clear */
+	uint64_t checks;      /* objects looked at again */
+	code_id gone;         /* see codes_gone; 0 = not made yet */
+	uint64_t now_ns;      /* set by the caller, for code.read_ns */
 };
 
 int codes_init(struct codes *c, struct reader *r, const struct layout *l);

@@ -15,6 +15,11 @@ void layout_finish(struct layout *l)
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (words[i] + 8 > l->tstate.size)
 			l->tstate.size = words[i] + 8;
+	/* first members, which the table leaves out where no headers name them */
+	uint32_t *const first[] = {&l->bytes.ob_size, &l->module.dict, &l->integer.tag};
+	for (size_t i = 0; i < sizeof first / sizeof *first; i++)
+		if (*first[i] == 0)
+			*first[i] = l->object.size;
 }
 
 const struct layout *layout_find(uint32_t version_hex, enum layout_build build)

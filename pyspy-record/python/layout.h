@@ -54,8 +54,8 @@ struct layout {
 	} runtime;
 	struct {
 		uint32_t next, id, threads_head, modules, sysdict, gc_collecting, gil, own_gil, next_version,
-		    code_generation;
-	} interp; /* gil: pointer (3.12+) */
+		    code_generation, copies_generation;
+	} interp; /* gil: pointer (3.12+); copies_generation: counts threads that began and ended, 4 bytes */
 	struct {
 		uint32_t size; /* bytes from the start that hold all that is read; set by layout_finish */
 		uint32_t next, interp, frame_root, status, state, id, thread_id, native_thread_id, datastack_chunk,

@@ -38,6 +38,7 @@ static const struct rule rules[] = {
     RULE("interpreter_state.sysdict", "interpreter_state", 8, interp.sysdict),
     RULE("interpreter_state.ceval_gil", "interpreter_state", 16, interp.gil),
     RULE("interpreter_state.code_object_generation", "interpreter_state", 8, interp.code_generation),
+    RULE("interpreter_state.tlbc_generation", "interpreter_state", 4, interp.copies_generation),
     RULE("thread_state.next", "thread_state", 8, tstate.next),
     RULE("thread_state.interp", "thread_state", 8, tstate.interp),
     RULE("thread_state.current_frame", "thread_state", 8, tstate.frame_root),

@@ -39,6 +39,8 @@ struct walk_frame {
 	                    WALK_NOT_STARTED */
 	raddr_t globals; /* dict of the frame's globals */
 	uint8_t owner;   /* 0 thread, 1 generator, 2 frame object */
+	/* Free-threaded, 3.14 and later: which thread's copy of the code `instr` is in. 0: the object's own. */
+	uint32_t tlbc_index;
 };
 
 /* len bytes of the target from `at` on, as they are in `bytes`. */

@@ -255,7 +255,8 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 		if (w->frames.n == WALK_FRAMES_MAX)
 			return cut(c, w);
 		struct walk_frame f = {walk_u64(p, l->frame.code) & ~(raddr_t)l->frame.tag_mask,
-		                       walk_u64(p, l->frame.instr), walk_u64(p, l->frame.globals), owner};
+		                       walk_u64(p, l->frame.instr), walk_u64(p, l->frame.globals), owner,
+		                       l->frame.tlbc_index ? walk_u32(p, l->frame.tlbc_index) : 0};
 		if (!vec_push(&w->frames, f))
 			return ERR_NO_MEMORY;
 	}

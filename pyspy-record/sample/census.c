@@ -9,6 +9,8 @@
 #include "pyspy-record/python/names.h"
 #include "pyspy-record/sample/target.h"
 
+enum { KERNEL_NAME_MAX = 64 };
+
 /* The tid that we see of a thread whose own pid namespace calls it `ns_tid`; 0 = none. */
 static pid_t outer_tid(const struct target *t, pid_t ns_tid)
 {
@@ -76,11 +78,11 @@ static void kernel_name(struct sample_thread *th, pid_t pid)
 	char path[80];
 	snprintf(path, sizeof path, "/proc/%d/task/%d/comm", (int)pid, (int)th->tid);
 	FILE *f = fopen(path, "re");
-	th->name_len = f ? fread(th->name, 1, sizeof th->name - 1, f) : 0;
+	th->name.n = f && vec_room(&th->name, KERNEL_NAME_MAX) ? fread(th->name.v, 1, KERNEL_NAME_MAX, f) : 0;
 	if (f)
 		fclose(f);
-	if (th->name_len && th->name[th->name_len - 1] == '\n')
-		th->name_len--;
+	if (th->name.n && th->name.v[th->name.n - 1] == '\n')
+		th->name.n--;
 	th->thread_flags |= WIRE_THREAD_KERNEL_NAME;
 }
 
@@ -94,8 +96,8 @@ static void tell_thread(struct target *t, struct writer *w, struct sample_thread
 	    .flags = th->thread_flags,
 	    .start_ns = th->start_ns,
 	    .pthread = th->pthread,
-	    .name = th->name,
-	    .name_len = th->name_len,
+	    .name = th->name.n ? th->name.v : "",
+	    .name_len = th->name.n,
 	};
 	th->id = writer_thread(w, th->id, &wt);
 }
@@ -152,6 +154,7 @@ struct sample_thread *target_add_ghost(struct target *t, struct writer *w, const
 	th->task = (struct taskstate){t->facts.pid, tid, -1, -1, -1};
 	tell_thread(t, w, th);
 	t->threads_seen++;
+	object_trail_break(&t->names_trail); /* its name may be to be had still */
 	return th;
 }
 
@@ -160,6 +163,7 @@ static void close_thread(struct sample_thread *th)
 	taskstate_close(&th->task);
 	walk_thread_done(&th->walk);
 	vec_free(&th->path);
+	vec_free(&th->name);
 	free(th);
 }
 
@@ -250,6 +254,7 @@ int target_census(struct target *t, struct writer *w, uint64_t now_ns)
 		return ERR_GONE;
 	t->census++;
 	t->census_due = false;
+	interpreter_look_again(&t->reader, &t->interpreter);
 	int rc = census_interpreters(t, w);
 	bool whole = rc == 0;
 	for (uint32_t i = 0; i < t->n_interps && rc != ERR_GONE; i++) {
@@ -294,13 +299,12 @@ static void take_name(void *ctx, uint64_t ident, const char *name, size_t n)
 		struct sample_thread *th = k->t->threads.v[i];
 		if (th->pthread != ident || th->interp != k->interp)
 			continue;
-		size_t len = n < sizeof th->name ? n : sizeof th->name - 1;
-		while (len < n && len > 0 && ((unsigned char)name[len] & 0xc0) == 0x80) /* not inside of a character */
-			len--;
-		if (th->has_name && th->name_len == len && memcmp(th->name, name, len) == 0)
+		if ((th->has_name && th->name.n == n && (n == 0 || memcmp(th->name.v, name, n) == 0)) ||
+		    !vec_room(&th->name, n - (n < th->name.n ? n : th->name.n)))
 			return;
-		memcpy(th->name, name, len);
-		th->name_len = len;
+		if (n)
+			memcpy(th->name.v, name, n);
+		th->name.n = n;
 		th->has_name = true;
 		th->thread_flags &= ~(uint32_t)WIRE_THREAD_KERNEL_NAME;
 		tell_thread(k->t, k->w, th);
@@ -310,10 +314,14 @@ static void take_name(void *ctx, uint64_t ident, const char *name, size_t n)
 
 void target_names(struct target *t, struct writer *w)
 {
+	/* as long as nobody new has come and nothing has changed this is one call */
+	if (!t->names_due && object_trail_holds(&t->names_trail, &t->reader))
+		return;
 	t->names_due = false;
+	object_trail_clear(&t->names_trail);
 	for (uint32_t i = 0; i < t->n_interps; i++) {
 		struct naming k = {t, w, i};
-		names_read(&t->reader, &t->interpreter.layout, t->interps[i].at, take_name, &k);
+		names_read(&t->reader, &t->interpreter.layout, t->interps[i].at, take_name, &k, &t->names_trail);
 	}
 	/* a thread gets its place in threading._active only when it begins to run: look twice */
 	for (size_t i = 0; i < t->threads.n; i++)

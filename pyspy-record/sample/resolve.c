@@ -22,7 +22,8 @@ static size_t shared_steps(const struct sample_thread *th, const struct walk_fra
 	for (; i < most; i++) {
 		const struct walk_frame *f = &frames[n - 1 - i];
 		const struct path_step *step = &th->path.v[i];
-		if (step->code_at != f->code || step->instr_at != f->instr || step->globals_at != f->globals)
+		if (step->code_at != f->code || step->instr_at != f->instr || step->globals_at != f->globals ||
+		    step->copy != f->tlbc_index)
 			break;
 	}
 	return i;
@@ -130,6 +131,48 @@ static bool is_beyond(const struct code *code, const struct walk_frame *f)
 	return !code->is_gone && f->instr >= code->start && f->instr - code->start >= code->size_bytes;
 }
 
+/* The generation of the threads' copies of code, as it is by now. *is_same: it was that before the sample was taken. */
+static uint64_t copies_generation(struct target *t, struct sample_interp *in, bool *is_same)
+{
+	uint32_t now;
+	*is_same = false;
+	if (reader_read(&t->reader, in->at + t->interpreter.layout.interp.copies_generation, &now, sizeof now) < 0)
+		return COPIES_UNKNOWN;
+	if (!in->copies.since_ns || in->copies.generation != now) {
+		in->copies.generation = now;
+		in->copies.since_ns = clock_mono_ns();
+		in->copies.since_pass = t->walk.pass;
+		return now;
+	}
+	*is_same = t->sampled_ns ? in->copies.since_ns < t->sampled_ns : in->copies.since_pass < t->walk.pass;
+	return now;
+}
+
+static bool has_copies(const struct target *t)
+{
+	for (size_t i = 0; i < t->walk.frames.n; i++)
+		if (t->walk.frames.v[i].tlbc_index)
+			return true;
+	return false;
+}
+
+/* Where the frame's instructions begin. *unproved is set when that may have been elsewhere at the time of the sample.
+ */
+static int find_start(struct target *t, const struct walk_frame *f, code_id id, uint64_t generation, bool is_same,
+                      raddr_t *start, bool *unproved)
+{
+	const struct code *code = codes_at(&t->codes, id);
+	bool known;
+	*start = code->start;
+	if (!t->interpreter.layout.code.tlbc || code->is_gone ||
+	    (!f->tlbc_index && f->instr - code->start < code->size_bytes))
+		return 0;
+	struct copies_wanted w = {id, code->at, code->size_bytes, f->tlbc_index, f->instr, generation};
+	TRY(copies_find(&t->codes.copies, &w, start, &known));
+	*unproved |= !known && !is_same;
+	return 0;
+}
+
 int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bool *unproved)
 {
 	const struct walk_frame *frames = t->walk.frames.v;
@@ -144,21 +187,24 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	}
 	if (t->codes.has_generation && !t->sampled_ns) /* objects may have been read since the words were */
 		target_weigh_generation(t, th->interp);
-	size_t shared = shared_steps(th, frames, n);
+	bool copies_same = true, with_copies = t->interpreter.layout.code.tlbc && has_copies(t);
+	uint64_t copies = with_copies ? copies_generation(t, &t->interps[th->interp], &copies_same) : 0;
+	size_t shared = with_copies && th->path_copies != copies ? 0 : shared_steps(th, frames, n);
 	TRY(check_codes(t, th, frames, n, &shared, generation.after, unproved));
 	th->path.n = shared;
 	node_id at = shared ? th->path.v[shared - 1].node : 0;
 	size_t first_gone = n;
 	for (size_t i = shared; i < n; i++) {
 		const struct walk_frame *f = &frames[n - 1 - i];
-		struct path_step step = {f->code, f->instr, f->globals, codes_known(&t->codes, f->code, f->globals),
-		                         at};
+		struct path_step step = {
+		    f->code, f->instr, f->globals, f->tlbc_index, codes_known(&t->codes, f->code, f->globals), at};
 		bool proved = true;
 		if (!step.code) {
 			TRY(read_code(t, f, generation, &step.code, &proved));
 			note_version(t, th, step.code);
 		}
-		if (t->sampled_ns && f->instr != WALK_NOT_STARTED && is_beyond(codes_at(&t->codes, step.code), f)) {
+		if (t->sampled_ns && !t->interpreter.layout.code.tlbc && f->instr != WALK_NOT_STARTED &&
+		    is_beyond(codes_at(&t->codes, step.code), f)) {
 			proved = false; /* not this one, then: it came to the address of one that is gone */
 			TRY(codes_gone(&t->codes, &step.code));
 		}
@@ -166,12 +212,14 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 			*unproved = true;
 		const struct code *code = codes_at(&t->codes, step.code);
 		bool is_generator = f->owner == 1;
+		raddr_t start;
+		TRY(find_start(t, f, step.code, copies, copies_same, &start, unproved));
 		/* a frame that is being set up is none yet (CPython: _PyFrame_IsIncomplete) */
 		if (code->is_gone && first_gone > i)
 			first_gone = i;
-		bool incomplete = !code->is_gone && !is_generator && f->instr < code->start + code->first_traceable;
+		bool incomplete = !code->is_gone && !is_generator && f->instr < start + code->first_traceable;
 		if (!incomplete) {
-			uint64_t instr = !code->is_gone && f->instr >= code->start ? f->instr - code->start : 0;
+			uint64_t instr = !code->is_gone && f->instr >= start ? f->instr - start : 0;
 			if (f->instr == WALK_NOT_STARTED)
 				instr = code->is_gone ? 0 : LINETABLE_NOT_STARTED;
 			else if (instr >= code->size_bytes)
@@ -185,6 +233,7 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 			return ERR_NO_MEMORY;
 	}
 	th->path_generation = generation.after;
+	th->path_copies = copies;
 	*unproved |= has_younger(t, th, generation.before);
 	if (first_gone < th->path.n) /* it may come again as another one */
 		th->path.n = first_gone;

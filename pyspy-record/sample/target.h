@@ -7,6 +7,7 @@
 #include "pyspy-record/emit/writer.h"
 #include "pyspy-record/python/codes.h"
 #include "pyspy-record/python/interpreter.h"
+#include "pyspy-record/python/object_trail.h"
 #include "pyspy-record/python/walk.h"
 #include "pyspy-record/sample/events.h"
 #include "pyspy-record/sample/trie.h"
@@ -18,6 +19,7 @@ enum { TARGET_INTERPRETERS_MAX = 48, TARGET_THREADS_MAX = 32768, TARGET_HOLD_SAM
 /* A frame of the path that a thread was last seen on, outermost first. */
 struct path_step {
 	raddr_t code_at, instr_at, globals_at;
+	uint32_t copy; /* walk_frame.tlbc_index */
 	code_id code;
 	node_id node; /* up to and with this frame; that of the caller when the frame was not complete */
 };
@@ -35,8 +37,7 @@ struct sample_thread {
 	pid_t tid, ns_tid;
 	uint64_t pthread, start_ns;
 	thread_id id;
-	char name[256];
-	size_t name_len;
+	VEC(char) name;
 	uint32_t thread_flags;
 	bool has_name; /* the name is Python's */
 	unsigned name_looks;
@@ -50,7 +51,7 @@ struct sample_thread {
 	struct taskstate_block block;
 	struct walk_thread walk;
 	VEC(struct path_step) path;
-	uint64_t path_generation;
+	uint64_t path_generation, path_copies;
 	uint32_t codes_epoch, trie_epoch;
 
 	bool asleep; /* certain stack, valid while run.count == sleep_count */
@@ -79,7 +80,11 @@ struct sample_interp {
 		} gil;
 		uint32_t gc, generation_before, generation_after;
 	} words;
-	uint64_t threads_head;    /* as of the census */
+	uint64_t threads_head; /* as of the census */
+	/* of the copies of code (copies.h): seen last, and at which time and in which pass it was seen first */
+	struct {
+		uint64_t generation, since_ns, since_pass;
+	} copies;
 	uint32_t highest_version; /* of the code objects read */
 };
 
@@ -112,6 +117,7 @@ struct target {
 	uint64_t census; /* counts them */
 	bool census_due;
 	bool names_due;
+	struct object_trail names_trail; /* of the names last told */
 	bool has_ended;
 	pid_t pending_detach; /* a thread that would not stop: to be let go as soon as it does */
 	pid_t ended_tid;      /* waiting for a stop brought the end of this thread instead ... */

@@ -61,6 +61,8 @@ struct layout {
 		uint32_t next, interp, frame_root, status, state, id, thread_id, native_thread_id, datastack_chunk,
 		    datastack_top;
 		uint32_t status_active; /* mask in status, 3.12 */
+		uint32_t
+		    cframe; /* 3.10 to 3.12: pointer into the C stack, the innermost call of the evaluator; else 0 */
 	} tstate;
 	struct {
 		uint32_t size, last_holder, locked, enabled; /* enabled: free-threaded builds */

@@ -141,11 +141,13 @@ static void test_scan(void **state)
 		char out[INTERPRETER_VERSION_TEXT] = "";
 		support_memory_init(&m);
 		support_memory_map(&m, 0x7f0000010008, SIZE);
-		assert_false(version_scan(&m.reader, &f, out));
+		assert_false(version_scan(&m.reader, &f, UINT64_MAX - 1, out));
 		support_memory_put(&m, 0x7f0000010008 + places[i], text, sizeof text);
-		if (!version_scan(&m.reader, &f, out))
+		if (!version_scan(&m.reader, &f, UINT64_MAX - 1, out))
 			fail_msg("not found at %zu", places[i]);
 		assert_string_equal(out, "3.8.18");
+		/* behind the bytes that it is worth */
+		assert_int_equal(version_scan(&m.reader, &f, SEGMENT_PIECE, out), places[i] < SEGMENT_PIECE - 60);
 		support_memory_done(&m);
 	}
 	struct support_memory m;
@@ -153,10 +155,10 @@ static void test_scan(void **state)
 	support_memory_init(&m);
 	support_memory_map(&m, 0x7f0000020000, 4096); /* one page of it all */
 	support_memory_put(&m, 0x7f0000020100, text, sizeof text);
-	assert_true(version_scan(&m.reader, &f, out));
+	assert_true(version_scan(&m.reader, &f, UINT64_MAX - 1, out));
 	/* the end of another number */
 	support_memory_put(&m, 0x7f00000200ff, "1", 1);
-	assert_false(version_scan(&m.reader, &f, out));
+	assert_false(version_scan(&m.reader, &f, UINT64_MAX - 1, out));
 	support_memory_done(&m);
 }
 

@@ -147,7 +147,10 @@ static void test_scan(void **state)
 			fail_msg("not found at %zu", places[i]);
 		assert_string_equal(out, "3.8.18");
 		/* behind the bytes that it is worth */
-		assert_int_equal(version_scan(&m.reader, &f, SEGMENT_PIECE, out), places[i] < SEGMENT_PIECE - 60);
+		if (places[i] >= SEGMENT_PIECE)
+			assert_false(version_scan(&m.reader, &f, SEGMENT_PIECE, out));
+		else if (places[i] + 64 < SEGMENT_PIECE)
+			assert_true(version_scan(&m.reader, &f, SEGMENT_PIECE, out));
 		support_memory_done(&m);
 	}
 	struct support_memory m;

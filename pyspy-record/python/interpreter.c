@@ -305,7 +305,10 @@ bool interpreter_look_again(struct reader *r, struct interpreter *in)
 		in->gil_bytes = lock ? SEM_BYTES : 0;
 	}
 	bool searches = in->more.wants_current || in->more.wants_gil || in->more.wants_tid;
-	if (searches && in->more.looks++ && in->more.looks < LOOKS_MAX) {
+	/* not the first time, which is that of interpreter_find; after some times seldom */
+	uint32_t looks = in->more.looks;
+	in->more.looks += searches;
+	if (searches && looks && (looks < LOOKS_MAX || (looks & (looks - 1)) == 0)) {
 		struct search *s = malloc(sizeof *s);
 		struct mapped_object f;
 		if (s && open_search(r, s) == 0) {

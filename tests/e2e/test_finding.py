@@ -523,6 +523,21 @@ def locks(py, make, can_tell_waiters=True):
             h.check(waits == 0, "%d of %d samples wait for the GIL" % (waits, n))
 
 
+def locks_later(py, make, engine):
+    """the same of one that is idle when it is attached to: then nothing in memory names the thread that has the GIL"""
+    cmd, env = make(py)
+    with Standing(cmd + ["later"], env) as v:
+        out = os.path.join(h.folder(), "x.pyspy")
+        p = h.start_record(["-i", "-p", v.pid, "-r", 200, "-d", 5], out, engine=engine)
+        time.sleep(1)
+        v.p.stdin.write(b"x")
+        v.p.stdin.flush()
+        rec = h.finish_record(p, out, 60).rec
+        has = sum(r.ns for r in rec.runs if r.gil) / 1e9
+        h.note("%.1f s with the GIL" % has)
+        h.check(has > 1, "%.1f s with the GIL, of 4" % has)
+
+
 def copies(how):
     def make(py):
         folder = h.folder()
@@ -605,6 +620,8 @@ for py in old:
         cases.append(("GIL, static, sstripped %s" % py, locks, py, bare, py.version >= (3,)))
     if FULL:
         cases.append(("GIL, copy relocation %s" % py, locks, py, copied))
+        for engine in ("outside", "kernel"):
+            cases.append(("GIL, static, sstripped, idle at first, %s %s" % (engine, py), locks_later, py, bare, engine))
         cases.append(("GIL %s" % py, locks, py, copies("")))
         cases.append(("GIL, sstripped %s" % py, locks, py, copies("sstrip"), py.version >= (3,)))
 for py in [p for p in local if FULL or p.version[:2] == (3, 12)]:

@@ -266,7 +266,7 @@ def main():
         else:
             start(f, name)
     while 1:
-        words = park()
+        words = park()  # -> park
         if not words:
             os._exit(0)
         busy(float(words[1]))  # -> busy

@@ -262,8 +262,11 @@ struct live {
 static const unsigned char *outside(struct walk_chain *c, raddr_t at, size_t n)
 {
 	struct live *live = (struct live *)c;
-	if (live->w->repairs - live->repairs > WALK_REPAIRS_MAX)
+	size_t most = live->t->n_extras == WALK_EXTRAS_MAX ? WALK_REPAIRS_FULL : WALK_REPAIRS_MAX;
+	if (live->w->repairs - live->repairs >= most) {
+		c->is_tired = true;
 		return NULL;
+	}
 	return walk_extras_get(live->w, live->t, at, n);
 }
 

@@ -36,7 +36,8 @@ class Python:
         self.version = tuple(int(n) for n in re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", text).groups("0"))
         self.minor = self.version[1]
         self.free_threaded, self.debug = "freethreaded" in build, "debug" in build
-        self.prefix = ["chroot", root] if self.root else []
+        # a /proc of its own: the interpreter's word on itself is needed
+        self.prefix = ["unshare", "--mount-proc=" + root + "/proc", "chroot", root] if self.root else []
         self.name = "%s/%s%s%s" % (text, kind, ":" + os.path.basename(root) if self.root else "", "" if build == "release" else "-" + build)
         self._put = {}
 

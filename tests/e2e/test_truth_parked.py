@@ -72,11 +72,12 @@ def text(name, file, line):
     return escaped((name or "<unknown>") + where)
 
 
-def snap(v, path):
-    v.say("snap " + path)
-    if v.line(150) != "snapped":
+def snap(v, folder):
+    """folder: as py.folder() gives it"""
+    v.say("snap " + os.path.join(folder[1], "truth.json"))
+    if v.line(60) != "snapped":
         raise h.Failure("the victim did not write its truth")
-    with open(path) as f:
+    with open(os.path.join(folder[0], "truth.json")) as f:
         return json.load(f)
 
 
@@ -180,7 +181,7 @@ def compare(truth, r, v):
 
 
 def parked(py, cmd=None, env=None, seconds=1.0, rate=100, engine="outside"):
-    where = os.path.join(h.folder(), "truth.json")
+    where = py.folder()
     with h.Victim(py, "parked.py", cmd=cmd, env=env, timeout=150) as v:
         before = snap(v, where)
         r = h.record(v.pid, seconds, rate, engine=engine)

@@ -37,6 +37,8 @@ struct scratch {
 	__u64 n;                  /* bytes of `data` in use */
 	__u64 calls;              /* of ourselves */
 	__u64 n_extras;           /* frames met outside of the data stack */
+	__u64 n_states, next_state;
+	__u64 states[KERNEL_STATES_MAX]; /* those of a thread that has several; the first one is begun by take() */
 	struct kernel_process process;
 	struct kernel_sample sample;
 	unsigned char data[KERNEL_DATA + KERNEL_COPY + 4096]; /* right behind the sample */
@@ -386,26 +388,6 @@ static __always_inline void send(struct scratch *s)
 		count(KERNEL_COUNT_OVERRUN);
 }
 
-/* Follow the chain from here on in another program: it is there once, not in each of those that begin one. */
-static __always_inline void go_on(void *ctx, struct scratch *s, void *more)
-{
-	if (s->calls++ < MAX_TAIL_CALLS)
-		bpf_tail_call(ctx, more, 0);
-	s->sample.cut |= KERNEL_CUT_FULL; /* it comes back only when it failed */
-	send(s);
-}
-
-static __always_inline void follow(void *ctx, struct scratch *s, void *more)
-{
-	for (int i = 0; i < KERNEL_CHAIN; i++) {
-		if (step(s) == STEP_DONE) {
-			send(s);
-			return;
-		}
-	}
-	go_on(ctx, s, more);
-}
-
 static __always_inline void read_words(struct scratch *s, struct kernel_process *p)
 {
 	struct kernel_sample *m = &s->sample;
@@ -421,10 +403,13 @@ static __always_inline void read_words(struct scratch *s, struct kernel_process 
 		bpf_probe_read_user(&m->generation, 4, (void *)(m->interp + p->interp_generation));
 }
 
-/* Where the chain begins, and the top chunk. False: nothing to follow. */
-static __always_inline bool begin_chain(struct scratch *s, struct kernel_process *p)
+/* Where the chain begins, and the top chunk. `at`: of the thread state's piece. False: nothing to follow. */
+static __always_inline bool begin_chain(struct scratch *s, struct kernel_process *p, __u64 at)
 {
-	unsigned char *tstate = s->data + sizeof(struct kernel_piece);
+	OPAQUE(at);
+	if (at > KERNEL_DATA)
+		return false;
+	unsigned char *tstate = s->data + at + sizeof(struct kernel_piece);
 	__u64 root = *(__u64 *)(tstate + (p->frame_root & 0x1ff));
 	__u64 chunk = *(__u64 *)(tstate + (p->datastack_chunk & 0x1ff));
 	__u64 top = *(__u64 *)(tstate + (p->datastack_top & 0x1ff));
@@ -446,6 +431,45 @@ static __always_inline bool begin_chain(struct scratch *s, struct kernel_process
 absent:
 	s->sample.cut |= KERNEL_CUT_ABSENT;
 	return false;
+}
+
+/* The next state of a thread that has several. False: there is none. */
+static __always_inline bool begin_next(struct scratch *s)
+{
+	__u64 i = s->next_state, at = s->n;
+	OPAQUE(i);
+	if (i >= KERNEL_STATES_MAX || i >= s->n_states)
+		return false;
+	s->next_state = i + 1;
+	s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->n_extras = s->frame = 0;
+	if (at > KERNEL_DATA) {
+		s->sample.cut |= KERNEL_CUT_FULL;
+		return false;
+	}
+	/* one that cannot be read is no more; so are its frames */
+	if (append(s, s->states[i], s->process.tstate_size, KERNEL_PIECE_TSTATE) && !begin_chain(s, &s->process, at))
+		s->frame = 0;
+	return true;
+}
+
+/* Follow the chain from here on in another program: it is there once, not in each of those that begin one. */
+static __always_inline void go_on(void *ctx, struct scratch *s, void *more)
+{
+	if (s->calls++ < MAX_TAIL_CALLS)
+		bpf_tail_call(ctx, more, 0);
+	s->sample.cut |= KERNEL_CUT_FULL; /* it comes back only when it failed */
+	send(s);
+}
+
+static __always_inline void follow(void *ctx, struct scratch *s, void *more)
+{
+	bool is_done = false;
+	for (int i = 0; i < KERNEL_CHAIN && !is_done; i++)
+		is_done = step(s) == STEP_DONE;
+	if (!is_done || begin_next(s))
+		go_on(ctx, s, more);
+	else
+		send(s);
 }
 
 /* Take a sample of the current thread. `t->off_chance` says with which chance, when it is taken at a switch. */
@@ -485,7 +509,11 @@ static __always_inline void take(void *ctx, struct kernel_process *p, struct ker
 	s->n = s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->calls = s->header = s->n_extras =
 	    0;
 	s->frame = 0;
-	if (!append(s, s->sample.tstate, p->tstate_size, KERNEL_PIECE_TSTATE)) {
+	s->next_state = 1;
+	s->n_states = b->n;
+	for (int i = 0; i < KERNEL_STATES_MAX; i++)
+		s->states[i] = b->states[i].tstate;
+	if (!append(s, s->states[0], p->tstate_size, KERNEL_PIECE_TSTATE)) {
 		count(KERNEL_COUNT_UNREADABLE);
 		bpf_map_delete_elem(&bindings, &tid);
 		t->off_chance = 0;
@@ -498,8 +526,7 @@ static __always_inline void take(void *ctx, struct kernel_process *p, struct ker
 		return;
 	}
 	read_words(s, p);
-	if (begin_chain(s, p))
-		go_on(ctx, s, more);
-	else
-		send(s);
+	if (!begin_chain(s, p, 0))
+		s->frame = 0;
+	go_on(ctx, s, more);
 }

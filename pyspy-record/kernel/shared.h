@@ -7,7 +7,7 @@
 
 enum {
 	KERNEL_GILS_MAX = 8,
-	KERNEL_STATES_MAX = 4,       /* thread states of one OS thread (sub-interpreters) that are known */
+	KERNEL_STATES_MAX = 8,       /* thread states of one OS thread (sub-interpreters) that are known */
 	KERNEL_TSTATE_MAX = 512,     /* bytes copied of a thread state at most */
 	KERNEL_FRAME_MAX = 104,      /* bytes copied of a frame that lies outside of the data stack */
 	KERNEL_EXTRAS = 384,         /* frames outside of the data stack that are followed */
@@ -66,11 +66,11 @@ struct kernel_process {
 	} gils[KERNEL_GILS_MAX]; /* where an unknown thread's state is looked for */
 };
 
-/* Map `bindings`, by tid: the thread states of an OS thread. */
+/* Map `bindings`, by tid: the thread states of an OS thread, the first of which names it. */
 struct kernel_binding {
 	__u32 n, last; /* last: the one that was seen running last */
 	__u32 wants_tick, unused;
-	__u64 ns_tid; /* as the target's own pid namespace counts */
+	__u64 ns_tid; /* as the target's own pid namespace counts; or, as what the thread state has, the pthread_t */
 	struct {
 		__u64 tstate, interp, gil;
 	} states[KERNEL_STATES_MAX];
@@ -137,8 +137,8 @@ enum kernel_cut {
 };
 struct kernel_sample {
 	struct kernel_record head;
-	__u64 tstate, interp, gil;
-	__u64 gil_last_holder; /* and what follows it in memory: */
+	__u64 tstate, interp, gil; /* of its states, the one that runs or ran last */
+	__u64 gil_last_holder;     /* and what follows it in memory: */
 	__u32 gil_locked, gil_rest;
 	__u64 gil_current; /* 3.11 */
 	__u32 gc, generation;
@@ -148,6 +148,7 @@ struct kernel_sample {
 	__s64 syscall;
 	__u64 syscall_arg;
 };
+/* A piece of kind TSTATE begins what belongs to one thread state; the first state that is bound is the first. */
 enum kernel_piece_kind { KERNEL_PIECE_TSTATE, KERNEL_PIECE_CHUNK, KERNEL_PIECE_EXTRA };
 struct kernel_piece {
 	__u64 at;

@@ -163,7 +163,7 @@ static int read_name(struct codes *c, raddr_t str, uint32_t *id)
 {
 	struct buf text;
 	buf_init(&text, 0);
-	int rc = object_string(c->reader, c->layout, str, &text);
+	int rc = object_string(c->reader, c->layout, str, &text, NULL);
 	if (rc == 0)
 		rc = intern_get(&c->names, text.data, text.len, id, NULL);
 	buf_done(&text);
@@ -174,8 +174,8 @@ static void read_module(struct codes *c, raddr_t globals, uint32_t *id)
 {
 	raddr_t name;
 	*id = 0;
-	if (object_dict_get(c->reader, c->layout, globals, "__name__", &name) == 0 &&
-	    object_type_is(c->reader, c->layout, name, "str") == 1)
+	if (object_dict_get(c->reader, c->layout, globals, "__name__", &name, NULL) == 0 &&
+	    object_is_text(c->reader, c->layout, name) == 1)
 		read_name(c, name, id);
 }
 

@@ -11,7 +11,7 @@ static char *text_of(struct reader *r, const struct layout *l, raddr_t str)
 {
 	struct buf text;
 	buf_init(&text, 0);
-	bool good = object_type_is(r, l, str, "str") == 1 && object_string(r, l, str, &text) == 0;
+	bool good = object_is_text(r, l, str) == 1 && object_string(r, l, str, &text, NULL) == 0;
 	char *copy = strdup(good ? buf_cstr(&text) : "");
 	buf_done(&text);
 	return copy;
@@ -20,7 +20,7 @@ static char *text_of(struct reader *r, const struct layout *l, raddr_t str)
 static char *sys_text(struct reader *r, const struct layout *l, raddr_t sysdict, const char *name)
 {
 	raddr_t value;
-	return object_dict_get(r, l, sysdict, name, &value) == 0 ? text_of(r, l, value) : strdup("");
+	return object_dict_get(r, l, sysdict, name, &value, NULL) == 0 ? text_of(r, l, value) : strdup("");
 }
 
 void facts_read(struct reader *r, const struct layout *l, raddr_t interp, struct facts *f)
@@ -31,7 +31,7 @@ void facts_read(struct reader *r, const struct layout *l, raddr_t interp, struct
 	reader_word(r, interp + l->interp.sysdict, &sysdict);
 	f->prefix = sys_text(r, l, sysdict, "prefix");
 	f->base_prefix = sys_text(r, l, sysdict, "base_prefix");
-	if (object_dict_get(r, l, sysdict, "path", &path) == 0 && object_type_is(r, l, path, "list") == 1 &&
+	if (object_dict_get(r, l, sysdict, "path", &path, NULL) == 0 && object_type_is(r, l, path, "list") == 1 &&
 	    object_list(r, l, path, items, FACTS_PATHS_MAX, &n) == 0) {
 		for (size_t i = 0; i < n; i++) {
 			char *entry = text_of(r, l, items[i]);

@@ -1,166 +1,20 @@
 #include "pyspy-record/python/interpreter.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "libcommon/err.h"
-#include "libcommon/path.h"
+#include "pyspy-record/python/interpreter_parts.h"
 #include "pyspy-record/python/object.h"
-#include "pyspy-record/target/elf.h"
-#include "pyspy-record/target/maps.h"
-#include "pyspy-record/target/process.h"
 
 enum {
-	SYMBOL_RUNTIME,
-	SYMBOL_VERSION,
-	SYMBOL_GET_VERSION,
-	SYMBOL_INTERP_HEAD,
-	SYMBOL_CURRENT,
-	SYMBOL_COLLECTING,
-	SYMBOLS
+	SCAN_BUDGET = 64 << 20, /* bytes of unlikely objects that one search reads */
+	LOOKS_MAX = 64,
+	SEM_BYTES = 32, /* sem_t: what a lock of 2.x is on Linux (Python/thread_pthread.h, USE_SEMAPHORES) */
 };
-enum { VERSION_SCAN_MAX = 16 << 20 };
-
-/* An object file mapped into the target. */
-struct object_file {
-	const char *path;
-	uint64_t begin, end; /* first mapping */
-	uint64_t bias;
-	struct elf_facts elf;
-	struct elf_symbol symbols[SYMBOLS];
-};
-
-static raddr_t symbol_address(const struct object_file *f, int symbol)
-{
-	return f->symbols[symbol].value ? f->bias + f->symbols[symbol].value : 0;
-}
-
-static void version_text(uint32_t hex, char *out)
-{
-	static const char *const levels[16] = {[0xa] = "a", [0xb] = "b", [0xc] = "rc"};
-	const char *level = levels[hex >> 4 & 15];
-	int n = snprintf(out, INTERPRETER_VERSION_TEXT, "%u.%u.%u", hex >> 24, hex >> 16 & 255, hex >> 8 & 255);
-	if (level)
-		snprintf(out + n, INTERPRETER_VERSION_TEXT - (size_t)n, "%s%u", level, hex & 15);
-}
-
-/* Could this file hold an interpreter? The program itself, or a library whose name says so. */
-static bool is_candidate(const char *path, const char *exe)
-{
-	return strcmp(path, exe) == 0 || strncmp(path_base(path), "libpython", 9) == 0 ||
-	       strncmp(path_base(path), "python", 6) == 0;
-}
-
-/* 0, ERR_NOT_PYTHON (no interpreter in it), or what stopped us. */
-static int read_object(struct reader *r, const struct maps_entry *first, struct object_file *f)
-{
-	*f = (struct object_file){.path = first->path, .begin = first->begin, .end = first->end};
-	f->symbols[SYMBOL_RUNTIME].name = "_PyRuntime";
-	f->symbols[SYMBOL_VERSION].name = "Py_Version";
-	f->symbols[SYMBOL_GET_VERSION].name = "Py_GetVersion";
-	f->symbols[SYMBOL_INTERP_HEAD].name = "interp_head";
-	f->symbols[SYMBOL_CURRENT].name = "_PyThreadState_Current";
-	f->symbols[SYMBOL_COLLECTING].name = "collecting";
-	int fd = process_open_file(r->pid, first->path, first->begin, first->end);
-	if (fd < 0)
-		return ERR_NOT_PYTHON;
-	int rc = elf_read(fd, &f->elf, f->symbols, SYMBOLS);
-	close(fd);
-	if (rc < 0)
-		return ERR_NOT_PYTHON;
-	if (f->elf.is_pie)
-		f->bias = first->begin - first->offset - (f->elf.first_load_vaddr - f->elf.first_load_offset);
-	if (f->symbols[SYMBOL_RUNTIME].value || f->elf.pyruntime_addr || f->symbols[SYMBOL_GET_VERSION].value)
-		return 0;
-	return ERR_NOT_PYTHON;
-}
-
-/* "3.8.18 (default, ..." in the buffer that Py_GetVersion fills at start-up (Python/getversion.c); every version has
- * it. */
-static bool parse_version(const char *p, size_t n, char *out)
-{
-	size_t i = 0, dots = 0;
-	if (n < 24 || (p[0] != '2' && p[0] != '3') || p[1] != '.')
-		return false;
-	while (i < 24 && (isalnum((unsigned char)p[i]) || p[i] == '.' || p[i] == '+'))
-		dots += p[i++] == '.';
-	if (dots < 1 || dots > 2 || i < 3 || i + 8 >= n || p[i] != ' ')
-		return false;
-	const char *paren = memchr(p + i, '(', n - i < 48 ? n - i : 48);
-	size_t rest = paren ? n - (size_t)(paren - p) : 0;
-	const char *bracket = paren ? memchr(paren, '[', rest < 160 ? rest : 160) : NULL;
-	if (!bracket)
-		return false;
-	snprintf(out, INTERPRETER_VERSION_TEXT, "%.*s", (int)i, p);
-	return true;
-}
-
-/* PY_VERSION_HEX of "3.8.18", "3.9.0rc1"; 0 when the text is none. A "+" means nothing. */
-static uint32_t version_hex(const char *text)
-{
-	unsigned part[3] = {0}, level = 0xf, serial = 0;
-	const char *p = text;
-	for (int i = 0; i < 3 && isdigit((unsigned char)*p); i++) {
-		while (isdigit((unsigned char)*p) && part[i] < 256)
-			part[i] = part[i] * 10 + (unsigned)(*p++ - '0');
-		if (*p != '.')
-			break;
-		p++;
-	}
-	if (*p == 'a' || *p == 'b' || *p == 'c' || *p == 'r') {
-		level = *p == 'a' ? 0xa : *p == 'b' ? 0xb : 0xc;
-		while (isalpha((unsigned char)*p))
-			p++;
-		while (isdigit((unsigned char)*p) && serial < 16)
-			serial = serial * 10 + (unsigned)(*p++ - '0');
-	}
-	if (part[0] < 2 || part[0] > 3 || part[1] > 63 || part[2] > 255)
-		return 0;
-	return part[0] << 24 | part[1] << 16 | part[2] << 8 | level << 4 | (serial & 15);
-}
-
-static bool scan_version(struct reader *r, const struct object_file *f, char *out)
-{
-	char page[4096 + 256];
-	for (unsigned s = 0; s < f->elf.n_data; s++) {
-		uint64_t at = f->bias + f->elf.data_vaddr[s];
-		uint64_t end = at + (f->elf.data_size[s] < VERSION_SCAN_MAX ? f->elf.data_size[s] : VERSION_SCAN_MAX);
-		for (; at + sizeof page <= end; at += 4096) {
-			if (reader_read(r, at, page, sizeof page) < 0)
-				continue;
-			for (size_t i = 0; i < 4096; i++)
-				if (page[i + 1] == '.' && parse_version(page + i, sizeof page - i, out))
-					return true;
-		}
-	}
-	return false;
-}
-
-/* The version, as exactly as can be told: hex, or only text. */
-static void tell_version(struct reader *r, const struct object_file *f, struct interpreter *in)
-{
-	uint64_t head[2];
-	uint32_t hex = 0;
-	if (in->runtime && reader_read(r, in->runtime, head, sizeof head) == 0 && memcmp(head, "xdebugpy", 8) == 0)
-		hex = (uint32_t)head[1];
-	else if (f->symbols[SYMBOL_VERSION].value)
-		reader_read(r, f->bias + f->symbols[SYMBOL_VERSION].value, &hex, sizeof hex);
-	if (hex >> 24 == 3 && (hex >> 16 & 255) < 64) {
-		in->version_hex = hex;
-		version_text(hex, in->version);
-		return;
-	}
-	if (scan_version(r, f, in->version)) {
-		in->version_hex = version_hex(in->version);
-		return;
-	}
-	const char *digits = strpbrk(path_base(f->path), "23");
-	if (digits && digits[1] == '.')
-		snprintf(in->version, sizeof in->version, "%.*s", (int)strspn(digits, "0123456789."), digits);
-}
 
 /* Does an interpreter that is up lie where this layout says? The dictionary of its modules is one by its type's name.
  */
@@ -184,8 +38,36 @@ static int check_layout(struct reader *r, const struct interpreter *in)
 	return rc == 1 ? 0 : rc == 0 ? ERR_LAYOUT : rc;
 }
 
+/* A program that was linked without PIE and uses a variable of libpython has the only copy of it that is used (a copy
+ * relocation): it defines the variable, and does not define Py_GetVersion. */
+static raddr_t variable(const struct search *s, const struct mapped_object *f, enum interpreter_symbol symbol)
+{
+	const struct mapped_object *exe = &s->exe;
+	if (exe->first && f->first != exe->first && exe->symbols[symbol].value &&
+	    !exe->symbols[SYMBOL_GET_VERSION].value)
+		return mapped_object_symbol(exe, symbol);
+	return mapped_object_symbol(f, symbol);
+}
+
+/* 3.2 to 3.6: the GIL's mutexes and conditions are variables beside each other. */
+static void place_static_gil(const struct mapped_object *f, struct interpreter *in)
+{
+	raddr_t from = UINT64_MAX, to = 0;
+	for (int i = SYMBOL_GIL_FIRST; i <= SYMBOL_GIL_LAST; i++) {
+		raddr_t at = mapped_object_symbol(f, i);
+		if (!at)
+			continue;
+		from = at < from && f->symbols[i].size >= 16 ? at : from; /* gil_locked may lie far off */
+		to = at + f->symbols[i].size > to && f->symbols[i].size >= 16 ? at + f->symbols[i].size : to;
+	}
+	if (from < to && to - from <= 65536) {
+		in->gil = from;
+		in->gil_bytes = (uint32_t)(to - from);
+	}
+}
+
 /* Where the words of this interpreter are that the layout counts from _PyRuntime, or that have symbols of their own. */
-static void place_words(const struct object_file *f, struct interpreter *in)
+static void place_words(const struct search *s, const struct mapped_object *f, struct interpreter *in)
 {
 	const struct layout *l = &in->layout;
 	if (in->runtime) {
@@ -196,106 +78,243 @@ static void place_words(const struct object_file *f, struct interpreter *in)
 		in->gc = l->runtime.gc_collecting ? in->runtime + l->runtime.gc_collecting : 0;
 		return;
 	}
-	in->heads = symbol_address(f, SYMBOL_INTERP_HEAD);
-	in->current = symbol_address(f, SYMBOL_CURRENT);
-	in->gc = symbol_address(f, SYMBOL_COLLECTING);
+	in->current = variable(s, f, SYMBOL_CURRENT);
+	in->gc = mapped_object_symbol(f, SYMBOL_COLLECTING);
+	in->more.gil_pointer = l->is_python2 ? mapped_object_symbol(f, SYMBOL_GIL_LOCK) : 0;
+	if (!l->is_python2)
+		place_static_gil(f, in);
+	in->more.wants_current = !in->current;
+	in->more.wants_gil = !in->gil && !l->is_python2;
 }
 
-/* Is this an interpreter that is up and that we know? */
-static int check(struct reader *r, const struct object_file *f, struct interpreter *in)
+static bool is_final(int rc)
+{
+	return rc == 0 || rc == ERR_AGAIN || rc == ERR_GONE || rc == ERR_PERMISSION || rc == ERR_NO_MEMORY;
+}
+
+static int check_offsets(struct search *s, const struct mapped_object *f, struct interpreter *in, size_t size)
+{
+	uint8_t raw[LAYOUT_OFFSETS_MAX];
+	TRY(reader_read(s->r, in->runtime, raw, size));
+	TRY(layout_from_debug_offsets(&in->layout, raw));
+	place_words(s, f, in);
+	return check_layout(s->r, in);
+}
+
+/* 3.13 and later. */
+static int check_new(struct search *s, const struct mapped_object *f, struct interpreter *in, size_t size)
+{
+	if (in->runtime)
+		return check_offsets(s, f, in, size);
+	int rc = ERR_AGAIN;
+	for (raddr_t at = 0; scan_cookie(s->r, f, &at) && rc != 0;) {
+		in->runtime = at;
+		rc = check_offsets(s, f, in, size);
+	}
+	if (rc != 0)
+		in->runtime = 0;
+	return rc;
+}
+
+/* Up to 3.12: which build is it? The one whose layout fits. */
+static int check_rows(struct search *s, const struct mapped_object *f, struct interpreter *in)
 {
 	static const enum layout_build builds[] = {LAYOUT_RELEASE, LAYOUT_DEBUG, LAYOUT_TRACEREFS};
-	in->runtime = symbol_address(f, SYMBOL_RUNTIME);
-	if (!in->runtime && f->elf.pyruntime_addr)
-		in->runtime = f->bias + f->elf.pyruntime_addr;
-	tell_version(r, f, in);
-	bool is_final = (in->version_hex & 0xff) >= 0xc0;
-	if (!in->version_hex || !is_final)
-		return in->version[0] ? ERR_UNSUPPORTED : ERR_AGAIN;
-	size_t offsets = layout_offsets_size(in->version_hex);
-	if (offsets) {
-		uint8_t raw[LAYOUT_OFFSETS_MAX];
-		TRY(reader_read(r, in->runtime, raw, offsets));
-		TRY(layout_from_debug_offsets(&in->layout, raw));
-		place_words(f, in);
-		return check_layout(r, in);
-	}
+	bool is_old = in->version_hex >> 16 < 0x307,
+	     is_known = is_old ? mapped_object_symbol(f, SYMBOL_INTERP_HEAD) : in->runtime;
+	raddr_t runtime = in->runtime;
 	int rc = ERR_UNSUPPORTED;
+	if (is_old)
+		in->runtime = 0;
 	for (size_t i = 0; i < sizeof builds / sizeof *builds; i++) {
 		const struct layout *row = layout_find(in->version_hex, builds[i]);
 		if (!row)
 			continue;
 		in->layout = *row;
-		place_words(f, in);
-		if (!in->heads)
-			return ERR_AGAIN;
-		rc = check_layout(r, in);
-		if (rc == 0 || rc == ERR_AGAIN || rc == ERR_GONE || rc == ERR_PERMISSION)
+		if (is_known && is_old) {
+			in->heads = mapped_object_symbol(f, SYMBOL_INTERP_HEAD);
+		} else if (is_old) {
+			if ((rc = scan_heads(s, f, row, &in->heads)) < 0)
+				continue;
+		} else if (!is_known) {
+			if ((rc = scan_runtime(s, f, row, &runtime)) < 0)
+				continue;
+			in->runtime = runtime;
+		}
+		place_words(s, f, in);
+		rc = check_layout(s->r, in);
+		if (is_final(rc))
 			return rc;
 	}
 	return rc;
 }
 
-/* Up to 3.10 a thread state has the thread's pthread_t and not its tid. Libraries for debuggers find that in the thread
- * descriptor by a table in libc: bits, count, offset in bytes (glibc, nptl_db/structs.def). */
-static void find_pthread_tid(struct reader *r, const struct maps *maps, struct interpreter *in)
+/* The version, as exactly as can be told: hex and text. False: no version is there (yet). */
+static bool tell_version(struct search *s, const struct mapped_object *f, struct interpreter *in)
 {
-	for (size_t i = 0; i < maps->n && !in->pthread_tid; i++) {
-		const struct maps_entry *m = &maps->v[i];
-		struct elf_facts elf;
-		struct elf_symbol symbol = {.name = "_thread_db_pthread_tid"};
-		uint32_t table[3];
-		if (m->path[0] != '/' || m->offset != 0 || (i && strcmp(maps->v[i - 1].path, m->path) == 0) ||
-		    (strncmp(path_base(m->path), "libc.so", 7) != 0 && strncmp(path_base(m->path), "libc-", 5) != 0 &&
-		     strncmp(path_base(m->path), "libpthread", 10) != 0))
-			continue;
-		int fd = process_open_file(r->pid, m->path, m->begin, m->end);
-		if (fd < 0)
-			continue;
-		int rc = elf_read(fd, &elf, &symbol, 1);
-		close(fd);
-		uint64_t bias = m->begin - elf.first_load_vaddr + elf.first_load_offset;
-		if (rc == 0 && symbol.value && reader_read(r, bias + symbol.value, table, sizeof table) == 0 &&
-		    table[0] == 32 && table[2] < 4096)
-			in->pthread_tid = table[2];
+	uint64_t head[2];
+	uint32_t hex = 0;
+	char text[INTERPRETER_VERSION_TEXT];
+	if (in->runtime && reader_read(s->r, in->runtime, head, sizeof head) == 0 && memcmp(head, "xdebugpy", 8) == 0)
+		hex = (uint32_t)head[1];
+	else if (mapped_object_symbol(f, SYMBOL_VERSION))
+		reader_read(s->r, mapped_object_symbol(f, SYMBOL_VERSION), &hex, sizeof hex);
+	if (hex >> 24 != 3 || (hex >> 16 & 255) > 63)
+		hex = 0;
+	if (version_scan(s->r, f, text) && (!hex || version_hex(text) == hex))
+		memcpy(in->version, text, sizeof text); /* it has the "+" too */
+	else if (hex)
+		version_text(hex, in->version);
+	in->version_hex = hex ? hex : version_hex(in->version);
+	return in->version_hex != 0;
+}
+
+/* Is this an interpreter that is up and that we know? */
+static int check(struct search *s, struct mapped_object *f, struct interpreter *in)
+{
+	bool has_names = f->symbols[SYMBOL_RUNTIME].value || f->symbols[SYMBOL_GET_VERSION].value;
+	*in = (struct interpreter){0};
+	if (!f->symbols[SYMBOL_RUNTIME].value)
+		mapped_object_ask_file(s, f);
+	in->runtime = variable(s, f, SYMBOL_RUNTIME);
+	if (!in->runtime && f->elf.pyruntime_addr)
+		in->runtime = f->bias + f->elf.pyruntime_addr;
+	if (!has_names && !in->runtime && !f->is_likely) {
+		uint64_t bytes = mapped_object_data_bytes(f);
+		if (bytes > s->bytes_left)
+			return ERR_NOT_PYTHON;
+		s->bytes_left -= bytes;
 	}
+	if (!tell_version(s, f, in))
+		return has_names || in->runtime ? ERR_AGAIN : ERR_NOT_PYTHON;
+	if ((in->version_hex & 0xff) < 0xc0) /* alphas and betas: their structures differ from day to day */
+		return ERR_UNSUPPORTED;
+	if (!layout_find(in->version_hex, LAYOUT_RELEASE) && !layout_offsets_size(in->version_hex))
+		return ERR_UNSUPPORTED;
+	size_t offsets = layout_offsets_size(in->version_hex);
+	return offsets ? check_new(s, f, in, offsets) : check_rows(s, f, in);
+}
+
+/* Which of two answers about two objects says more? */
+static int weight(int rc)
+{
+	switch (rc) {
+	case ERR_NOT_PYTHON:
+		return 0;
+	case ERR_AGAIN:
+		return 1;
+	case ERR_LAYOUT:
+		return 2;
+	case ERR_UNSUPPORTED:
+		return 3;
+	default:
+		return 4;
+	}
+}
+
+static int open_search(struct reader *r, struct search *s)
+{
+	char link[64];
+	struct stat st;
+	memset(s, 0, sizeof *s);
+	s->r = r;
+	s->bytes_left = SCAN_BUDGET;
+	TRY(maps_read(r->pid, &s->maps));
+	snprintf(link, sizeof link, "/proc/%d/exe", (int)r->pid);
+	ssize_t n = readlink(link, s->exe_path, sizeof s->exe_path - 1);
+	s->exe_path[n > 0 ? n : 0] = '\0';
+	char *deleted = strstr(s->exe_path, " (deleted)");
+	if (deleted && deleted[10] == '\0')
+		*deleted = '\0';
+	if (stat(link, &st) == 0)
+		s->exe_inode = (uint64_t)st.st_ino;
+	for (size_t i = 0; i < s->maps.n && !s->exe.first; i++)
+		if (strcmp(s->maps.v[i].path, s->exe_path) == 0 && !mapped_object_read(s, i, &s->exe))
+			s->exe.first = NULL;
+	return 0;
+}
+
+static void found(struct search *s, const struct mapped_object *f, struct interpreter *in)
+{
+	if (in->more.wants_current || in->more.wants_gil)
+		scan_settle(s->r, f, in);
+	if (!in->layout.tstate.native_thread_id)
+		pthreads_find(s, in);
+	interpreter_look_again(s->r, in);
 }
 
 int interpreter_find(struct reader *r, struct interpreter *in)
 {
-	struct maps maps;
-	char exe[4096] = "", link[64];
-	*in = (struct interpreter){0};
-	TRY(maps_read(r->pid, &maps));
-	snprintf(link, sizeof link, "/proc/%d/exe", (int)r->pid);
-	ssize_t n = readlink(link, exe, sizeof exe - 1);
-	if (n > 0)
-		exe[n] = 0;
-	char *deleted = strstr(exe, " (deleted)");
-	if (deleted && deleted[10] == 0)
-		*deleted = 0;
-	int rc = maps.n ? ERR_NOT_PYTHON : ERR_AGAIN;
-	for (size_t i = 0; i < maps.n; i++) {
-		const struct maps_entry *m = &maps.v[i];
-		bool first =
-		    m->path[0] == '/' && (i == 0 || strcmp(maps.v[i - 1].path, m->path) != 0) && m->offset == 0;
-		struct object_file f;
-		if (!first || !is_candidate(m->path, exe))
-			continue;
-		int found = read_object(r, m, &f);
-		if (found == 0)
-			found = check(r, &f, in);
-		if (found == ERR_NOT_PYTHON)
-			continue;
-		if (found == ERR_MEMORY_READ || found == ERR_TORN)
-			found = ERR_AGAIN;
-		rc = found;
-		if (rc == 0) {
-			if (!in->layout.tstate.native_thread_id)
-				find_pthread_tid(r, &maps, in);
-			break;
-		}
+	struct search *s = malloc(sizeof *s);
+	struct interpreter one;
+	*in = one = (struct interpreter){0};
+	if (!s)
+		return ERR_NO_MEMORY;
+	int rc = open_search(r, s);
+	if (rc < 0) {
+		free(s);
+		return rc;
 	}
-	maps_done(&maps);
+	rc = s->maps.n ? ERR_NOT_PYTHON : ERR_AGAIN;
+	for (int likely = 1; likely >= 0; likely--)
+		for (size_t i = 0; i < s->maps.n; i++) {
+			struct mapped_object f;
+			if (mapped_object_is_likely(s, &s->maps.v[i]) != (likely == 1) || !mapped_object_read(s, i, &f))
+				continue;
+			int this = check(s, &f, &one);
+			if (this == ERR_MEMORY_READ || this == ERR_TORN)
+				this = ERR_AGAIN;
+			if (this == 0 || weight(this) > weight(rc)) {
+				rc = this;
+				*in = one;
+			}
+			if (this == 0)
+				found(s, &f, in);
+			if (this == 0 || this == ERR_GONE || this == ERR_PERMISSION || this == ERR_NO_MEMORY)
+				goto done;
+		}
+done:
+	maps_done(&s->maps);
+	free(s);
 	return rc;
+}
+
+/* The object whose data hold the word that points to the interpreters. */
+static bool object_of(struct search *s, raddr_t at, struct mapped_object *f)
+{
+	for (size_t i = 0; i < s->maps.n; i++) {
+		if (s->maps.v[i].begin > at)
+			break;
+		if (!mapped_object_read(s, i, f))
+			continue;
+		for (unsigned k = 0; k < f->elf.n_data; k++)
+			if (at - (f->bias + f->elf.data_vaddr[k]) < f->elf.data_size[k])
+				return true;
+	}
+	return false;
+}
+
+bool interpreter_look_again(struct reader *r, struct interpreter *in)
+{
+	uint64_t lock;
+	raddr_t gil = in->gil, current = in->current;
+	uint32_t tid = in->pthread_tid;
+	if (in->more.gil_pointer && reader_word(r, in->more.gil_pointer, &lock) == 0) {
+		in->gil = lock;
+		in->gil_bytes = lock ? SEM_BYTES : 0;
+	}
+	bool searches = in->more.wants_current || in->more.wants_gil || in->more.wants_tid;
+	if (searches && in->more.looks++ && in->more.looks < LOOKS_MAX) {
+		struct search *s = malloc(sizeof *s);
+		struct mapped_object f;
+		if (s && open_search(r, s) == 0) {
+			if ((in->more.wants_current || in->more.wants_gil) && object_of(s, in->heads, &f))
+				scan_settle(r, &f, in);
+			if (in->more.wants_tid)
+				pthreads_find(s, in);
+			maps_done(&s->maps);
+		}
+		free(s);
+	}
+	return gil != in->gil || current != in->current || tid != in->pthread_tid;
 }

@@ -3,106 +3,51 @@
 #include <string.h>
 
 #include "libcommon/err.h"
-#include "libcommon/utf8.h"
 
-/* tp_flags */
+/* tp_flags of 3.11 and later (2.x had other uses for these bits) */
 enum { TYPE_INLINE_VALUES = 1 << 2, TYPE_MANAGED_DICT = 1 << 4 };
-enum { OBJECT_HEAD = 64, DICT_ENTRIES_MAX = 1 << 20, KEY_MAX = 64 };
+enum { DIGITS_MAX = 5, INSTANCE_MAX = 1 << 20 };
 
-static bool is_object(raddr_t a)
-{
-	return a >= 4096 && a < (raddr_t)1 << 47 && a % 8 == 0;
-}
-
-static uint64_t u64_at(const void *p, size_t at)
-{
-	uint64_t v;
-	memcpy(&v, (const char *)p + at, sizeof v);
-	return v;
-}
-
-static uint32_t u32_at(const void *p, size_t at)
+uint32_t object_u32(const void *p, size_t at)
 {
 	uint32_t v;
 	memcpy(&v, (const char *)p + at, sizeof v);
 	return v;
 }
 
-static void put_text(struct buf *out, const unsigned char *data, size_t n, unsigned kind)
+uint64_t object_u64(const void *p, size_t at)
 {
-	for (size_t i = 0; i < n; i++) {
-		uint32_t cp;
-		if (kind == 1)
-			cp = data[i];
-		else if (kind == 2)
-			cp = (uint32_t)(data[2 * i] | data[2 * i + 1] << 8);
-		else
-			cp = u32_at(data, 4 * i);
-		if (cp > 0x10ffff)
-			cp = 0xfffd;
-		char bytes[4];
-		buf_put(out, bytes, utf8_put(bytes, cp));
-	}
+	uint64_t v;
+	memcpy(&v, (const char *)p + at, sizeof v);
+	return v;
 }
 
-int object_string(struct reader *r, const struct layout *l, raddr_t str, struct buf *out)
+int64_t object_size(const struct layout *l, const void *p, size_t at)
 {
-	if (!is_object(str))
-		return ERR_TORN;
-	unsigned char head[512]; /* most names come over with the head */
-	size_t head_size = sizeof head;
-	int rc = reader_read(r, str, head, head_size);
-	if (rc == ERR_MEMORY_READ) { /* the object may end at the end of a page */
-		head_size = OBJECT_HEAD;
-		rc = reader_read(r, str, head, head_size);
-		if (rc == ERR_MEMORY_READ) {
-			head_size = l->unicode.ascii_size;
-			rc = reader_read(r, str, head, head_size);
-		}
-	}
-	TRY(rc);
-	uint64_t length = u64_at(head, l->unicode.length);
-	uint32_t state = u32_at(head, l->unicode.state);
-	unsigned kind = state >> l->unicode.kind_shift & 7;
-	if ((kind != 1 && kind != 2 && kind != 4) || length > (uint64_t)1 << 32)
-		return ERR_TORN;
-	raddr_t data;
-	if (state & l->unicode.compact) {
-		data = str + (state & l->unicode.ascii ? l->unicode.ascii_size : l->unicode.compact_size);
-	} else {
-		TRY(reader_word(r, str + l->unicode.data, &data));
-	}
-	size_t n = length > OBJECT_STRING_MAX ? OBJECT_STRING_MAX : (size_t)length;
-	size_t bytes = n * kind;
-	if (data >= str && data - str <= head_size && bytes <= head_size - (data - str)) {
-		put_text(out, head + (data - str), n, kind);
-	} else {
-		unsigned char chunk[4096];
-		for (size_t done = 0; done < bytes;) {
-			size_t want = bytes - done < sizeof chunk ? bytes - done : sizeof chunk;
-			TRY(reader_read(r, data + done, chunk, want));
-			put_text(out, chunk, want / kind, kind);
-			done += want;
-		}
-	}
-	if (n < length)
-		buf_put(out, "\xe2\x80\xa6", 3);
-	return out->err;
+	return l->object.wide_sizes ? (int64_t)object_u64(p, at) : (int32_t)object_u32(p, at);
+}
+
+static int read_size(struct reader *r, const struct layout *l, raddr_t from, int64_t *size)
+{
+	unsigned char raw[8] = {0};
+	TRY(reader_read(r, from, raw, l->object.wide_sizes ? 8 : 4));
+	*size = object_size(l, raw, 0);
+	return 0;
 }
 
 int object_bytes(struct reader *r, const struct layout *l, raddr_t bytes, size_t most, struct buf *out)
 {
-	uint64_t size;
-	if (!is_object(bytes))
+	int64_t size;
+	if (!object_is_address(bytes))
 		return ERR_TORN;
-	TRY(reader_word(r, bytes + l->bytes.ob_size, &size));
-	if (size > most)
+	TRY(read_size(r, l, bytes + l->bytes.ob_size, &size));
+	if (size < 0 || (uint64_t)size > most)
 		return ERR_TORN;
-	unsigned char *to = buf_reserve(out, size);
+	unsigned char *to = buf_reserve(out, (size_t)size);
 	if (!to)
 		return size ? out->err : 0;
-	TRY(reader_read(r, bytes + l->bytes.ob_sval, to, size));
-	out->len += size;
+	TRY(reader_read(r, bytes + l->bytes.ob_sval, to, (size_t)size));
+	out->len += (size_t)size;
 	return 0;
 }
 
@@ -111,197 +56,160 @@ int object_type_is(struct reader *r, const struct layout *l, raddr_t object, con
 	uint64_t type, name_at;
 	char text[32];
 	size_t n = strlen(name) + 1;
-	if (!is_object(object) || n > sizeof text)
+	if (!object_is_address(object) || n > sizeof text)
 		return ERR_TORN;
 	TRY(reader_word(r, object + l->object.type, &type));
-	if (!is_object(type))
+	if (!object_is_address(type))
 		return ERR_TORN;
 	TRY(reader_word(r, type + l->type.name, &name_at));
 	TRY(reader_read(r, name_at, text, n));
 	return memcmp(text, name, n) == 0;
 }
 
-/* A dict's key table: where its entries are and how large. */
-struct key_table {
-	raddr_t entries;
-	uint64_t n;
-	unsigned entry_size, key_at, value_at; /* general: hash, key, value; unicode keys: key, value */
-};
-
-static int read_key_table(struct reader *r, const struct layout *l, raddr_t keys, struct key_table *t)
-{
-	unsigned char head[40];
-	if (!is_object(keys))
-		return ERR_TORN;
-	TRY(reader_read(r, keys, head, l->keys.indices));
-	unsigned log2_index_bytes = head[l->keys.log2_index_bytes];
-	t->n = u64_at(head, l->keys.n_entries);
-	if (log2_index_bytes > 40 || t->n > DICT_ENTRIES_MAX)
-		return ERR_TORN;
-	t->entries = keys + l->keys.indices + ((uint64_t)1 << log2_index_bytes);
-	bool general = head[l->keys.kind] == 0;
-	t->entry_size = general ? 24 : 16;
-	t->key_at = general ? 8 : 0;
-	t->value_at = general ? 16 : 8;
-	return 0;
-}
-
-/* `values`: of a split table, 0 when the values stand beside the keys. */
-static int walk_keys(struct reader *r, const struct key_table *t, raddr_t values, object_visit *visit, void *ctx)
-{
-	unsigned char entries[24 * 64];
-	uint64_t split[64];
-	for (uint64_t done = 0; done < t->n;) {
-		size_t n = t->n - done < 64 ? (size_t)(t->n - done) : 64;
-		TRY(reader_read(r, t->entries + done * t->entry_size, entries, n * t->entry_size));
-		if (values)
-			TRY(reader_read(r, values + done * 8, split, n * 8));
-		for (size_t i = 0; i < n; i++) {
-			raddr_t key = u64_at(entries, i * t->entry_size + t->key_at);
-			raddr_t value = values ? split[i] : u64_at(entries, i * t->entry_size + t->value_at);
-			if (!is_object(key) || !is_object(value))
-				continue;
-			int rc = visit(ctx, key, value);
-			if (rc != 0)
-				return rc;
-		}
-		done += n;
-	}
-	return 0;
-}
-
-int object_dict(struct reader *r, const struct layout *l, raddr_t dict, object_visit *visit, void *ctx)
-{
-	unsigned char head[64];
-	struct key_table t;
-	size_t size = (l->dict.values > l->dict.keys ? l->dict.values : l->dict.keys) + 8;
-	if (!is_object(dict) || size > sizeof head)
-		return ERR_TORN;
-	TRY(reader_read(r, dict, head, size));
-	TRY(read_key_table(r, l, u64_at(head, l->dict.keys), &t));
-	raddr_t values = u64_at(head, l->dict.values);
-	return walk_keys(r, &t, values ? values + l->dict.values_first : 0, visit, ctx);
-}
-
-struct find {
-	struct reader *r;
-	const struct layout *l;
-	const char *key;
-	size_t n;
-	raddr_t value;
-};
-
-static int find_key(void *ctx, raddr_t key, raddr_t value)
-{
-	struct find *f = ctx;
-	unsigned char head[KEY_MAX + 64];
-	size_t want = f->l->unicode.ascii_size + f->n;
-	/* only ASCII keys are looked for: length, kind and text come over in one read */
-	int rc = reader_read(f->r, key, head, want);
-	if (rc == ERR_MEMORY_READ)
-		return 0;
-	TRY(rc);
-	if (u64_at(head, f->l->unicode.length) != f->n || !(u32_at(head, f->l->unicode.state) & f->l->unicode.ascii) ||
-	    memcmp(head + f->l->unicode.ascii_size, f->key, f->n) != 0)
-		return 0;
-	f->value = value;
-	return 1;
-}
-
-static int find_result(int rc, const struct find *f, raddr_t *value)
-{
-	TRY(rc);
-	if (rc == 0)
-		return ERR_AGAIN;
-	*value = f->value;
-	return 0;
-}
-
-int object_dict_get(struct reader *r, const struct layout *l, raddr_t dict, const char *key, raddr_t *value)
-{
-	struct find f = {r, l, key, strlen(key), 0};
-	if (f.n > KEY_MAX)
-		return ERR_AGAIN;
-	return find_result(object_dict(r, l, dict, find_key, &f), &f, value);
-}
-
 int object_list(struct reader *r, const struct layout *l, raddr_t list, raddr_t *items, size_t cap, size_t *n)
 {
-	uint64_t size, at;
-	if (!is_object(list))
+	int64_t size;
+	uint64_t at;
+	if (!object_is_address(list))
 		return ERR_TORN;
-	TRY(reader_word(r, list + l->list.ob_size, &size));
+	TRY(read_size(r, l, list + l->list.ob_size, &size));
 	TRY(reader_word(r, list + l->list.ob_item, &at));
-	if (size > 1 << 20)
+	if (size < 0 || size > 1 << 20)
 		return ERR_TORN;
-	*n = size < cap ? (size_t)size : cap;
+	*n = (size_t)size < cap ? (size_t)size : cap;
 	return *n ? reader_read(r, at, items, *n * 8) : 0;
 }
 
-int object_int(struct reader *r, const struct layout *l, raddr_t integer, uint64_t *value)
+/* --- ints */
+
+/* 3.x int, 2.x long: digits of 15 or 30 bits, the lowest first; sign and count beside them. */
+static int read_digits(struct reader *r, const struct layout *l, raddr_t integer, uint64_t *value,
+                       struct object_trail *trail)
 {
-	unsigned char head[40] = {0};
-	if (!is_object(integer))
+	unsigned char head[64], digits[4 * DIGITS_MAX] = {0};
+	if (l->integer.digit > sizeof head || l->integer.digit < l->integer.tag + (l->object.wide_sizes ? 8 : 4))
 		return ERR_TORN;
-	TRY(reader_read(r, integer, head, l->integer.digit + 4));
-	uint64_t tag = u64_at(head, l->integer.tag);
-	uint64_t n = l->integer.tag_has_count ? tag >> 3 : tag >> 63 ? 0 - tag : tag;
+	TRY(reader_read(r, integer, head, l->integer.digit));
+	uint64_t tag = (uint64_t)object_size(l, head, l->integer.tag);
+	bool is_negative = l->integer.tag_has_count ? (tag & 3) == 2 : tag >> 63;
+	uint64_t n = l->integer.tag_has_count ? tag >> 3 : is_negative ? 0 - tag : tag;
 	if (n > 1 << 16)
 		return ERR_TORN;
-	uint32_t digits[3] = {0};
-	if (n > 3)
-		n = 3;
+	n = n > DIGITS_MAX ? DIGITS_MAX : n;
 	if (n)
-		TRY(reader_read(r, integer + l->integer.digit, digits, n * 4));
-	*value = (uint64_t)digits[0] | (uint64_t)digits[1] << 30 | (uint64_t)digits[2] << 60;
+		TRY(reader_read(r, integer + l->integer.digit, digits, n * l->integer.digit_size));
+	*value = 0;
+	for (size_t i = 0; i < n && i * l->integer.digit_bits < 64; i++) {
+		uint64_t digit = l->integer.digit_size == 2 ? (uint64_t)(digits[2 * i] | digits[2 * i + 1] << 8)
+		                                            : object_u32(digits, 4 * i);
+		*value |= digit << i * l->integer.digit_bits;
+	}
+	if (is_negative)
+		*value = 0 - *value;
+	object_trail_add(trail, integer + l->integer.tag, head + l->integer.tag, l->integer.digit - l->integer.tag);
+	object_trail_add(trail, integer + l->integer.digit, digits, n * l->integer.digit_size);
 	return 0;
 }
 
-int object_attribute(struct reader *r, const struct layout *l, raddr_t object, const char *name, raddr_t *value)
+int object_int(struct reader *r, const struct layout *l, raddr_t integer, uint64_t *value, struct object_trail *trail)
 {
-	uint64_t type, flags, word, keys, dict = 0, values = 0;
-	int64_t dictoffset;
-	if (!is_object(object))
+	if (!object_is_address(integer))
 		return ERR_TORN;
-	if (strlen(name) > KEY_MAX)
-		return ERR_AGAIN;
-	TRY(reader_word(r, object + l->object.type, &type));
-	if (!is_object(type))
-		return ERR_TORN;
-	TRY(reader_word(r, type + l->type.flags, &flags));
-	if (!(flags & TYPE_MANAGED_DICT)) {
-		TRY(reader_word(r, type + l->type.dictoffset, (uint64_t *)&dictoffset));
-		if (dictoffset <= 0 || dictoffset > 1 << 20)
-			return ERR_AGAIN;
-		TRY(reader_word(r, object + (uint64_t)dictoffset, &dict));
-	} else if (layout_minor(l) == 0x30b) { /* two words in front of the object: values, dict */
-		TRY(reader_word(r, object - 24, &dict));
-		TRY(reader_word(r, object - 32, &values));
-	} else if (layout_minor(l) == 0x30c) { /* one word: dict, or values with the low bit set */
-		TRY(reader_word(r, object - 24, &word));
-		if (word & 1)
-			values = word + 1;
-		else
-			dict = word;
-	} else {
-		TRY(reader_word(r, object - 24, &dict));
-		if (!dict && flags & TYPE_INLINE_VALUES) {
-			uint64_t basicsize;
-			uint8_t head[4]; /* PyDictValues: capacity, size, embedded, valid */
-			TRY(reader_word(r, type + l->type.basicsize, &basicsize));
-			if (basicsize > 1 << 20)
-				return ERR_TORN;
-			TRY(reader_read(r, object + basicsize, head, sizeof head));
-			values = head[3] ? object + basicsize : 0;
+	if (l->is_python2) {
+		int is_long;
+		TRY(is_long = object_type_is(r, l, integer, "long"));
+		if (!is_long) {
+			TRY(reader_word(r, integer + l->integer.value, value));
+			object_trail_add(trail, integer + l->integer.value, value, 8);
+			return 0;
 		}
 	}
+	return read_digits(r, l, integer, value, trail);
+}
+
+/* --- attributes */
+
+/* A word that the answer depends on. */
+static int read_link(struct reader *r, raddr_t from, uint64_t *word, struct object_trail *trail)
+{
+	TRY(reader_word(r, from, word));
+	object_trail_add(trail, from, word, 8);
+	return 0;
+}
+
+/* The dict pointer lies at tp_dictoffset; counted from the end of the object when that is negative: 0 = has none. */
+static int find_dict(struct reader *r, const struct layout *l, raddr_t object, raddr_t type, raddr_t *at)
+{
+	int64_t offset, n, basic, item;
+	*at = 0;
+	TRY(reader_word(r, type + l->type.dictoffset, (uint64_t *)&offset));
+	if (offset > 0) {
+		*at = offset <= INSTANCE_MAX ? object + (uint64_t)offset : 0;
+	} else if (offset < 0 && offset >= -INSTANCE_MAX) {
+		TRY(read_size(r, l, object + l->object.size, &n));
+		TRY(read_size(r, l, type + l->type.basicsize, &basic));
+		TRY(read_size(r, l, type + l->type.basicsize + (l->object.wide_sizes ? 8 : 4), &item));
+		if (n < -INSTANCE_MAX || n > INSTANCE_MAX || basic < 0 || basic > INSTANCE_MAX || item < 0 ||
+		    item > INSTANCE_MAX)
+			return ERR_TORN;
+		int64_t size = (basic + (n < 0 ? -n : n) * item + 7) / 8 * 8;
+		*at = size + offset > 0 ? object + (uint64_t)(size + offset) : 0;
+	}
+	return 0;
+}
+
+/* 3.11 and later: the interpreter itself sees to where a dict or the values are. */
+static int find_managed(struct reader *r, const struct layout *l, raddr_t object, raddr_t type, uint64_t flags,
+                        raddr_t *dict, raddr_t *values, struct object_trail *trail)
+{
+	uint64_t word;
+	if (layout_minor(l) == 0x30b) { /* two words in front of the object: values, dict */
+		TRY(read_link(r, object - 24, dict, trail));
+		return read_link(r, object - 32, values, trail);
+	}
+	if (layout_minor(l) == 0x30c) { /* one word: dict, or values with the low bit set */
+		TRY(read_link(r, object - 24, &word, trail));
+		*(word & 1 ? values : dict) = word & 1 ? word + 1 : word;
+		return 0;
+	}
+	TRY(read_link(r, object - (layout_is_freethreaded(l) ? 8 : 24), dict, trail));
+	if (!*dict && flags & TYPE_INLINE_VALUES) {
+		int64_t basicsize;
+		uint8_t head[4]; /* PyDictValues: capacity, size, embedded, valid */
+		TRY(read_size(r, l, type + l->type.basicsize, &basicsize));
+		if (basicsize < 0 || basicsize > INSTANCE_MAX)
+			return ERR_TORN;
+		raddr_t at = object + (uint64_t)basicsize;
+		TRY(reader_read(r, at, head, sizeof head));
+		object_trail_add(trail, at, head, sizeof head);
+		*values = head[3] ? at : 0;
+	}
+	return 0;
+}
+
+int object_attribute(struct reader *r, const struct layout *l, raddr_t object, const char *name, raddr_t *value,
+                     struct object_trail *trail)
+{
+	uint64_t type, flags = 0, keys, dict = 0, values = 0;
+	raddr_t at;
+	if (!object_is_address(object))
+		return ERR_TORN;
+	TRY(read_link(r, object + l->object.type, &type, trail));
+	if (!object_is_address(type))
+		return ERR_TORN;
+	if (layout_minor(l) >= 0x30b)
+		TRY(reader_word(r, type + l->type.flags, &flags));
+	if (flags & TYPE_MANAGED_DICT) {
+		TRY(find_managed(r, l, object, type, flags, &dict, &values, trail));
+	} else {
+		TRY(find_dict(r, l, object, type, &at));
+		if (at)
+			TRY(read_link(r, at, &dict, trail));
+	}
 	if (dict)
-		return object_dict_get(r, l, dict, name, value);
+		return object_dict_get(r, l, dict, name, value, trail);
 	if (!values)
 		return ERR_AGAIN;
-	struct key_table t;
 	TRY(reader_word(r, type + l->type.cached_keys, &keys));
-	TRY(read_key_table(r, l, keys, &t));
-	struct find f = {r, l, name, strlen(name), 0};
-	return find_result(walk_keys(r, &t, values + l->dict.values_first, find_key, &f), &f, value);
+	return object_split_get(r, l, keys, values, name, value, trail);
 }

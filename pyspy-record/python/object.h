@@ -1,32 +1,58 @@
-/* object: Python objects read from outside: strings, bytes, dictionaries, lists.
+/* object: Python objects read from outside: strings, bytes, dictionaries, lists, ints, attributes; of 2.3 to 3.15, every
+ * build.
  *
  * Flow:    memory/reader -> [object] -> codes, names, facts.
  * Trust:   every length is bounded before anything is read; every loop is bounded. What was torn comes back as ERR_TORN
  * or ERR_MEMORY_READ, or as a wrong but harmless value: callers verify where it matters.
+ * Source:  ../shared/cpython/walking.md section 4; offsets are layout's.
  */
 #pragma once
 #include "libcommon/buf.h"
 #include "pyspy-record/memory/reader.h"
 #include "pyspy-record/python/layout.h"
+#include "pyspy-record/python/object_trail.h"
 
-enum { OBJECT_STRING_MAX = 65536 }; /* characters read of one string; the rest is cut and marked by U+2026 */
+enum { OBJECT_STRING_MAX = 65536 }; /* characters (2.x str: bytes) read of one string; the rest is cut: U+2026 */
 
-/* Append a str object's text as generalised UTF-8 to out. */
-int object_string(struct reader *r, const struct layout *l, raddr_t str, struct buf *out);
-/* Append a bytes object's contents; ERR_TORN above `most` bytes. */
+/* Append a str's text (2.x: str or unicode) as generalised UTF-8 to out. Of a 2.x str's bytes, what is no UTF-8 is
+ * taken as 3.x's "surrogateescape" does: byte B becomes U+DC00 + B, so that the bytes can be had back. Surrogate pairs
+ * of a 2.x unicode are joined; whether it has 2 or 4 bytes a character (that is the build's choice) is told by its
+ * text: one that makes sense as 4 bytes each, and ends with a zero there, is so.
+ * trail (NULL: none): where to enter what this depended on; so below. */
+int object_string(struct reader *r, const struct layout *l, raddr_t str, struct buf *out, struct object_trail *trail);
+/* Append the contents of a bytes object (2.x: str); ERR_TORN above `most` bytes. */
 int object_bytes(struct reader *r, const struct layout *l, raddr_t bytes, size_t most, struct buf *out);
 /* Is the object's type called `name`? 1, 0, or an error. */
 int object_type_is(struct reader *r, const struct layout *l, raddr_t object, const char *name);
+/* Is it one that object_string takes, by its type? 1, 0, or an error. */
+int object_is_text(struct reader *r, const struct layout *l, raddr_t object);
 
-/* Walk a dict's entries in insertion order. visit returns 0 to go on, 1 to stop (then object_dict returns 1), or an
- * error. value may be 0 never: empty entries are left out. */
+/* Walk a dict's entries, in insertion order (up to 3.5: as they lie there). visit returns 0 to go on, 1 to stop (then
+ * object_dict returns 1), or an error. key and value are never 0: empty entries are left out. */
 typedef int object_visit(void *ctx, raddr_t key, raddr_t value);
-int object_dict(struct reader *r, const struct layout *l, raddr_t dict, object_visit *visit, void *ctx);
-/* Value of a string key: 0 and *value, or ERR_AGAIN when it is not there. */
-int object_dict_get(struct reader *r, const struct layout *l, raddr_t dict, const char *key, raddr_t *value);
+int object_dict(struct reader *r, const struct layout *l, raddr_t dict, object_visit *visit, void *ctx,
+                struct object_trail *trail);
+/* Value of an ASCII string key: 0 and *value, or ERR_AGAIN when it is not there. */
+int object_dict_get(struct reader *r, const struct layout *l, raddr_t dict, const char *key, raddr_t *value,
+                    struct object_trail *trail);
 /* A list's items: at most cap of them into `items`. */
 int object_list(struct reader *r, const struct layout *l, raddr_t list, raddr_t *items, size_t cap, size_t *n);
-/* An int object's low 64 bits (sign ignored). */
-int object_int(struct reader *r, const struct layout *l, raddr_t integer, uint64_t *value);
+/* An int object's (2.x: int or long) low 64 bits, two's complement. */
+int object_int(struct reader *r, const struct layout *l, raddr_t integer, uint64_t *value, struct object_trail *trail);
 /* An attribute kept in an instance's own dict or inline values: 0 and *value, or ERR_AGAIN when it has none. */
-int object_attribute(struct reader *r, const struct layout *l, raddr_t object, const char *name, raddr_t *value);
+int object_attribute(struct reader *r, const struct layout *l, raddr_t object, const char *name, raddr_t *value,
+                     struct object_trail *trail);
+
+/* Between the parts of object: */
+enum { OBJECT_KEY_MAX = 64 };
+static inline bool object_is_address(raddr_t a)
+{
+	return a >= 4096 && a < (raddr_t)1 << 47 && a % 8 == 0;
+}
+uint32_t object_u32(const void *p, size_t at);
+uint64_t object_u64(const void *p, size_t at);
+/* A Py_ssize_t, which was an int before 2.5. */
+int64_t object_size(const struct layout *l, const void *p, size_t at);
+/* Value of a key in the split table that has `keys` and `values`: as object_dict_get. */
+int object_split_get(struct reader *r, const struct layout *l, raddr_t keys, raddr_t values, const char *key,
+                     raddr_t *value, struct object_trail *trail);

@@ -16,6 +16,7 @@ void walk_init(struct walk *w, struct reader *r, const struct layout *l)
 void walk_done(struct walk *w)
 {
 	vec_free(&w->frames);
+	vec_free(&w->entries);
 	vec_free(&w->chunks);
 }
 

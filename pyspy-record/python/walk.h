@@ -26,7 +26,7 @@ enum {
 	WALK_REPAIRS_MAX = 4096,         /* of one walk */
 	WALK_PIECE = 104,                /* bytes kept of a thing outside: a frame's fixed part or a cframe */
 	WALK_TSTATE = LAYOUT_TSTATE_MAX, /* bytes read of a thread state */
-	WALK_PLAN_MAX = 960, /* pieces of a batch that threads may take; the rest is for words read behind them */
+	WALK_PLAN_MAX = 880, /* pieces of a batch that threads may take; the rest is for words read behind them */
 	WALK_COPY_CHUNKS = 160,
 	WALK_COPY_EXTRAS = 3072,
 };
@@ -41,6 +41,13 @@ struct walk_frame {
 	uint8_t owner;   /* 0 thread, 1 generator, 2 frame object */
 	/* Free-threaded, 3.14 and later: which thread's copy of the code `instr` is in. 0: the object's own. */
 	uint32_t tlbc_index;
+};
+
+/* Where C called the evaluator (3.12 and later): the entry frame, which lies on the C stack, and how many of the walk's
+ * frames are further in. Up to 3.10 there is one: the outermost frame object. */
+struct walk_entry {
+	raddr_t at;
+	size_t n_frames;
 };
 
 /* len bytes of the target from `at` on, as they are in `bytes`. */
@@ -98,11 +105,13 @@ struct walk_thread {
 struct walk {
 	struct reader *reader;
 	const struct layout *layout;
-	uint64_t pass;                 /* counts up with each walk_begin_pass */
-	uint64_t repairs;              /* reads in addition, all passes */
-	VEC(struct walk_frame) frames; /* result of walk_frames, walk_copied */
-	bool is_cut;                   /* of the last walk: outermost frames are missing */
-	VEC(struct walk_piece) chunks; /* of the thread that is walked */
+	uint64_t pass;                  /* counts up with each walk_begin_pass */
+	uint64_t repairs;               /* reads in addition, all passes */
+	VEC(struct walk_frame) frames;  /* result of walk_frames, walk_copied */
+	bool is_cut;                    /* of the last walk: outermost frames are missing */
+	bool wants_entries;             /* set by the caller: fill `entries` too */
+	VEC(struct walk_entry) entries; /* of the last walk, innermost first */
+	VEC(struct walk_piece) chunks;  /* of the thread that is walked */
 };
 
 void walk_init(struct walk *w, struct reader *r, const struct layout *l);

@@ -191,7 +191,7 @@ static bool is_leaving_generator(const struct walk_chain *c, const unsigned char
 static int follow_frame_objects(struct walk_chain *c, const unsigned char *tstate, struct walk *w)
 {
 	const struct layout *l = c->layout;
-	raddr_t at = walk_u64(tstate, l->tstate.frame_root), mark = 0;
+	raddr_t at = walk_u64(tstate, l->tstate.frame_root), mark = 0, outermost = 0;
 	while (at) {
 		const unsigned char *p =
 		    walk_is_address(at) ? c->outside(c, at + l->frame.first, c->frame_bytes) : NULL;
@@ -210,8 +210,11 @@ static int follow_frame_objects(struct walk_chain *c, const unsigned char *tstat
 		                       .globals = walk_u64(p, l->frame.globals)};
 		if (!vec_push(&w->frames, f))
 			return ERR_NO_MEMORY;
+		outermost = at;
 		at = walk_u64(p, l->frame.previous);
 	}
+	if (w->wants_entries && outermost && !vec_push(&w->entries, ((struct walk_entry){outermost, w->frames.n})))
+		return ERR_NO_MEMORY;
 	return 0;
 }
 
@@ -220,7 +223,7 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 	const struct layout *l = c->layout;
 	raddr_t at;
 	size_t not_own = 0;
-	w->frames.n = 0;
+	w->frames.n = w->entries.n = 0;
 	w->is_cut = false;
 	begin(c);
 	if (l->frame_root == LAYOUT_ROOT_FRAME)
@@ -237,6 +240,7 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 			if (!p)
 				return miss(c, tstate, at, w);
 		}
+		raddr_t here = at;
 		uint8_t owner = p[l->frame.owner];
 		if (owner != 0 && ++not_own > WALK_FRAMES_MAX / 2)
 			return ERR_TORN;
@@ -250,8 +254,11 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 		}
 		if (owner > l->frame.owner_last)
 			return ERR_TORN;
-		if (owner >= l->frame.owner_cstack)
+		if (owner >= l->frame.owner_cstack) {
+			if (w->wants_entries && !vec_push(&w->entries, ((struct walk_entry){here, w->frames.n})))
+				return ERR_NO_MEMORY;
 			continue;
+		}
 		if (w->frames.n == WALK_FRAMES_MAX)
 			return cut(c, w);
 		struct walk_frame f = {walk_u64(p, l->frame.code) & ~(raddr_t)l->frame.tag_mask,

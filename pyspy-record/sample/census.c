@@ -5,9 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libcommon/clock.h"
 #include "libcommon/err.h"
+#include "libcommon/log.h"
 #include "pyspy-record/python/names.h"
 #include "pyspy-record/sample/target.h"
+
+enum { KERNEL_NAME_MAX = 64, THREAD_NAME_MAX = 4096 };
 
 /* The tid that we see of a thread whose own pid namespace calls it `ns_tid`; 0 = none. */
 static pid_t outer_tid(const struct target *t, pid_t ns_tid)
@@ -49,25 +53,19 @@ pid_t target_ns_tid(struct target *t, const unsigned char *image)
 	return process_n_threads(t->facts.pid) == 1 ? t->facts.ns_pid : 0; /* there is only one */
 }
 
-/* Up to 3.10 a new thread's state names the thread that made it until it begins to run. */
-static bool is_starting(const struct target *t, const unsigned char *head, raddr_t tstate, uint32_t interp,
-                        pid_t ns_tid)
+static struct sample_thread *find_thread(const struct target *t, pid_t tid)
 {
-	const struct layout *l = &t->interpreter.layout;
-	if (l->tstate.native_thread_id || walk_u64(head, l->tstate.frame_root))
-		return false;
 	for (size_t i = 0; i < t->threads.n; i++)
-		if (t->threads.v[i]->ns_tid == ns_tid && t->threads.v[i]->tstate != tstate &&
-		    t->threads.v[i]->interp == interp)
-			return true;
-	return false;
+		if (t->threads.v[i]->tid == tid && t->threads.v[i]->look != LOOK_GONE)
+			return t->threads.v[i];
+	return NULL;
 }
 
-static struct sample_thread *find_thread(struct target *t, raddr_t tstate, pid_t ns_tid)
+static struct sample_state *find_state(const struct sample_thread *th, raddr_t tstate)
 {
-	for (size_t i = 0; i < t->threads.n; i++)
-		if (t->threads.v[i]->tstate == tstate && t->threads.v[i]->ns_tid == ns_tid)
-			return t->threads.v[i];
+	for (size_t i = 0; i < th->states.n; i++)
+		if (th->states.v[i]->tstate == tstate)
+			return th->states.v[i];
 	return NULL;
 }
 
@@ -76,11 +74,11 @@ static void kernel_name(struct sample_thread *th, pid_t pid)
 	char path[80];
 	snprintf(path, sizeof path, "/proc/%d/task/%d/comm", (int)pid, (int)th->tid);
 	FILE *f = fopen(path, "re");
-	th->name_len = f ? fread(th->name, 1, sizeof th->name - 1, f) : 0;
+	th->name.n = f && vec_room(&th->name, KERNEL_NAME_MAX) ? fread(th->name.v, 1, KERNEL_NAME_MAX, f) : 0;
 	if (f)
 		fclose(f);
-	if (th->name_len && th->name[th->name_len - 1] == '\n')
-		th->name_len--;
+	if (th->name.n && th->name.v[th->name.n - 1] == '\n')
+		th->name.n--;
 	th->thread_flags |= WIRE_THREAD_KERNEL_NAME;
 }
 
@@ -90,46 +88,86 @@ static void tell_thread(struct target *t, struct writer *w, struct sample_thread
 	    .process = t->id,
 	    .tid = (uint32_t)th->tid,
 	    .ns_tid = (uint32_t)th->ns_tid,
-	    .interpreter = (uint32_t)t->interps[th->interp].number,
+	    .interpreter = th->interp_number,
 	    .flags = th->thread_flags,
 	    .start_ns = th->start_ns,
 	    .pthread = th->pthread,
-	    .name = th->name,
-	    .name_len = th->name_len,
+	    .name = th->name.n ? th->name.v : "",
+	    .name_len = th->name.n,
 	};
 	th->id = writer_thread(w, th->id, &wt);
 }
 
-static int add_thread(struct target *t, struct writer *w, const unsigned char *head, raddr_t tstate, uint32_t interp)
+static void close_state(struct sample_state *s)
 {
-	const struct layout *l = &t->interpreter.layout;
-	pid_t ns_tid = target_ns_tid(t, head);
-	pid_t tid = ns_tid > 0 ? outer_tid(t, ns_tid) : 0;
-	uint64_t ticks = 0;
-	if (!tid || process_start_ticks(t->facts.pid, tid, &ticks) < 0)
-		return ERR_AGAIN; /* not started yet, or a leftover of before a fork */
-	struct sample_thread *th = calloc(1, sizeof *th);
-	if (!th || !vec_push(&t->threads, th)) {
-		free(th);
-		return ERR_NO_MEMORY;
+	walk_thread_done(&s->walk);
+	free(s);
+}
+
+static void close_thread(struct sample_thread *th)
+{
+	taskstate_close(&th->task);
+	for (size_t i = 0; i < th->states.n; i++)
+		close_state(th->states.v[i]);
+	vec_free(&th->states);
+	vec_free(&th->path);
+	vec_free(&th->name);
+	free(th);
+}
+
+static struct sample_state *add_state(struct sample_thread *th, raddr_t tstate, uint32_t interp)
+{
+	struct sample_state *s = calloc(1, sizeof *s);
+	if (!s || !vec_push(&th->states, s)) {
+		free(s);
+		return NULL;
 	}
-	th->tstate = tstate;
-	th->interp = interp;
+	s->tstate = s->walk.tstate = tstate;
+	s->interp = interp;
+	s->found_ns = clock_mono_ns();
+	return s;
+}
+
+/* A thread with one state, not told of yet. NULL: no memory. */
+static struct sample_thread *new_thread(struct target *t, raddr_t tstate, uint32_t interp, pid_t tid, pid_t ns_tid,
+                                        uint64_t pthread)
+{
+	struct sample_thread *th = calloc(1, sizeof *th);
+	struct sample_state *s = th ? add_state(th, tstate, interp) : NULL;
+	if (!s || !vec_push(&t->threads, th)) {
+		if (th)
+			vec_free(&th->states);
+		free(s);
+		free(th);
+		return NULL;
+	}
+	th->interp_number = (uint32_t)t->interps[interp].number;
 	th->tid = tid;
 	th->ns_tid = ns_tid;
-	th->pthread = walk_u64(head, l->tstate.thread_id);
-	th->start_ns = process_ticks_to_ns(ticks);
-	th->walk.tstate = tstate;
-	th->census = t->census;
+	th->pthread = pthread;
 	th->thread_flags = tid == t->facts.pid ? WIRE_THREAD_MAIN : 0;
+	t->threads_seen++;
+	return th;
+}
+
+static int add_thread(struct target *t, struct writer *w, const struct seen_state *seen, pid_t tid,
+                      struct sample_thread **out)
+{
+	uint64_t ticks = 0;
+	if (process_start_ticks(t->facts.pid, tid, &ticks) < 0)
+		return ERR_AGAIN; /* not started yet, or a leftover of before a fork */
+	struct sample_thread *th = new_thread(t, seen->tstate, seen->interp, tid, seen->ns_tid, seen->pthread);
+	if (!th)
+		return ERR_NO_MEMORY;
+	th->start_ns = process_ticks_to_ns(ticks);
 	taskstate_open(&th->task, t->facts.pid, tid);
 	struct taskstate_run run;
 	if (taskstate_run(&th->task, &run) == 0)
 		th->cpu_told_ns = run.cpu_ns; /* what it used before we came is not ours to tell */
 	kernel_name(th, t->facts.pid);
 	tell_thread(t, w, th);
-	t->threads_seen++;
 	t->names_due = true;
+	*out = th;
 	return 0;
 }
 
@@ -137,41 +175,25 @@ struct sample_thread *target_add_ghost(struct target *t, struct writer *w, const
                                        uint32_t interp, pid_t tid)
 {
 	const struct layout *l = &t->interpreter.layout;
-	struct sample_thread *th = calloc(1, sizeof *th);
-	if (!th || !vec_push(&t->threads, th)) {
-		free(th);
+	struct sample_thread *th =
+	    new_thread(t, tstate, interp, tid, target_ns_tid(t, image), walk_u64(image, l->tstate.thread_id));
+	if (!th)
 		return NULL;
-	}
-	th->tstate = tstate;
-	th->interp = interp;
-	th->tid = tid;
-	th->ns_tid = target_ns_tid(t, image);
-	th->pthread = walk_u64(image, l->tstate.thread_id);
-	th->walk.tstate = tstate;
-	th->thread_flags = tid == t->facts.pid ? WIRE_THREAD_MAIN : 0;
 	th->task = (struct taskstate){t->facts.pid, tid, -1, -1, -1};
 	tell_thread(t, w, th);
-	t->threads_seen++;
+	object_trail_break(&t->names_trail); /* its name may be to be had still */
 	return th;
 }
 
-static void close_thread(struct sample_thread *th)
-{
-	taskstate_close(&th->task);
-	walk_thread_done(&th->walk);
-	vec_free(&th->path);
-	free(th);
-}
+/* --- a census: all thread states are read first, then each goes to its thread */
 
-/* The threads of one interpreter. */
-static int census_threads(struct target *t, struct writer *w, uint32_t interp)
+static int see_states(struct target *t, uint32_t interp)
 {
 	const struct layout *l = &t->interpreter.layout;
 	struct sample_interp *in = &t->interps[interp];
 	raddr_t at;
 	TRY(reader_word(&t->reader, in->at + l->interp.threads_head, &at));
 	in->threads_head = at;
-	int rc = 0;
 	for (size_t n = 0; at; n++) {
 		unsigned char head[WALK_TSTATE];
 		if (n == TARGET_THREADS_MAX)
@@ -179,49 +201,205 @@ static int census_threads(struct target *t, struct writer *w, uint32_t interp)
 		TRY(reader_read(&t->reader, at, head, l->tstate.size < sizeof head ? l->tstate.size : sizeof head));
 		if (walk_u64(head, l->tstate.interp) != in->at)
 			return ERR_TORN;
-		pid_t ns_tid = target_ns_tid(t, head);
-		struct sample_thread *th = find_thread(t, at, ns_tid);
-		if (is_starting(t, head, at, interp, ns_tid)) {
-			rc = ERR_AGAIN;
-		} else if (th) {
-			th->census = t->census;
-			th->interp = interp;
-		} else {
-			int added = add_thread(t, w, head, at, interp);
-			if (added < 0)
-				rc = added;
-		}
+		struct seen_state s = {.tstate = at,
+		                       .root = walk_u64(head, l->tstate.frame_root),
+		                       .place = target_place(t, at, head),
+		                       .pthread = walk_u64(head, l->tstate.thread_id),
+		                       .ns_tid = target_ns_tid(t, head),
+		                       .interp = interp};
+		if (!vec_push(&t->seen, s))
+			return ERR_NO_MEMORY;
 		at = walk_u64(head, l->tstate.next);
+	}
+	return 0;
+}
+
+/* Up to 3.10 a new thread's state names the thread that made it until it begins to run. */
+static bool is_starting(const struct target *t, const struct sample_thread *th, const struct seen_state *seen)
+{
+	if (t->interpreter.layout.tstate.native_thread_id || seen->root)
+		return false;
+	for (size_t i = 0; i < th->states.n; i++)
+		if (th->states.v[i]->interp == seen->interp)
+			return true;
+	return false;
+}
+
+static int give_state(struct target *t, struct sample_thread *th, const struct seen_state *seen)
+{
+	struct sample_state *s = find_state(th, seen->tstate);
+	if (!s && is_starting(t, th, seen))
+		return ERR_AGAIN;
+	if (!s && th->states.n == TARGET_STATES_MAX)
+		return ERR_FULL;
+	if (!s && !(s = add_state(th, seen->tstate, seen->interp)))
+		return ERR_NO_MEMORY;
+	s->census = t->census;
+	s->interp = seen->interp;
+	s->is_empty = target_is_empty(t, seen->tstate, seen->root);
+	s->is_gone = false;
+	return 0;
+}
+
+/* The thread that this state names. Where it is a new one, a thread that had its number before is another one. */
+static int give_to_named(struct target *t, struct writer *w, struct seen_state *seen)
+{
+	pid_t tid = seen->ns_tid > 0 ? outer_tid(t, seen->ns_tid) : 0;
+	struct sample_thread *th = tid ? find_thread(t, tid) : NULL;
+	uint64_t ticks;
+	if (!tid)
+		return ERR_AGAIN;
+	if (th && !find_state(th, seen->tstate) && th->start_ns &&
+	    (process_start_ticks(t->facts.pid, tid, &ticks) < 0 || process_ticks_to_ns(ticks) != th->start_ns)) {
+		th->look = LOOK_GONE;
+		th = NULL;
+	}
+	if (!th)
+		TRY(add_thread(t, w, seen, tid, &th));
+	return give_state(t, th, seen);
+}
+
+/* Up to 3.9: the caller of all of a frame object's callers; 0 = cannot be told. */
+static raddr_t outermost_frame(struct target *t, raddr_t frame)
+{
+	const struct layout *l = &t->interpreter.layout;
+	raddr_t back = frame;
+	for (size_t n = 0; back && n < TARGET_CALLERS_MAX; n++) {
+		frame = back;
+		if (reader_word(&t->reader, frame + l->frame.first + l->frame.previous, &back) < 0)
+			return 0;
+	}
+	return back ? 0 : frame;
+}
+
+/* The one whose C stack it runs on; false: it is not known. */
+static bool give_to_runner(struct target *t, struct seen_state *seen, int *rc)
+{
+	uint64_t pthread = 0;
+	if (seen->place)
+		pthread = target_stack_owner(t, seen->place);
+	else if (seen->root && t->interpreter.layout.frame_root == LAYOUT_ROOT_FRAME)
+		target_frame_place(t, outermost_frame(t, seen->root), &pthread);
+	for (size_t i = 0; i < t->threads.n && pthread; i++) {
+		struct sample_thread *th = t->threads.v[i];
+		if (th->pthread != pthread || th->look == LOOK_GONE)
+			continue;
+		*rc = give_state(t, th, seen);
+		seen->pthread = pthread;
+		return true;
+	}
+	return false;
+}
+
+static int watch(struct target *t, const struct seen_state *seen)
+{
+	struct watched_state s = {.tstate = seen->tstate,
+	                          .pthread = seen->pthread,
+	                          .was_empty = target_is_empty(t, seen->tstate, seen->root)};
+	return t->watched.n >= TARGET_INTERPRETERS_MAX || vec_push(&t->watched, s) ? 0 : ERR_NO_MEMORY;
+}
+
+/* States of the first interpreter go to the threads that they name, and so do all from 3.13 on. */
+static int give_states(struct target *t, struct writer *w)
+{
+	bool may_lend = t->interpreter.layout.frame_root != LAYOUT_ROOT_TSTATE;
+	int rc = 0;
+	t->watched.n = 0;
+	for (size_t i = 0; i < t->seen.n; i++) {
+		struct seen_state *s = &t->seen.v[i];
+		bool is_first = s->interp + 1 == t->n_interps;
+		int one = 0;
+		if (is_first || !may_lend || !give_to_runner(t, s, &one))
+			one = give_to_named(t, w, s);
+		if (one == ERR_NO_MEMORY)
+			return one;
+		if (!is_first && may_lend) {
+			if (watch(t, s) < 0)
+				return ERR_NO_MEMORY;
+			if (one == ERR_AGAIN && target_is_empty(t, s->tstate, s->root))
+				one = 0; /* the thread that made it has ended; whoever runs in it will show */
+		}
+		if (one < 0)
+			rc = one;
 	}
 	return rc;
 }
 
-/* The interpreters, newest first as they stand in the list; t->interps keeps its order for those that stay. */
+/* States that were not seen, and threads that have none any more. */
+static void drop_unseen(struct target *t, struct writer *w, bool whole, uint64_t now_ns)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < t->threads.n; i++) {
+		struct sample_thread *th = t->threads.v[i];
+		size_t left = 0;
+		uint64_t ticks;
+		bool ended =
+		    !whole && (th->look == LOOK_GONE || process_start_ticks(t->facts.pid, th->tid, &ticks) < 0);
+		for (size_t k = 0; k < th->states.n; k++) {
+			struct sample_state *s = th->states.v[k];
+			if (!ended && (!whole || s->census == t->census))
+				th->states.v[left++] = s;
+			else
+				close_state(s);
+		}
+		th->states.n = left;
+		if (left) {
+			t->threads.v[kept++] = th;
+			continue;
+		}
+		writer_thread_end(w, th->id, now_ns);
+		close_thread(th);
+	}
+	t->threads.n = kept;
+}
+
+/* Too many interpreters to look at all of them: said once, and whenever there are more. */
+static void tell_unseen(struct target *t, struct writer *w, size_t n)
+{
+	if (n > t->interps_unseen) {
+		uint64_t now = clock_boot_ns();
+		log_info("pid %d: %zu interpreters, of which %d are looked at: what runs in the others is not seen",
+		         (int)t->facts.pid, n + TARGET_INTERPRETERS_MAX, (int)TARGET_INTERPRETERS_MAX);
+		writer_lost(
+		    w, &(struct rec_lost){
+		           .begin_ns = now, .end_ns = now, .cause = WIRE_LOST_LIMIT, .count = n - t->interps_unseen});
+	}
+	t->interps_unseen = n;
+}
+
+static int see_interpreter(struct target *t, raddr_t at, struct sample_interp *in, raddr_t *next)
+{
+	const struct layout *l = &t->interpreter.layout;
+	uint32_t own = 0;
+	*in = (struct sample_interp){.at = at};
+	if (l->interp.id)
+		TRY(reader_word(&t->reader, at + l->interp.id, &in->number));
+	TRY(reader_word(&t->reader, at + l->interp.next, next));
+	if (l->interp.gil)
+		TRY(reader_word(&t->reader, at + l->interp.gil, &in->gil));
+	if (l->interp.own_gil)
+		TRY(reader_read(&t->reader, at + l->interp.own_gil, &own, sizeof own));
+	in->own_gil = own != 0;
+	return 0;
+}
+
+/* The interpreters, newest first as they stand in the list; the last one is the main one. Where there are too many, the
+ * newest and the main one are kept. t->interps keeps its order for those that stay. */
 static int census_interpreters(struct target *t, struct writer *w)
 {
 	const struct layout *l = &t->interpreter.layout;
 	struct sample_interp found[TARGET_INTERPRETERS_MAX];
-	size_t n = 0;
+	size_t all = 0;
 	raddr_t at;
 	TRY(reader_word(&t->reader, t->interpreter.heads, &at));
 	t->interpreters_head = at;
-	while (at && n < TARGET_INTERPRETERS_MAX) {
-		struct sample_interp in = {.at = at};
-		uint32_t own = 0;
-		raddr_t next;
-		if (l->interp.id)
-			TRY(reader_word(&t->reader, at + l->interp.id, &in.number));
-		TRY(reader_word(&t->reader, at + l->interp.next, &next));
-		if (l->interp.gil)
-			TRY(reader_word(&t->reader, at + l->interp.gil, &in.gil));
-		if (l->interp.own_gil)
-			TRY(reader_read(&t->reader, at + l->interp.own_gil, &own, sizeof own));
-		in.own_gil = own != 0;
-		found[n++] = in;
-		at = next;
-	}
+	for (; at && all < TARGET_INTERPRETERS_SEEN; all++)
+		TRY(see_interpreter(t, at, &found[all < TARGET_INTERPRETERS_MAX ? all : TARGET_INTERPRETERS_MAX - 1],
+		                    &at));
+	size_t n = all < TARGET_INTERPRETERS_MAX ? all : TARGET_INTERPRETERS_MAX;
 	if (n == 0)
 		return ERR_AGAIN;
+	tell_unseen(t, w, all - n);
 	for (size_t i = 0; i < n && !l->interp.id; i++) /* up to 3.6 they have no numbers; the main one is the oldest */
 		found[i].number = n - 1 - i;
 	bool same = n == t->n_interps;
@@ -238,9 +416,12 @@ static int census_interpreters(struct target *t, struct writer *w)
 		writer_interpreter(w, t->id, (uint32_t)found[i].number,
 		                   (found[i].number == 0 ? WIRE_INTERPRETER_MAIN : 0) |
 		                       (found[i].own_gil ? WIRE_INTERPRETER_OWN_GIL : 0));
-	/* threads that stay get the new index of their interpreter in census_threads; the others end */
-	for (size_t i = 0; i < t->threads.n; i++)
-		t->threads.v[i]->interp = 0;
+	/* states that stay get the new index of their interpreter in give_state; the others end */
+	for (size_t i = 0; i < t->threads.n; i++) {
+		t->threads.v[i]->top.interp = 0;
+		for (size_t k = 0; k < t->threads.v[i]->states.n; k++)
+			t->threads.v[i]->states.v[k]->interp = 0;
+	}
 	return 0;
 }
 
@@ -250,32 +431,24 @@ int target_census(struct target *t, struct writer *w, uint64_t now_ns)
 		return ERR_GONE;
 	t->census++;
 	t->census_due = false;
+	interpreter_look_again(&t->reader, &t->interpreter);
 	int rc = census_interpreters(t, w);
 	bool whole = rc == 0;
-	for (uint32_t i = 0; i < t->n_interps && rc != ERR_GONE; i++) {
-		int one = census_threads(t, w, i);
-		if (one == ERR_AGAIN)
-			t->census_due = true;
-		else if (one < 0)
-			whole = false;
+	t->seen.n = 0;
+	for (size_t i = t->n_interps; i-- > 0 && rc != ERR_GONE && rc != ERR_NO_MEMORY;) { /* the oldest first */
+		int one = see_states(t, (uint32_t)i);
+		whole &= one == 0;
 		if (one == ERR_NO_MEMORY || one == ERR_GONE)
 			rc = one;
 	}
 	if (rc == ERR_GONE || rc == ERR_NO_MEMORY)
 		return rc;
-	size_t kept = 0;
-	for (size_t i = 0; i < t->threads.n; i++) {
-		struct sample_thread *th = t->threads.v[i];
-		uint64_t ticks;
-		bool ended = whole ? th->census != t->census : process_start_ticks(t->facts.pid, th->tid, &ticks) < 0;
-		if (!ended) {
-			t->threads.v[kept++] = th;
-			continue;
-		}
-		writer_thread_end(w, th->id, now_ns);
-		close_thread(th);
-	}
-	t->threads.n = kept;
+	rc = give_states(t, w);
+	if (rc == ERR_NO_MEMORY)
+		return rc;
+	if (rc == ERR_AGAIN)
+		t->census_due = true;
+	drop_unseen(t, w, whole, now_ns);
 	if (!whole)
 		t->census_due = true;
 	return t->threads.n ? 0 : ERR_AGAIN;
@@ -290,30 +463,35 @@ struct naming {
 static void take_name(void *ctx, uint64_t ident, const char *name, size_t n)
 {
 	struct naming *k = ctx;
+	if (n > THREAD_NAME_MAX) /* cut, but not inside of a character */
+		for (n = THREAD_NAME_MAX; n > 0 && ((unsigned char)name[n] & 0xc0) == 0x80;)
+			n--;
 	for (size_t i = 0; i < k->t->threads.n; i++) {
 		struct sample_thread *th = k->t->threads.v[i];
-		if (th->pthread != ident || th->interp != k->interp)
+		if (th->pthread != ident || target_interp(th) != k->interp)
 			continue;
-		size_t len = n < sizeof th->name ? n : sizeof th->name - 1;
-		while (len < n && len > 0 && ((unsigned char)name[len] & 0xc0) == 0x80) /* not inside of a character */
-			len--;
-		if (th->has_name && th->name_len == len && memcmp(th->name, name, len) == 0)
-			return;
-		memcpy(th->name, name, len);
-		th->name_len = len;
+		if ((th->has_name && th->name.n == n && (n == 0 || memcmp(th->name.v, name, n) == 0)) ||
+		    !vec_room(&th->name, n - (n < th->name.n ? n : th->name.n)))
+			continue;
+		if (n)
+			memcpy(th->name.v, name, n);
+		th->name.n = n;
 		th->has_name = true;
 		th->thread_flags &= ~(uint32_t)WIRE_THREAD_KERNEL_NAME;
 		tell_thread(k->t, k->w, th);
-		return;
 	}
 }
 
 void target_names(struct target *t, struct writer *w)
 {
+	/* as long as nobody new has come and nothing has changed this is one call */
+	if (!t->names_due && object_trail_holds(&t->names_trail, &t->reader))
+		return;
 	t->names_due = false;
+	object_trail_clear(&t->names_trail);
 	for (uint32_t i = 0; i < t->n_interps; i++) {
 		struct naming k = {t, w, i};
-		names_read(&t->reader, &t->interpreter.layout, t->interps[i].at, take_name, &k);
+		names_read(&t->reader, &t->interpreter.layout, t->interps[i].at, take_name, &k, &t->names_trail);
 	}
 	/* a thread gets its place in threading._active only when it begins to run: look twice */
 	for (size_t i = 0; i < t->threads.n; i++)
@@ -326,4 +504,10 @@ void target_close_threads(struct target *t)
 	for (size_t i = 0; i < t->threads.n; i++)
 		close_thread(t->threads.v[i]);
 	vec_free(&t->threads);
+	vec_free(&t->seen);
+	vec_free(&t->watched);
+	vec_free(&t->places);
+	vec_free(&t->join.frames);
+	vec_free(&t->join.parts);
+	vec_free(&t->join.states);
 }

@@ -78,13 +78,20 @@ static struct events_thread *add_thread(struct events *e, pid_t tid)
 
 void events_bind_thread(struct target *t, struct events_thread *et)
 {
-	struct kernel_binding b = {.ns_tid = (uint64_t)et->threads[0]->ns_tid, .wants_tick = et->lacks_clock};
-	for (uint32_t i = 0; i < et->n_threads; i++) {
-		const struct sample_interp *in = &t->interps[et->threads[i]->interp];
-		b.states[b.n].tstate = et->threads[i]->tstate;
-		b.states[b.n].interp = in->at;
-		b.states[b.n++].gil = in->gil;
-	}
+	const struct layout *l = &t->interpreter.layout;
+	bool has_tid = l->tstate.native_thread_id || t->events.rules.pthread_tid; /* else its pthread_t must do */
+	struct kernel_binding b = {.ns_tid = has_tid ? (uint64_t)et->thread->ns_tid : et->thread->pthread,
+	                           .wants_tick = et->lacks_clock};
+	for (int empty = 0; empty < 2; empty++) /* those without frames only where there is room */
+		for (size_t i = 0; i < et->thread->states.n && b.n < KERNEL_STATES_MAX; i++) {
+			const struct sample_state *s = et->thread->states.v[i];
+			const struct sample_interp *in = &t->interps[s->interp];
+			if ((i > 0 && s->is_empty) != empty)
+				continue;
+			b.states[b.n].tstate = s->tstate;
+			b.states[b.n].interp = in->at;
+			b.states[b.n++].gil = in->gil;
+		}
 	if (et->bound_n == b.n && et->bound_tick == et->lacks_clock &&
 	    memcmp(et->bound, b.states, sizeof et->bound) == 0)
 		return;
@@ -100,7 +107,7 @@ static void join_threads(struct target *t, uint64_t now)
 {
 	struct events *e = &t->events;
 	for (size_t i = 0; i < e->threads.n; i++)
-		e->threads.v[i].n_threads = 0;
+		e->threads.v[i].thread = NULL;
 	for (size_t i = 0; i < t->threads.n; i++) {
 		struct sample_thread *th = t->threads.v[i];
 		struct events_thread *et = events_find(e, th->tid);
@@ -108,8 +115,7 @@ static void join_threads(struct target *t, uint64_t now)
 			et = NULL; /* its number was given to another one */
 		if (!et && !(et = add_thread(e, th->tid)))
 			continue;
-		if (et->n_threads < KERNEL_STATES_MAX)
-			et->threads[et->n_threads++] = th;
+		et->thread = th;
 	}
 }
 
@@ -136,9 +142,7 @@ void events_bind(struct target *t)
 	join_threads(t, now);
 	for (size_t i = 0; i < e->threads.n; i++) {
 		struct events_thread *et = &e->threads.v[i];
-		if (et->current >= et->n_threads)
-			et->current = 0;
-		if (et->n_threads) {
+		if (et->thread) {
 			if (!et->has_clock)
 				events_open_clock(e, et);
 			events_bind_thread(t, et);
@@ -171,7 +175,7 @@ int events_begin(struct target *t, struct writer *w, struct kernel *k)
 		struct events_thread *et = &e->threads.v[i];
 		struct taskstate_run run;
 		et->told_ns = now;
-		if (taskstate_run(&et->threads[0]->task, &run) == 0)
+		if (taskstate_run(&et->thread->task, &run) == 0)
 			et->cpu_start_ns = run.cpu_ns;
 	}
 	events_bind(t);

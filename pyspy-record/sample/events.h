@@ -52,9 +52,8 @@ struct events_last {
 /* One OS thread. */
 struct events_thread {
 	pid_t tid;
-	struct sample_thread *threads[KERNEL_STATES_MAX]; /* by thread state */
-	uint32_t n_threads, current;                      /* current: sampled last */
-	struct kernel_task task;                          /* as of the last snapshot; tid 0 = never seen */
+	struct sample_thread *thread; /* NULL: it has no thread state (any more) */
+	struct kernel_task task;      /* as of the last snapshot; tid 0 = never seen */
 	uint64_t task_stamp;
 	bool has_ended;
 	bool is_brief; /* of a flush: it came and went since the last one */

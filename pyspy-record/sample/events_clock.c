@@ -55,7 +55,7 @@ bool events_compare(struct target *t, struct events_thread *et, const struct ker
 static void open_clock_now(struct target *t, struct events_thread *et)
 {
 	events_open_clock(&t->events, et);
-	if (et->lacks_clock && et->n_threads)
+	if (et->lacks_clock && et->thread)
 		events_bind_thread(t, et);
 }
 
@@ -93,7 +93,7 @@ void events_judge(struct target *t)
 		struct events_thread *et = &e->threads.v[i];
 		if (!e->own_clock && et->clock_fd >= 0) {
 			kernel_clock_slow(e->kernel, et->clock_fd, COMPARED_SLOWLY);
-		} else if (e->own_clock && et->n_threads && !et->has_ended) {
+		} else if (e->own_clock && et->thread && !et->has_ended) {
 			events_thread_done(et); /* the one that it has is not inherited */
 			open_clock_now(t, et);
 		}

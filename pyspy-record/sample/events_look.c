@@ -13,7 +13,7 @@ enum { SEEN_AFTER_NS = 10 * 1000 * 1000 };
  * after us, and the kernel's table had no room for it: its time begins now. */
 static void look_at_first_sleep(struct target *t, struct writer *w, struct events_thread *et, uint64_t now_ns)
 {
-	struct sample_thread *th = et->threads[et->current];
+	struct sample_thread *th = et->thread;
 	node_id node;
 	if (!target_take_still(t, w, th, &node))
 		return;
@@ -26,7 +26,7 @@ static void look_at_first_sleep(struct target *t, struct writer *w, struct event
 	    .node = node,
 	    .trie_epoch = t->trie.epoch,
 	    .flags =
-	        target_sleep_flags(t, th) | gil_flags(t, th, th->walk.image) | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT,
+	        target_sleep_flags(t, th) | gil_flags(t, th) | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT,
 	    .id = th->id,
 	};
 	t->events.counts.still++;
@@ -66,12 +66,12 @@ static void take_asleep(struct target *t, struct events_thread *et, struct sampl
 	node_id node;
 	bool unproved;
 	et->sleep.goes_on = false;
-	if (walk_frames(&t->walk, &th->walk) < 0)
+	if (target_walk(t, th) < 0)
 		return;
 	bool is_cut = t->walk.is_cut;
 	if (target_resolve(t, th, &node, &unproved) < 0)
 		return;
-	uint32_t flags = events_off_flags(et->task.off_state) | gil_flags(t, th, th->walk.image) |
+	uint32_t flags = events_off_flags(et->task.off_state) | gil_flags(t, th) |
 	                 (is_cut ? WIRE_FLAG_CUT : 0) | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT;
 	if (taskstate_blocked(&th->task, &th->block) == 1 && gil_is_awaited(t, th, th->block.number, th->block.args[0]))
 		flags = (flags & ~(uint32_t)(WIRE_FLAG_GIL | WIRE_FLAG_GC)) | WIRE_FLAG_GIL_WAIT;
@@ -111,7 +111,7 @@ bool events_look(struct target *t, struct writer *w, uint64_t now_ns)
 	e->to_read.n = 0;
 	for (size_t i = 0; i < e->threads.n; i++) {
 		struct events_thread *et = &e->threads.v[i];
-		if (et->has_ended || !et->n_threads)
+		if (et->has_ended || !et->thread)
 			continue;
 		if (!et->task.tid) {
 			if (!et->sleep.goes_on)
@@ -127,8 +127,8 @@ bool events_look(struct target *t, struct writer *w, uint64_t now_ns)
 			et->sleep.is_seen = true;
 			continue;
 		}
-		et->threads[et->current]->look = LOOK_READ;
-		if (!vec_push(&e->to_read, et->threads[et->current]))
+		et->thread->look = LOOK_READ;
+		if (!vec_push(&e->to_read, et->thread))
 			break;
 	}
 	e->stamp++; /* what was looked at for the kernel's samples is to be looked at again */

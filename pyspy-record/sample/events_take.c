@@ -10,30 +10,44 @@ enum { UNMET_NS = 1000 * 1000 * 1000 }; /* a census is taken oftener */
 
 /* --- a sample */
 
-/* The pieces that follow a sample's head; all of the thread state is among them. */
-static bool take_apart(const struct kernel_sample *m, size_t n, size_t tstate_size, struct walk_copy *c)
+/* The pieces that follow a sample's head, of one thread state; they end where the next one's begin. */
+struct pieces {
+	const unsigned char *p, *end;
+};
+
+static bool begin_pieces(const struct kernel_sample *m, size_t n, struct pieces *left)
 {
-	const unsigned char *p = (const unsigned char *)(m + 1), *end = p + m->n_bytes;
-	c->tstate = NULL;
-	c->n_chunks = c->n_extras = 0;
 	if (n < sizeof *m || m->n_bytes > n - sizeof *m)
 		return false;
-	while ((size_t)(end - p) >= sizeof(struct kernel_piece)) {
-		const struct kernel_piece *k = (const void *)p;
-		p += sizeof *k;
-		if (k->len > (size_t)(end - p))
+	left->p = (const unsigned char *)(m + 1);
+	left->end = left->p + m->n_bytes;
+	return true;
+}
+
+/* The next thread state's, all of which is there, and its address. False: there is none, or it makes no sense. */
+static bool take_apart(struct pieces *left, size_t tstate_size, struct walk_copy *c, raddr_t *tstate)
+{
+	c->tstate = NULL;
+	c->n_chunks = c->n_extras = 0;
+	while ((size_t)(left->end - left->p) >= sizeof(struct kernel_piece)) {
+		const struct kernel_piece *k = (const void *)left->p;
+		const unsigned char *p = left->p + sizeof *k;
+		if (k->len > (size_t)(left->end - p))
 			return false;
 		struct walk_piece piece = {k->at, k->len, p};
 		if (k->kind == KERNEL_PIECE_TSTATE) {
+			if (c->tstate)
+				break;
 			c->tstate = p;
 			c->tstate_len = k->len;
+			*tstate = k->at;
 		} else if (k->kind == KERNEL_PIECE_CHUNK && k->len && c->n_chunks < WALK_COPY_CHUNKS) {
 			c->chunks[c->n_chunks++] = piece;
 		} else if (k->kind == KERNEL_PIECE_EXTRA && c->n_extras < WALK_COPY_EXTRAS) {
 			c->extras[c->n_extras++] = piece;
 		}
 		size_t fill = (k->len + 7) / 8 * 8;
-		p += fill < (size_t)(end - p) ? fill : (size_t)(end - p);
+		left->p = p + (fill < (size_t)(left->end - p) ? fill : (size_t)(left->end - p));
 	}
 	return c->tstate != NULL && c->tstate_len >= tstate_size;
 }
@@ -49,40 +63,41 @@ static bool find_interp(const struct target *t, raddr_t at, uint32_t *interp)
 	return false;
 }
 
-static struct sample_thread *state_of(struct events_thread *et, raddr_t tstate)
+/* The thread as of the sample, when the state is one of its own. */
+static struct sample_thread *thread_of(const struct events_thread *et, raddr_t tstate)
 {
-	for (uint32_t i = 0; et && i < et->n_threads; i++)
-		if (et->threads[i]->tstate == tstate) {
-			et->current = i;
-			return et->threads[i];
-		}
+	for (size_t i = 0; et && et->thread && i < et->thread->states.n; i++)
+		if (et->thread->states.v[i]->tstate == tstate)
+			return et->thread;
 	return NULL;
 }
 
-/* Whose sample is it? A thread that is not known is looked for once a drain; one that is over already is made up from
- * what the sample tells. */
+/* Whose sample is it? A thread that is not known, or not with this state, is looked for once a drain; one that is over
+ * already is made up from what the sample tells. */
 static struct sample_thread *whose(struct target *t, struct writer *w, const struct kernel_sample *m,
                                    const struct walk_copy *c, struct events_thread **et)
 {
 	struct events *e = &t->events;
 	struct sample_thread *th;
 	uint32_t interp;
-	if ((th = state_of(*et = events_find(e, (pid_t)m->head.tid), m->tstate)))
+	if ((th = thread_of(*et = events_find(e, (pid_t)m->head.tid), m->tstate)))
 		return th;
 	if (!e->census_made) {
 		e->census_made = true;
 		e->news++;
 		target_census(t, w, clock_boot_ns());
 		events_bind(t);
-		if ((th = state_of(*et = events_find(e, (pid_t)m->head.tid), m->tstate)))
-			return th;
+		*et = events_find(e, (pid_t)m->head.tid);
 	}
+	if (*et && (*et)->thread && !(*et)->has_ended) /* it had another state then */
+		return (*et)->thread;
 	if (!find_interp(t, m->interp, &interp))
 		return NULL;
 	if (!target_add_ghost(t, w, c->tstate, m->tstate, interp, (pid_t)m->head.tid))
 		return NULL;
 	events_bind(t);
-	return state_of(*et = events_find(e, (pid_t)m->head.tid), m->tstate);
+	*et = events_find(e, (pid_t)m->head.tid);
+	return *et ? (*et)->thread : NULL;
 }
 
 static void take_words(struct target *t, const struct kernel_sample *m, uint32_t interp)
@@ -150,27 +165,82 @@ static void count_sample(struct target *t, const struct kernel_sample *m, uint32
 	t->counts.unproved += (flags & WIRE_FLAG_UNPROVED) != 0;
 }
 
+/* The thread entered an interpreter that the kernel's program was not told of yet, then or later: where its stack
+ * ended is not known. */
+static bool may_lack_state(const struct sample_thread *th, const struct kernel_sample *m, size_t n_states)
+{
+	if (th->states.n <= n_states)
+		return false;
+	for (size_t i = 0; i < th->states.n; i++)
+		if (!th->states.v[i]->is_empty && th->states.v[i]->tstate != m->tstate &&
+		    th->states.v[i]->found_ns > m->head.time_ns)
+			return true;
+	return false;
+}
+
+/* The frames of all states that the sample holds (the first one's are in `copy`): as target_walk. *image: the one's
+ * that m names; *n: how many there are. */
+static int walk_sample(struct target *t, struct sample_thread *th, const struct kernel_sample *m, struct pieces *left,
+                       struct walk_copy *copy, raddr_t tstate, const unsigned char **image, size_t *n)
+{
+	uint32_t interp = target_interp(th);
+	find_interp(t, m->interp, &interp);
+	*image = copy->tstate;
+	*n = 1;
+	if (left->p == left->end && tstate == m->tstate) {
+		th->top = (struct sample_top){tstate, interp, copy->tstate, false};
+		return walk_copied(&t->walk, copy);
+	}
+	int rc = 0, joined;
+	bool has_more = true;
+	target_join_begin(t);
+	for (*n = 0; *n < KERNEL_STATES_MAX && has_more && rc == 0; ++*n) {
+		struct sample_top top = {tstate, interp, copy->tstate, false};
+		find_interp(t, walk_u64(copy->tstate, t->interpreter.layout.tstate.interp), &top.interp);
+		if (tstate == m->tstate)
+			*image = copy->tstate;
+		rc = target_join_add(t, th, &top, walk_copied(&t->walk, copy));
+		has_more = take_apart(left, t->events.rules.tstate_size, copy, &tstate);
+	}
+	joined = target_join_end(t, th);
+	return rc < 0 ? rc : joined;
+}
+
 static int take_sample(struct target *t, struct writer *w, const struct kernel_sample *m, size_t n)
 {
 	static struct walk_copy copy; /* large; one thread uses it */
 	struct events_thread *et;
+	struct pieces left;
+	const unsigned char *image;
+	raddr_t tstate;
+	size_t n_states;
 	node_id node = 0;
+	uint32_t interp;
 	bool unproved = false, is_switch = m->head.trigger == KERNEL_ON_SWITCH;
 	struct sample_thread *th =
-	    take_apart(m, n, t->events.rules.tstate_size, &copy) ? whose(t, w, m, &copy, &et) : NULL;
+	    begin_pieces(m, n, &left) && take_apart(&left, t->events.rules.tstate_size, &copy, &tstate)
+	        ? whose(t, w, m, &copy, &et)
+	        : NULL;
 	if (!th) {
 		t->events.counts.lost++;
 		return 0;
 	}
-	take_words(t, m, th->interp);
+	interp = target_interp(th);
+	find_interp(t, m->interp, &interp);
+	take_words(t, m, interp);
 	t->sampled_ns = m->head.time_ns;
 	uint64_t codes = t->codes.v.n;
-	int rc = walk_copied(&t->walk, &copy);
+	int rc = walk_sample(t, th, m, &left, &copy, tstate, &image, &n_states);
 	bool is_cut = t->walk.is_cut;
 	if (rc == 0)
 		rc = target_resolve(t, th, &node, &unproved);
+	uint32_t gil = gil_state_flags(t, m->tstate, interp, image);
 	t->sampled_ns = 0;
 	t->events.news += t->codes.v.n != codes;
+	if (may_lack_state(th, m, n_states)) {
+		t->counts.reads_failed++;
+		return 0;
+	}
 	if (rc == ERR_TORN && m->cut & KERNEL_CUT_ABSENT) { /* a part that was not there, not a wrong one */
 		t->counts.reads_failed++;
 		return 0;
@@ -184,7 +254,7 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 		trie_certify(&t->trie, w, node);
 	struct events_event v = {.time_ns = m->head.time_ns, .id = th->id, .node = node};
 	v.stack = rc < 0 ? target_torn_stack(w) : trie_stack(&t->trie, &t->codes, w, node);
-	v.flags = gil_flags(t, th, copy.tstate) | (is_cut ? WIRE_FLAG_CUT : 0) | (unproved ? WIRE_FLAG_UNPROVED : 0) |
+	v.flags = gil | (is_cut ? WIRE_FLAG_CUT : 0) | (unproved ? WIRE_FLAG_UNPROVED : 0) |
 	          WIRE_WAY_KERNEL << WIRE_FLAG_WAY_SHIFT;
 	if (!v.stack && node) { /* the dictionaries are full */
 		t->counts.limit++;

@@ -19,7 +19,7 @@ static void find_base(struct events_thread *et, uint64_t cpu_ns)
 	bool is_on = et->task.in_ns != 0;
 	if (!et->task.tid || (et->base_switches && (is_on || et->base_switches == et->task.switches)))
 		return;
-	if (!et->n_threads || taskstate_run(&et->threads[0]->task, &run) < 0)
+	if (!et->thread || taskstate_run(&et->thread->task, &run) < 0)
 		return;
 	int64_t base = (int64_t)(run.cpu_ns - et->cpu_start_ns - cpu_ns);
 	et->cpu_base_ns = base > 0 || !is_on ? base : 0;
@@ -142,8 +142,8 @@ static void add_rest(struct target *t, struct writer *w, struct events_thread *e
 {
 	struct events_event v = {.time_ns = et->told_ns, .id = et->last_id, .node = et->last_node, .raw = 1};
 	uint32_t last_flags = et->last_flags;
-	if (!v.id && et->n_threads) {
-		v.id = et->threads[0]->id;
+	if (!v.id && et->thread) {
+		v.id = et->thread->id;
 		last_flags = WIRE_WAY_KERNEL << WIRE_FLAG_WAY_SHIFT;
 	}
 	if (!v.id || et->is_brief)
@@ -266,7 +266,7 @@ static void begin_anew(struct events *e)
 	for (size_t i = 0; i < e->threads.n; i++) {
 		struct events_thread *et = &e->threads.v[i];
 		begin_anew_with(et->raw, et->due_ns, et->held_ns);
-		if (!et->has_ended || et->n_threads)
+		if (!et->has_ended || et->thread)
 			e->threads.v[kept++] = *et;
 		else
 			events_thread_done(et);

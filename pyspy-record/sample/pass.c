@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "libcommon/err.h"
+#include "libcommon/clock.h"
 #include "pyspy-record/sample/gil.h"
 
 enum { READ_TRIES = 16 };
@@ -41,7 +42,11 @@ static void plan_words(struct target *t)
 			reader_batch_add(b, gc, &in->words.gc, 4);
 		if (generation)
 			reader_batch_add(b, generation, &in->words.generation_before, 4);
+		if (in->gil && layout_is_freethreaded(l))
+			reader_batch_add(b, in->gil + l->gil.enabled, &in->words.gil_enabled, 4);
 	}
+	for (size_t i = 0; i < t->watched.n; i++)
+		reader_batch_add(b, t->watched.v[i].tstate + l->tstate.frame_root, &t->watched.v[i].root, 8);
 }
 
 static void plan_words_after(struct target *t)
@@ -53,6 +58,50 @@ static void plan_words_after(struct target *t)
 	}
 }
 
+/* All states of the thread, or none: false = they do not fit. *first: the number of its first piece. */
+static bool plan_thread(struct target *t, struct sample_thread *th, size_t *first)
+{
+	size_t n = t->batch.n, bytes = t->batch.bytes;
+	*first = n;
+	for (size_t i = 0; i < th->states.n && th->look != LOOK_GONE; i++) {
+		struct sample_state *s = th->states.v[i];
+		s->first_piece = t->batch.n;
+		if (!s->is_gone && !walk_plan(&t->walk, &s->walk, &t->batch, &s->first_piece)) {
+			t->batch.n = n;
+			t->batch.bytes = bytes;
+			return false;
+		}
+	}
+	return true;
+}
+
+/* More pieces than a batch holds: forget what lies outside of the chunks, it is read one by one. */
+static void plan_less(struct target *t, struct sample_thread *th)
+{
+	for (size_t i = 0; i < th->states.n; i++) {
+		struct walk_thread *walk = &th->states.v[i]->walk;
+		walk_failed_piece(&t->walk, walk, 0);
+		walk->n_extras = walk->n_older = 0;
+	}
+}
+
+/* The batch stopped at this piece, one of th's. */
+static void fail_piece(struct target *t, struct sample_thread *th, size_t piece)
+{
+	size_t left = 0, i = th->states.n;
+	while (i > 1 && (th->states.v[i - 1]->first_piece > piece || th->states.v[i - 1]->is_gone))
+		i--;
+	struct sample_state *s = th->states.v[i - 1];
+	if (walk_failed_piece(&t->walk, &s->walk, piece - s->first_piece) != ERR_GONE)
+		return;
+	s->is_gone = true;
+	t->census_due = true;
+	for (i = 0; i < th->states.n; i++)
+		left += !th->states.v[i]->is_gone;
+	if (left == 0)
+		th->look = LOOK_GONE;
+}
+
 int target_read_some(struct target *t, struct sample_thread **threads, size_t n)
 {
 	size_t first[READER_BATCH_MAX];
@@ -61,16 +110,10 @@ int target_read_some(struct target *t, struct sample_thread **threads, size_t n)
 		plan_words(t);
 		size_t words = t->batch.n, taken = 0;
 		walk_begin_pass(&t->walk);
-		while (taken < n) {
-			if (threads[taken]->look == LOOK_GONE)
-				first[taken] = t->batch.n;
-			else if (!walk_plan(&t->walk, &threads[taken]->walk, &t->batch, &first[taken]))
-				break;
+		while (taken < n && taken < READER_BATCH_MAX && plan_thread(t, threads[taken], &first[taken]))
 			taken++;
-		}
-		if (taken == 0 && n > 0) { /* more pieces than a batch holds: forget them, they are read one by one */
-			walk_failed_piece(&t->walk, &threads[0]->walk, 0);
-			threads[0]->walk.n_extras = threads[0]->walk.n_older = 0;
+		if (taken == 0 && n > 0) {
+			plan_less(t, threads[0]);
 			continue;
 		}
 		size_t behind = t->batch.n;
@@ -90,10 +133,7 @@ int target_read_some(struct target *t, struct sample_thread **threads, size_t n)
 			k--;
 		if (k == 0)
 			return ERR_MEMORY_READ;
-		if (walk_failed_piece(&t->walk, &threads[k - 1]->walk, piece - first[k - 1]) == ERR_GONE) {
-			threads[k - 1]->look = LOOK_GONE;
-			t->census_due = true;
-		}
+		fail_piece(t, threads[k - 1], piece);
 	}
 	return ERR_MEMORY_READ;
 }
@@ -170,7 +210,7 @@ static void take(struct target *t, struct writer *w, struct sample_thread *th)
 {
 	node_id node = 0;
 	bool unproved = false;
-	int rc = walk_frames(&t->walk, &th->walk);
+	int rc = target_walk(t, th);
 	bool is_cut = t->walk.is_cut;
 	if (rc == 0)
 		rc = target_resolve(t, th, &node, &unproved);
@@ -183,7 +223,7 @@ static void take(struct target *t, struct writer *w, struct sample_thread *th)
 		show_failed(t, w, th);
 		return;
 	}
-	uint32_t flags = gil_flags(t, th, th->walk.image) | (is_cut ? WIRE_FLAG_CUT : 0);
+	uint32_t flags = gil_flags(t, th) | (is_cut ? WIRE_FLAG_CUT : 0);
 	if (still_stands(th) && rc == 0) {
 		bool news = trie_certify(&t->trie, w, node);
 		if (th->held) { /* it would run, were it not for us */
@@ -252,10 +292,22 @@ static void weigh_words(struct target *t, int rc)
 	for (size_t i = 0; i < t->n_interps; i++)
 		if (t->interps[i].words.threads_head != t->interps[i].threads_head)
 			t->census_due = true;
+	t->census_due |= target_states_moved(t);
 	t->failures = rc < 0 ? t->failures + 1 : 0;
 }
 
-int target_pass(struct target *t, struct writer *w)
+/* Where there are several interpreters a thread may have entered one just now, which only a census can tell: the stack
+ * would end in the call that did it. */
+static bool want_census_now(const struct target *t)
+{
+	bool has_news = t->words.interpreters_head != t->interpreters_head;
+	for (size_t i = 0; i < t->n_interps && t->n_interps > 1; i++)
+		has_news |= t->interps[i].words.threads_head != t->interps[i].threads_head;
+	return has_news || target_states_moved(t);
+}
+
+/* ERR_AGAIN: nothing was told yet, and who is there is to be looked at first (only when `may_look`). */
+static int pass(struct target *t, struct writer *w, bool may_look)
 {
 	size_t n = t->threads.n;
 	t->active.n = 0;
@@ -268,6 +320,9 @@ int target_pass(struct target *t, struct writer *w)
 	size_t done = 0;
 	do { /* once at least: for the words */
 		rc = target_read_some(t, t->active.v + done, t->active.n - done);
+		if ((rc >= 0 || (rc == ERR_MEMORY_READ && t->n_interps > 1)) && done == 0 && may_look &&
+		    (rc < 0 || want_census_now(t)))
+			return ERR_AGAIN;
 		if (rc == 0 && t->active.n > done)
 			rc = ERR_MEMORY_READ;
 		for (int i = 0; i < rc; i++)
@@ -283,7 +338,7 @@ int target_pass(struct target *t, struct writer *w)
 		if (th->look == LOOK_SAME) {
 			/* who waited for the GIL when it was looked at may have it by the time that the words are read
 			 */
-			uint32_t gil = th->sleep_flags & WIRE_FLAG_GIL_WAIT ? 0 : gil_flags(t, th, th->walk.image);
+			uint32_t gil = th->sleep_flags & WIRE_FLAG_GIL_WAIT ? 0 : gil_flags(t, th);
 			show(t, w, th, th->node, th->is_torn,
 			     gil | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT |
 			         (th->flags & WIRE_FLAG_CUT));
@@ -292,6 +347,15 @@ int target_pass(struct target *t, struct writer *w)
 	}
 	weigh_words(t, rc);
 	return rc < 0 ? rc : 0;
+}
+
+int target_pass(struct target *t, struct writer *w)
+{
+	int rc = pass(t, w, true);
+	if (rc != ERR_AGAIN)
+		return rc;
+	rc = target_census(t, w, clock_boot_ns());
+	return rc == ERR_GONE ? rc : pass(t, w, false);
 }
 
 int target_words(struct target *t)
@@ -306,8 +370,8 @@ int target_take_still(struct target *t, struct writer *w, struct sample_thread *
 	bool unproved;
 	look(t, th);
 	if (th->look != LOOK_READ || !(th->blocked || th->held) || target_read(t, &th, 1) < 0 ||
-	    th->look != LOOK_READ || walk_frames(&t->walk, &th->walk) < 0 ||
-	    target_resolve(t, th, node, &unproved) < 0 || !still_stands(th))
+	    th->look != LOOK_READ || target_walk(t, th) < 0 || target_resolve(t, th, node, &unproved) < 0 ||
+	    !still_stands(th))
 		return 0;
 	trie_certify(&t->trie, w, *node);
 	return 1;

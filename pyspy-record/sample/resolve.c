@@ -4,6 +4,7 @@
 #include "pyspy-record/sample/target.h"
 
 enum { CHECKS_MAX = 4096 };
+#define JOINED (UINT64_C(1) << 63)
 
 /* Each object once: recursion brings the same one again and again. */
 static bool add_check(struct target *t, code_id id)
@@ -32,9 +33,9 @@ static size_t shared_steps(const struct sample_thread *th, const struct walk_fra
 /* Look again at the objects that may have been replaced since they were looked at last: all of the path when there is
  * no generation to tell that none was, for a new object may have come to the very place of an old one. */
 static int check_codes(struct target *t, struct sample_thread *th, const struct walk_frame *frames, size_t n,
-                       size_t *shared, uint64_t generation)
+                       size_t *shared, uint64_t generation, bool *unproved)
 {
-	bool by_generation = t->codes.has_generation || t->sampled_ns;
+	bool by_generation = (t->codes.has_generation && !th->top.is_joined) || t->sampled_ns;
 	t->to_check.n = 0;
 	t->check_mark++;
 	for (size_t i = 0; i < *shared && !(by_generation && th->path_generation == generation); i++)
@@ -50,7 +51,12 @@ static int check_codes(struct target *t, struct sample_thread *th, const struct 
 	if (t->to_check.n == 0)
 		return 0;
 	bool bad[CHECKS_MAX];
-	TRY(codes_check(&t->codes, t->to_check.v, t->to_check.n, generation, bad));
+	int rc = codes_check(&t->codes, t->to_check.v, t->to_check.n, generation, bad);
+	if (rc == ERR_GONE && t->sampled_ns) { /* the program ended since: they are what they were when it was seen */
+		*unproved = true;
+		return 0;
+	}
+	TRY(rc);
 	for (size_t i = 0; i < *shared; i++)
 		if (codes_at(&t->codes, th->path.v[i].code)->is_stale)
 			*shared = i;
@@ -59,7 +65,9 @@ static int check_codes(struct target *t, struct sample_thread *th, const struct 
 
 static struct codes_generation generation_of(const struct target *t, const struct sample_thread *th)
 {
-	const struct sample_interp *in = &t->interps[th->interp];
+	const struct sample_interp *in = &t->interps[th->top.interp];
+	if (th->top.is_joined) /* each interpreter has its own: no number that either of them will have */
+		return (struct codes_generation){0, JOINED | t->events.stamp, 0};
 	/* without generations: what was looked at since the kernel's samples came over, later than all of them, needs
 	 * no second look */
 	if (t->sampled_ns && !t->codes.has_generation)
@@ -70,11 +78,13 @@ static struct codes_generation generation_of(const struct target *t, const struc
 }
 
 /* May this object have come to its address after the sample was taken? */
-static bool is_younger(struct target *t, code_id id, uint64_t generation)
+static bool is_younger(struct target *t, const struct sample_thread *th, code_id id, uint64_t generation)
 {
 	if (!t->sampled_ns)
 		return false;
 	const struct code *code = codes_at(&t->codes, id);
+	if (th->top.is_joined)
+		return code->read_ns > t->sampled_ns;
 	if (t->codes.has_generation && t->interpreter.layout.generation_kind == LAYOUT_GENERATION_MADE)
 		return codes_version(&t->codes, id) >= generation;
 	return code->read_ns > t->sampled_ns && !(t->codes.has_generation && code->read_generation == generation);
@@ -84,7 +94,7 @@ static bool is_younger(struct target *t, code_id id, uint64_t generation)
 static bool has_younger(struct target *t, const struct sample_thread *th, uint64_t generation)
 {
 	for (size_t i = 0; t->sampled_ns && i < th->path.n; i++)
-		if (is_younger(t, th->path.v[i].code, generation))
+		if (is_younger(t, th, th->path.v[i].code, generation))
 			return true;
 	return false;
 }
@@ -101,8 +111,8 @@ void target_weigh_generation(struct target *t, uint32_t interp)
 
 static void note_version(struct target *t, const struct sample_thread *th, code_id id)
 {
-	struct sample_interp *in = &t->interps[th->interp];
-	if (codes_version(&t->codes, id) > in->highest_version)
+	struct sample_interp *in = &t->interps[th->top.interp];
+	if (!th->top.is_joined && codes_version(&t->codes, id) > in->highest_version)
 		in->highest_version = codes_version(&t->codes, id);
 }
 
@@ -111,11 +121,20 @@ static void note_version(struct target *t, const struct sample_thread *th, code_
 static int read_code(struct target *t, const struct walk_frame *f, struct codes_generation generation, code_id *id,
                      bool *proved)
 {
+	size_t known = t->codes.v.n;
 	int rc = codes_read(&t->codes, f->code, f->globals, generation, id, proved);
-	if (!t->sampled_ns || (rc != ERR_TORN && rc != ERR_MEMORY_READ))
+	if (rc == 0 && t->sampled_ns &&
+	    t->codes.v.n != known) /* when all of it was read: a sample taken before that does not prove it */
+		codes_at(&t->codes, *id)->read_ns = clock_mono_ns();
+	if (!t->sampled_ns || (rc != ERR_TORN && rc != ERR_MEMORY_READ && rc != ERR_GONE))
 		return rc;
 	*proved = false;
 	return codes_gone(&t->codes, id);
+}
+
+static bool is_beyond(const struct code *code, const struct walk_frame *f)
+{
+	return !code->is_gone && f->instr >= code->start && f->instr - code->start >= code->size_bytes;
 }
 
 /* The generation of the threads' copies of code, as it is by now. *is_same: it was that before the sample was taken. */
@@ -173,11 +192,16 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 		th->path.n = 0;
 	}
 	if (t->codes.has_generation && !t->sampled_ns) /* objects may have been read since the words were */
-		target_weigh_generation(t, th->interp);
+		target_weigh_generation(t, th->top.interp);
 	bool copies_same = true, with_copies = t->interpreter.layout.code.tlbc && has_copies(t);
-	uint64_t copies = with_copies ? copies_generation(t, &t->interps[th->interp], &copies_same) : 0;
-	size_t shared = with_copies && th->path_copies != copies ? 0 : shared_steps(th, frames, n);
-	TRY(check_codes(t, th, frames, n, &shared, generation.after));
+	uint64_t copies = with_copies ? copies_generation(t, &t->interps[th->top.interp], &copies_same) : 0;
+	if (with_copies && th->top.is_joined) { /* it speaks of one interpreter only */
+		copies = COPIES_UNKNOWN;
+		copies_same = false;
+	}
+	size_t shared =
+	    with_copies && (th->path_copies != copies || copies == COPIES_UNKNOWN) ? 0 : shared_steps(th, frames, n);
+	TRY(check_codes(t, th, frames, n, &shared, generation.after, unproved));
 	th->path.n = shared;
 	node_id at = shared ? th->path.v[shared - 1].node : 0;
 	size_t first_gone = n;
@@ -189,6 +213,11 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 		if (!step.code) {
 			TRY(read_code(t, f, generation, &step.code, &proved));
 			note_version(t, th, step.code);
+		}
+		if (t->sampled_ns && !t->interpreter.layout.code.tlbc && f->instr != WALK_NOT_STARTED &&
+		    is_beyond(codes_at(&t->codes, step.code), f)) {
+			proved = false; /* not this one, then: it came to the address of one that is gone */
+			TRY(codes_gone(&t->codes, &step.code));
 		}
 		if (!proved)
 			*unproved = true;

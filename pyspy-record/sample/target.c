@@ -37,6 +37,7 @@ void target_close(struct target *t)
 	trie_done(&t->trie);
 	vec_free(&t->active);
 	vec_free(&t->to_check);
+	object_trail_done(&t->names_trail);
 	process_facts_done(&t->facts);
 }
 

@@ -7,13 +7,21 @@
 #include "pyspy-record/emit/writer.h"
 #include "pyspy-record/python/codes.h"
 #include "pyspy-record/python/interpreter.h"
+#include "pyspy-record/python/object_trail.h"
 #include "pyspy-record/python/walk.h"
 #include "pyspy-record/sample/events.h"
 #include "pyspy-record/sample/trie.h"
 #include "pyspy-record/target/process.h"
 #include "pyspy-record/target/taskstate.h"
 
-enum { TARGET_INTERPRETERS_MAX = 48, TARGET_THREADS_MAX = 32768, TARGET_HOLD_SAMPLES = 16 };
+enum {
+	TARGET_INTERPRETERS_MAX = 128, /* the words of all must fit into one batch, with some threads */
+	TARGET_INTERPRETERS_SEEN = 4096,
+	TARGET_STATES_MAX = 256, /* of one thread */
+	TARGET_CALLERS_MAX = 20000,
+	TARGET_THREADS_MAX = 32768,
+	TARGET_HOLD_SAMPLES = 16
+};
 
 /* A frame of the path that a thread was last seen on, outermost first. */
 struct path_step {
@@ -30,18 +38,38 @@ enum thread_look {
 	LOOK_GONE,
 };
 
-struct sample_thread {
+/* One thread state of a thread: what it is in one interpreter. Most threads have one. */
+struct sample_state {
 	raddr_t tstate;
-	uint32_t interp; /* index in target.interps */
+	uint32_t interp;    /* index in target.interps */
+	uint64_t census;    /* of the last census that saw it */
+	uint64_t found_ns;  /* CLOCK_MONOTONIC of the first */
+	bool is_empty;      /* it had no frame then (of the last census) */
+	bool is_gone;       /* its memory could not be read; until the next census */
+	size_t first_piece; /* of a batch that is being read */
+	struct walk_thread walk;
+};
+
+/* Where a sample found the thread: in its innermost frame's thread state. */
+struct sample_top {
+	raddr_t tstate;
+	uint32_t interp;
+	const unsigned char *image; /* the state's bytes, as of the sample */
+	bool is_joined;             /* the stack has frames of other interpreters too */
+};
+
+/* One OS thread. */
+struct sample_thread {
+	VEC(struct sample_state *) states; /* at least one; the outermost interpreter's first */
+	struct sample_top top;             /* of the last walk */
+	uint32_t interp_number;            /* of the interpreter that it is told of with: where it was met first */
 	pid_t tid, ns_tid;
 	uint64_t pthread, start_ns;
 	thread_id id;
-	char name[256];
-	size_t name_len;
+	VEC(char) name;
 	uint32_t thread_flags;
 	bool has_name; /* the name is Python's */
 	unsigned name_looks;
-	uint64_t census; /* of the last census that saw it */
 
 	struct taskstate task;
 	struct taskstate_run run; /* of this tick */
@@ -49,7 +77,6 @@ struct sample_thread {
 	bool blocked; /* stood still when looked at in this tick: it waits in the kernel */
 	bool held;    /* the same: it waits for the CPU that we hold */
 	struct taskstate_block block;
-	struct walk_thread walk;
 	VEC(struct path_step) path;
 	uint64_t path_generation, path_copies;
 	uint32_t codes_epoch, trie_epoch;
@@ -79,6 +106,7 @@ struct sample_interp {
 			uint32_t locked;
 		} gil;
 		uint32_t gc, generation_before, generation_after;
+		uint32_t gil_enabled; /* free-threaded builds, from outside only */
 	} words;
 	uint64_t threads_head; /* as of the census */
 	/* of the copies of code (copies.h): seen last, and at which time and in which pass it was seen first */
@@ -86,6 +114,45 @@ struct sample_interp {
 		uint64_t generation, since_ns, since_pass;
 	} copies;
 	uint32_t highest_version; /* of the code objects read */
+};
+
+/* A thread state as a census finds it. */
+struct seen_state {
+	raddr_t tstate, root; /* root: the word at frame_root */
+	raddr_t place;        /* on the C stack of the thread that runs in it; 0 = nowhere, or not known */
+	uint64_t pthread;
+	pid_t ns_tid;
+	uint32_t interp;
+	bool is_taken;
+};
+
+/* A thread state that another thread may enter than the one that it names (up to 3.12: see states.c). */
+struct watched_state {
+	raddr_t tstate, root; /* root: read with each group of threads */
+	uint64_t pthread;     /* of the thread that it was given to */
+	bool was_empty;
+};
+
+/* Up to 3.9: where on a thread's C stack the call stands that runs a frame object. */
+struct frame_place {
+	raddr_t frame, place;
+	uint64_t pthread;
+};
+
+/* The parts of a stack: frames of one thread state that lie together on the C stack. */
+struct join_part {
+	uint64_t place; /* where the evaluator was entered; the lower the further in */
+	size_t from, n; /* in join.frames */
+};
+struct join_state {
+	struct sample_top top;
+	size_t part, end; /* in join.parts: not used yet */
+	bool is_cut;
+};
+struct join {
+	VEC(struct walk_frame) frames;
+	VEC(struct join_part) parts;
+	VEC(struct join_state) states;
 };
 
 struct target_counts {
@@ -109,6 +176,11 @@ struct target {
 	VEC(struct sample_thread *) threads;
 	uint64_t threads_seen;              /* ever */
 	VEC(struct sample_thread *) active; /* scratch of a pass */
+	VEC(struct seen_state) seen;        /* scratch of a census */
+	VEC(struct watched_state) watched;
+	VEC(struct frame_place) places;
+	struct join join;      /* scratch */
+	size_t interps_unseen; /* interpreters that there is no room for */
 	struct reader_batch batch;
 	VEC(code_id) to_check; /* scratch: code objects to be looked at again */
 	uint64_t check_mark;   /* tells those already in it */
@@ -117,6 +189,7 @@ struct target {
 	uint64_t census; /* counts them */
 	bool census_due;
 	bool names_due;
+	struct object_trail names_trail; /* of the names last told */
 	bool has_ended;
 	pid_t pending_detach; /* a thread that would not stop: to be let go as soon as it does */
 	pid_t ended_tid;      /* waiting for a stop brought the end of this thread instead ... */
@@ -165,6 +238,26 @@ void target_stop(struct target *t, struct writer *w, struct sample_thread *th);
 void target_settle(struct target *t);
 
 /* Between the parts of sample/: */
+static inline uint32_t target_interp(const struct sample_thread *th)
+{
+	return th->states.v[0]->interp;
+}
+/* The frames of all states of th that were just read, as one stack: t->walk.frames, is_cut; th->top. As walk_frames. */
+int target_walk(struct target *t, struct sample_thread *th);
+/* The same, state by state: begin; add after each walk (rc: what the walk said; its frames are in t->walk); end. */
+void target_join_begin(struct target *t);
+int target_join_add(struct target *t, const struct sample_thread *th, const struct sample_top *top, int rc);
+int target_join_end(struct target *t, struct sample_thread *th);
+/* Has the thread state no frame? `root`: its word at frame_root. */
+bool target_is_empty(const struct target *t, raddr_t tstate, raddr_t root);
+/* A word of a thread state that leads to the C stack of the thread that runs in it; 0 = there is none. */
+raddr_t target_place(const struct target *t, raddr_t tstate, const unsigned char *image);
+/* The pthread of the thread on whose C stack `place` lies; 0 = none that is known. */
+uint64_t target_stack_owner(const struct target *t, raddr_t place);
+/* Up to 3.9: the place on a C stack where this frame object is run, and the pthread of the thread; 0 = not found. */
+raddr_t target_frame_place(struct target *t, raddr_t frame, uint64_t *pthread);
+/* Have states come to life, or gone to another thread, as the words read last tell? */
+bool target_states_moved(const struct target *t);
 /* The tid, as its own pid namespace counts, of the thread whose state `image` is; 0 = not known, or none yet. */
 pid_t target_ns_tid(struct target *t, const unsigned char *image);
 /* Where an interpreter's word is that tells that the collector runs; 0 = not known. */

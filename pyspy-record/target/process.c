@@ -1,5 +1,6 @@
 #include "pyspy-record/target/process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -237,6 +238,36 @@ unsigned process_n_threads(pid_t pid)
 	return stat(path, &st) == 0 && st.st_nlink > 2 ? (unsigned)st.st_nlink - 2 : 0;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const pid_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
+}
+
+size_t process_ns_tids(pid_t pid, pid_t *tids, size_t most)
+{
+	char name[320], text[4096];
+	size_t n = 0;
+	bool same = same_namespace(pid, "ns/pid");
+	snprintf(name, sizeof name, "/proc/%d/task", (int)pid);
+	DIR *folder = opendir(name);
+	for (struct dirent *e; folder && n < most && (e = readdir(folder));) {
+		unsigned long tid = strtoul(e->d_name, NULL, 10);
+		if (!tid)
+			continue;
+		if (!same) {
+			snprintf(name, sizeof name, "/proc/%d/task/%lu/status", (int)pid, tid);
+			if (read_proc(name, text, sizeof text) < 0 || !status_number(text, "NSpid", 0, true, &tid))
+				continue;
+		}
+		tids[n++] = (pid_t)tid;
+	}
+	if (folder)
+		closedir(folder);
+	qsort(tids, n, sizeof *tids, by_number);
+	return n;
+}
+
 bool process_is_alive(pid_t pid, uint64_t start_ticks)
 {
 	struct stat_line s;
@@ -322,6 +353,38 @@ int process_open_file(pid_t pid, const char *path, uint64_t begin, uint64_t end)
 	if (begin && is_mapping_deleted(pid, begin))
 		return open_deleted(pid, path, len, begin, end);
 	return open_below_root(pid, path);
+}
+
+int process_open_mapped(pid_t pid, const struct maps_entry *m, bool *doubtful)
+{
+	char map_file[96], exe[64];
+	snprintf(map_file, sizeof map_file, "/proc/%d/map_files/%llx-%llx", (int)pid, (unsigned long long)m->begin,
+	         (unsigned long long)m->end);
+	snprintf(exe, sizeof exe, "/proc/%d/exe", (int)pid);
+	const char *const ways[] = {m->deleted ? NULL : m->path, m->deleted ? NULL : m->path, map_file, exe};
+	int kept = -1;
+	*doubtful = false;
+	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+		struct stat st;
+		if (!ways[i] || ways[i][0] != '/')
+			continue;
+		int fd = i == 0 ? open_below_root(pid, ways[i])
+		                : only_regular(open(ways[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+		if (fd < 0)
+			continue;
+		/* what map_files opens is the mapped file by itself */
+		if (ways[i] == map_file || (fstat(fd, &st) == 0 && (uint64_t)st.st_ino == m->inode)) {
+			if (kept >= 0)
+				close(kept);
+			return fd;
+		}
+		if (kept < 0 && ways[i] != exe)
+			kept = fd;
+		else
+			close(fd);
+	}
+	*doubtful = true;
+	return kept;
 }
 
 void process_permission_hint(pid_t pid, char *out, size_t size)

@@ -30,6 +30,8 @@ int process_start_ticks(pid_t pid, pid_t tid, uint64_t *ticks);
 uint64_t process_ticks_to_ns(uint64_t ticks);
 /* Threads of a process just now; 0 = gone. */
 unsigned process_n_threads(pid_t pid);
+/* The tids of a process's threads as its own pid namespace counts, ascending, at most `most`; how many. */
+size_t process_ns_tids(pid_t pid, pid_t *tids, size_t most);
 /* Does a process with this pid and start time still run (not a zombie)? */
 bool process_is_alive(pid_t pid, uint64_t start_ticks);
 /* A thread of the kernel: it has no memory of its own. False when there is no such process. */
@@ -39,6 +41,12 @@ bool process_is_kernel_thread(pid_t pid);
  * or /proc/PID/exe, never another file that now has its name. Only regular files. Returns an O_RDONLY|O_CLOEXEC fd or
  * -1 (errno). */
 int process_open_file(pid_t pid, const char *path, uint64_t begin, uint64_t end);
+/* The file behind a mapping of the target: by its name as the target sees it, as we see it (a chroot), through
+ * map_files or /proc/PID/exe, whichever has the mapping's inode. Where none has (some file systems give a mapping
+ * another number; the file was replaced and we may not use map_files) the first that could be opened and *doubtful is
+ * set: compare it with what is mapped. An O_RDONLY|O_CLOEXEC fd or -1 (errno). */
+struct maps_entry;
+int process_open_mapped(pid_t pid, const struct maps_entry *m, bool *doubtful);
 /* Why may we not read this process's memory? One English sentence for people: what (yama's ptrace_scope with its value
  * and file, other user, missing CAP_SYS_PTRACE, non-dumpable, seccomp), and what to do (sudo, setcap, sysctl, docker
  * --cap-add). */

@@ -74,53 +74,60 @@ static bool is_same(const struct linetable_place *p, bool found, const int32_t *
 	return !p->has_columns || (p->column == want[2] && p->end_column == want[3]);
 }
 
-static void compare_block(const struct code *c, struct count *count, uint32_t start, uint32_t step, uint32_t n,
-                          uint32_t width, const int32_t *numbers, const char *what)
+struct block {
+	uint32_t source, start, step, count, width;
+};
+
+static void compare_block(const struct code *c, const struct block *b, struct count *count)
 {
-	for (uint32_t i = 0; i < n; i++, numbers += width) {
+	static const char *const names[SOURCES] = {"PyCode_Addr2Line", "dis.findlinestarts", "co_lines", "co_positions",
+	                                           "f_lineno"};
+	for (uint32_t i = 0; i < b->count; i++) {
 		struct linetable_place p;
-		uint32_t instr = start + i * step;
+		uint32_t instr = b->start + i * b->step;
+		int32_t want[4] = {NONE, NONE, NONE, NONE};
+		read_exactly(want, b->width * sizeof *want);
 		memset(&p, 0x5a, sizeof p);
 		bool found =
 		    linetable_find(c->kind, c->table_n ? c->table : NULL, c->table_n, c->first_line, instr, &p);
 		count->offsets++;
-		count->without_line += numbers[0] == NONE;
-		if (is_same(&p, found, numbers, width))
+		count->without_line += want[0] == NONE;
+		if (is_same(&p, found, want, b->width))
 			continue;
 		if (count->different++ >= SHOWN)
 			continue;
-		fprintf(stderr, "%s: %s at %u: the interpreter says", what, c->name, instr);
-		for (uint32_t k = 0; k < width; k++)
-			fprintf(stderr, " %d", numbers[k]);
+		fprintf(stderr, "%s: %s at %u: the interpreter says", names[b->source], c->name, instr);
+		for (uint32_t k = 0; k < b->width; k++)
+			fprintf(stderr, " %d", want[k]);
 		fprintf(stderr, ", linetable_find %d: %d %d %d %d %d\n", found, p.line, p.end_line, p.has_columns,
 		        p.column, p.end_column);
 	}
 }
 
-static void read_code(uint32_t group_and_rest[6])
+struct head {
+	uint32_t group, kind;
+	int32_t first_line;
+	uint32_t table_n, name_n, blocks;
+};
+
+static void read_code(void)
 {
-	static const char *const names[] = {"PyCode_Addr2Line", "dis.findlinestarts", "co_lines", "co_positions",
-	                                    "f_lineno"};
-	uint32_t group = group_and_rest[0], kind = group_and_rest[1], name_n = group_and_rest[4],
-	         blocks = group_and_rest[5];
-	demand(group < GROUPS && kind <= LINETABLE_LOCATIONS && blocks <= 64, "code");
-	struct code c = {
-	    .kind = (enum linetable_kind)kind, .first_line = (int32_t)group_and_rest[2], .table_n = group_and_rest[3]};
+	struct head h;
+	read_exactly(&h, sizeof h);
+	demand(h.group < GROUPS && h.kind <= LINETABLE_LOCATIONS && h.name_n > 0, "code");
+	struct code c = {.kind = (enum linetable_kind)h.kind, .first_line = h.first_line, .table_n = h.table_n};
 	c.table = read_new(c.table_n);
-	c.name = read_new(name_n);
-	demand(name_n > 0, "a code without a name");
-	c.name[name_n - 1] = 0;
+	c.name = read_new(h.name_n);
+	c.name[h.name_n - 1] = 0;
 	bool counted[SOURCES] = {0};
-	while (blocks-- > 0) {
-		uint32_t b[5]; /* source, start, step, count, width */
-		read_exactly(b, sizeof b);
-		demand(b[0] < SOURCES && (b[4] == 1 || b[4] == 4) && b[3] <= LARGEST / 16, "block");
-		int32_t *numbers = read_new((size_t)b[3] * b[4] * sizeof *numbers);
-		struct count *count = &counts[group][b[0]];
-		count->codes += !counted[b[0]];
-		counted[b[0]] = true;
-		compare_block(&c, count, b[1], b[2], b[3], b[4], numbers, names[b[0]]);
-		free(numbers);
+	while (h.blocks-- > 0) {
+		struct block b;
+		read_exactly(&b, sizeof b);
+		demand(b.source < SOURCES && (b.width == 1 || b.width == 4), "block");
+		struct count *count = &counts[h.group][b.source];
+		count->codes += !counted[b.source];
+		counted[b.source] = true;
+		compare_block(&c, &b, count);
 	}
 	free(c.table);
 	free(c.name);
@@ -128,19 +135,18 @@ static void read_code(uint32_t group_and_rest[6])
 
 int main(void)
 {
-	uint32_t n_codes = 0, words[6];
+	uint32_t n_codes = 0, n_said;
 	for (;;) {
 		char tag[4];
 		read_exactly(tag, sizeof tag);
 		if (!memcmp(tag, "end.", sizeof tag))
 			break;
 		demand(!memcmp(tag, "code", sizeof tag), "neither a code nor the end");
-		read_exactly(words, sizeof words);
-		read_code(words);
+		read_code();
 		n_codes++;
 	}
-	read_exactly(words, sizeof *words);
-	demand(words[0] == n_codes, "another number of codes than was said");
+	read_exactly(&n_said, sizeof n_said);
+	demand(n_said == n_codes, "another number of codes than was said");
 	uint64_t different = 0;
 	for (unsigned g = 0; g < GROUPS; g++) {
 		for (unsigned s = 0; s < SOURCES; s++) {

@@ -67,7 +67,7 @@ def code_record(group, code, blocks):
     global n_codes
     n_codes = n_codes + 1
     table = table_of(code)
-    name = ("%s:%s" % (code.co_filename, code.co_name)).encode("unicode_escape")
+    name = repr((code.co_filename, code.co_name)).encode("ascii", "backslashreplace") + octets([0])
     out.write(pack("4sIIiIII", octets(map(ord, "code")), group, KIND, code.co_firstlineno, len(table), len(name), len(blocks)))
     out.write(table)
     out.write(name)
@@ -187,12 +187,12 @@ def with_table(table, first_line):
     c = (lambda f: getattr(f, "__code__", None) or f.func_code)(template)
     if hasattr(c, "replace"):
         if KIND >= RANGES:
-            return c.replace(co_code=c.co_code * 100, co_linetable=table, co_firstlineno=first_line)
-        return c.replace(co_code=c.co_code * 100, co_lnotab=table, co_firstlineno=first_line)
+            return c.replace(co_code=c.co_code * 50, co_linetable=table, co_firstlineno=first_line)
+        return c.replace(co_code=c.co_code * 50, co_lnotab=table, co_firstlineno=first_line)
     args = [c.co_argcount]
     if VERSION >= (3, 0):
         args.append(c.co_kwonlyargcount)
-    args.extend([c.co_nlocals, c.co_stacksize, c.co_flags, c.co_code * 100, c.co_consts, c.co_names, c.co_varnames,
+    args.extend([c.co_nlocals, c.co_stacksize, c.co_flags, c.co_code * 50, c.co_consts, c.co_names, c.co_varnames,
                  c.co_filename, c.co_name, first_line, table])
     return type(c)(*args)
 
@@ -320,7 +320,7 @@ def main():
     seed, budget = int(sys.argv[1]), int(sys.argv[2])
     chance = random.Random(seed)
     say_frames()
-    say_made(chance, budget and 150 or 1000)
+    say_made(chance, budget and 50 or 1000)
     say_library(chance, budget)
     out.write(pack("4sI", octets(map(ord, "end.")), n_codes))
     out.close()

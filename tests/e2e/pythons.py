@@ -38,7 +38,8 @@ class Python:
         self.free_threaded, self.debug = "freethreaded" in build, "debug" in build
         # a /proc of its own: the interpreter's word on itself is needed
         self.prefix = ["unshare", "--mount-proc=" + root + "/proc", "chroot", root] if self.root else []
-        self.name = "%s/%s%s%s" % (text, kind, ":" + os.path.basename(root) if self.root else "", "" if build == "release" else "-" + build)
+        where = ":" + os.path.basename(root).replace("-debug", "") if self.root else ""
+        self.name = "%s/%s%s%s" % (text, kind, where, "" if build == "release" else "-" + build)
         self._put = {}
 
     def __repr__(self):

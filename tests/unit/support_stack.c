@@ -103,7 +103,7 @@ void support_stack_put(struct support_stack *s, raddr_t at, unsigned owner, radd
 	                                .is_first = s->next_is_first};
 	s->serial++;
 	p.want = (struct walk_frame){0x600000000 + s->serial * 64, 0x700000000 + s->serial * 2,
-	                             0x800000000 + s->serial * 16, (uint8_t)owner};
+	                             0x800000000 + s->serial * 16, (uint8_t)owner, 0};
 	support_memory_u64(&s->m, at + s->l->frame.previous, previous);
 	support_memory_u64(&s->m, at + s->l->frame.code, p.is_shim ? 0 : p.want.code);
 	support_memory_u64(&s->m, at + s->l->frame.instr, p.want.instr);

@@ -160,18 +160,20 @@ static void test_bindings(void **state)
 	events_bind(t);
 	const struct kernel_binding *b = support_engine_binding(&engine, other_tid);
 	assert_true(b->n == 2 && b->states[0].tstate == one && b->states[1].tstate == two);
-	/* either's sample is that state's */
+	/* it is one thread, whichever state is sampled */
 	struct kernel_record h = head(other_tid, KERNEL_ON_TICK, MS);
+	assert_int_equal(thread(other_tid)->thread->states.n, 2);
 	give(&h, two);
-	assert_int_equal(thread(other_tid)->current, 1);
-	assert_int_equal(last()->id, thread(other_tid)->threads[1]->id);
+	assert_int_equal(last()->id, thread(other_tid)->thread->id);
+	assert_true(thread(other_tid)->thread->top.tstate == two);
 	give(&h, one);
-	assert_int_equal(last()->id, thread(other_tid)->threads[0]->id);
+	assert_int_equal(last()->id, thread(other_tid)->thread->id);
+	assert_true(thread(other_tid)->thread->top.tstate == one);
 	give(&h, two);
 	support_world_forget_thread(&world, two);
 	target_census(t, world.w, 0);
 	events_bind(t);
-	assert_int_equal(thread(other_tid)->current, 0);
+	assert_int_equal(thread(other_tid)->thread->states.n, 1);
 	assert_int_equal(support_engine_binding(&engine, other_tid)->n, 1);
 	support_world_forget_thread(&world, one);
 	target_census(t, world.w, 0);
@@ -387,15 +389,17 @@ static void test_new_thread(void **state)
 	give(&h, tstate);
 	assert_int_equal(t->census, census + 1);
 	assert_int_equal(e->list.n, 1);
-	assert_int_equal(e->list.v[0].id, thread(other_tid)->threads[0]->id);
+	assert_int_equal(e->list.v[0].id, thread(other_tid)->thread->id);
 	assert_non_null(support_engine_binding(&engine, other_tid));
-	give(&h, tstate + 64); /* a state that it does not have: made up */
+	give(&h, tstate + 64); /* a state that it had then */
+	assert_int_equal(e->list.n, 2);
+	assert_int_equal(last()->id, thread(other_tid)->thread->id);
 	assert_int_equal(t->census, census + 1);
-	assert_int_equal(thread(other_tid)->n_threads, 2);
+	assert_int_equal(thread(other_tid)->thread->states.n, 1);
 	events_before_drain(t);
 	target_census(t, world.w, 0);
-	events_bind(t); /* and gone with the next census */
-	assert_int_equal(thread(other_tid)->n_threads, 1);
+	events_bind(t);
+	assert_int_equal(thread(other_tid)->thread->states.n, 1);
 	end();
 }
 

@@ -292,8 +292,7 @@ static void test_rest_of_the_unseen(void **state)
 	struct events_thread *et = begin();
 	th.id = et->last_id;
 	et->last_id = 0;
-	et->threads[0] = &th;
-	et->n_threads = 1;
+	et->thread = &th;
 	flush(40 * MS, true);
 	read_back();
 	expect(TID, 0, 0, 40 * MS);
@@ -332,15 +331,14 @@ static void test_ended_but_there(void **state)
 	struct sample_thread th = {.task = {.schedstat_fd = -1, .syscall_fd = -1, .stat_fd = -1}};
 	struct events_thread *et = begin();
 	th.id = et->last_id;
-	et->threads[0] = &th;
-	et->n_threads = 1;
+	et->thread = &th;
 	et->has_ended = true;
 	et->end_ns = begin_ns + 70 * MS;
 	for (uint64_t at = 100; at <= 300; at += 100) {
 		flush(at * MS, false);
 		assert_non_null(events_find(e, TID));
 	}
-	thread(TID)->n_threads = 0;
+	thread(TID)->thread = NULL;
 	flush(400 * MS, true);
 	assert_null(events_find(e, TID));
 	read_back();
@@ -441,8 +439,7 @@ static void test_schedstat(void **state)
 	schedstat = fileno(f);
 	struct sample_thread th = {.task = {.schedstat_fd = schedstat, .syscall_fd = -1, .stat_fd = -1}};
 	th.id = et->last_id;
-	et->threads[0] = &th;
-	et->n_threads = 1;
+	et->thread = &th;
 	et->cpu_start_ns = 1000 * MS;
 	set_task(et, 10 * MS, 0);
 	et->task.in_ns = begin_ns + 90 * MS;

@@ -8,11 +8,14 @@
 #define RUNTIME UINT64_C(0x7f0000001000)
 #define GIL     UINT64_C(0x7f0000400000)
 #define TSTATE  UINT64_C(0x7f0000200000)
+#define INNER   UINT64_C(0x7f0000280000)
 #define OTHER   UINT64_C(0x7f0000300000)
 
 static struct target t;
 static struct sample_thread th;
-static unsigned char image[LAYOUT_TSTATE_MAX];
+static struct sample_state first, second; /* second: of a thread that is inside both interpreters */
+static struct sample_state *states[] = {&first, &second};
+static unsigned char *const image = first.walk.image;
 
 static void begin(uint32_t version)
 {
@@ -27,8 +30,9 @@ static void begin(uint32_t version)
 	t.n_interps = 2;
 	t.interps[0].gil = GIL + 0x10000;
 	t.interps[1].gil = GIL;
-	th = (struct sample_thread){.tstate = TSTATE, .interp = 1};
-	memset(image, 0, sizeof image);
+	first = (struct sample_state){.tstate = TSTATE, .interp = 1};
+	second = (struct sample_state){.tstate = INNER, .interp = 0};
+	th = (struct sample_thread){.states = {.v = states, .n = 1}};
 }
 
 static void set_u32(size_t at, uint32_t v)
@@ -38,7 +42,7 @@ static void set_u32(size_t at, uint32_t v)
 
 static bool is_held(void)
 {
-	return gil_is_held(&t, &th, image);
+	return gil_is_held(&t, first.tstate, first.interp, image);
 }
 
 /* 3.11: one word of the runtime names the thread state that runs. */
@@ -50,13 +54,13 @@ static void test_runtime_word(void **state)
 	assert_false(is_held());
 	t.words.gil_current = TSTATE;
 	assert_true(is_held());
-	assert_int_equal(gil_flags(&t, &th, image), WIRE_FLAG_GIL);
+	assert_int_equal(gil_flags(&t, &th), WIRE_FLAG_GIL);
 	t.interps[0].words.gc = 1; /* another interpreter's */
-	assert_int_equal(gil_flags(&t, &th, image), WIRE_FLAG_GIL);
+	assert_int_equal(gil_flags(&t, &th), WIRE_FLAG_GIL);
 	t.interps[1].words.gc = 1;
-	assert_int_equal(gil_flags(&t, &th, image), WIRE_FLAG_GIL | WIRE_FLAG_GC);
+	assert_int_equal(gil_flags(&t, &th), WIRE_FLAG_GIL | WIRE_FLAG_GC);
 	t.words.gil_current = OTHER;
-	assert_int_equal(gil_flags(&t, &th, image), 0);
+	assert_int_equal(gil_flags(&t, &th), 0);
 }
 
 /* 3.12, 3.13: the GIL's last holder, while it is locked, and the thread state says so too. */
@@ -71,7 +75,7 @@ static void own_word(uint32_t version, size_t at, uint32_t mine, uint32_t not_mi
 	set_u32(at, mine);
 	assert_true(is_held());
 	in->words.gc = 1;
-	assert_int_equal(gil_flags(&t, &th, image), WIRE_FLAG_GIL | WIRE_FLAG_GC);
+	assert_int_equal(gil_flags(&t, &th), WIRE_FLAG_GIL | WIRE_FLAG_GC);
 	in->words.gil.locked = 0;
 	assert_false(is_held());
 	in->words.gil.locked = UINT32_MAX; /* not made yet: -1 */
@@ -79,9 +83,9 @@ static void own_word(uint32_t version, size_t at, uint32_t mine, uint32_t not_mi
 	in->words.gil.locked = 1;
 	in->words.gil.last_holder = OTHER;
 	assert_false(is_held());
-	assert_int_equal(gil_flags(&t, &th, image), 0);
+	assert_int_equal(gil_flags(&t, &th), 0);
 	in->words.gil.last_holder = TSTATE;
-	th.interp = 0; /* of an interpreter with a GIL of its own, that nobody holds */
+	first.interp = 0; /* of an interpreter with a GIL of its own, that nobody holds */
 	assert_false(is_held());
 }
 
@@ -112,12 +116,67 @@ static void test_awaited(void **state)
 	assert_false(gil_is_awaited(&t, &th, SYS_futex, 0));
 }
 
+/* A thread inside two interpreters, each with a GIL of its own: it holds the one of the state that it runs in, and may
+ * wait for either. */
+static void test_several_states(void **state)
+{
+	begin(0x030d00f0);
+	const struct layout *l = &t.interpreter.layout;
+	assert_false(gil_is_awaited(&t, &th, SYS_futex, GIL + 0x10000));
+	th.states.n = 2;
+	assert_true(gil_is_awaited(&t, &th, SYS_futex, GIL + 0x10000));
+	assert_true(gil_is_awaited(&t, &th, SYS_futex, GIL));
+	t.interps[0].words.gil.last_holder = INNER;
+	t.interps[0].words.gil.locked = 1;
+	assert_int_equal(gil_flags(&t, &th), 0);
+	uint32_t attached = 1;
+	memcpy(second.walk.image + l->tstate.state, &attached, sizeof attached);
+	assert_int_equal(gil_flags(&t, &th), WIRE_FLAG_GIL);
+	t.interps[1].words.gc = 1; /* not its own */
+	assert_int_equal(gil_flags(&t, &th), WIRE_FLAG_GIL);
+	t.interps[0].words.gc = 1;
+	assert_int_equal(gil_flags(&t, &th), WIRE_FLAG_GIL | WIRE_FLAG_GC);
+	second.is_gone = true;
+	assert_int_equal(gil_flags(&t, &th), 0);
+}
+
+/* Where the GIL is switched off nobody holds it, whatever is left in its words. */
+static void test_free_threaded(void **state)
+{
+	begin(0x030d00f0);
+	t.interpreter.layout.build = LAYOUT_FREETHREADED;
+	struct sample_interp *in = &t.interps[1];
+	in->words.gil.last_holder = TSTATE;
+	in->words.gil.locked = 1;
+	set_u32(t.interpreter.layout.tstate.state, 1);
+	assert_false(is_held());
+	in->words.gil_enabled = 1; /* an extension module has switched it on */
+	assert_true(is_held());
+}
+
+/* Up to 3.6 the words are found by symbols, and may not be. */
+static void test_not_found(void **state)
+{
+	static const uint32_t versions[] = {0x020712f0, 0x030600f0, 0x03080000 | 0x12f0};
+	for (size_t i = 0; i < N_OF(versions); i++) {
+		begin(versions[i]);
+		t.interpreter.current = t.interpreter.gil = 0;
+		assert_int_equal(gil_flags(&t, &th), 0);
+		assert_false(gil_is_awaited(&t, &th, SYS_futex, 0));
+		t.words.gil_current = TSTATE;
+		assert_int_equal(gil_flags(&t, &th), WIRE_FLAG_GIL);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_runtime_word),
 	    cmocka_unit_test(test_thread_states_word),
 	    cmocka_unit_test(test_awaited),
+	    cmocka_unit_test(test_several_states),
+	    cmocka_unit_test(test_free_threaded),
+	    cmocka_unit_test(test_not_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* linetable: against examples of real code objects, and a slow decoder of its own; never outside of its bytes. */
+/* linetable, locations (3.11+): against examples of real code objects, and tables of known places made here; never
+ * outside of its bytes. The older tables: test_linetable_pairs.c. */
 #include "pyspy-record/python/linetable.h"
 #include "tests/unit/support_test.h"
 
@@ -17,7 +18,7 @@ static bool find(const uint8_t *table, size_t n, int32_t first_line, uint32_t in
 	if (n)
 		memcpy(copy, table, n);
 	memset(place, 0x5a, sizeof *place);
-	bool found = linetable_find(n ? copy : copy + 1, n, first_line, instr, place);
+	bool found = linetable_find(LINETABLE_LOCATIONS, n ? copy : copy + 1, n, first_line, instr, place);
 	free(copy);
 	return found;
 }
@@ -114,6 +115,21 @@ static void test_kinds(void **state)
 	assert_int_equal(p.line, 6);
 }
 
+/* f_lineno is None then; a later entry may stand above 0 again */
+static void test_below_zero(void **state)
+{
+	struct linetable_place p;
+	uint8_t t[] = {0x80 | 13 << 3, 3, 0x80 | 13 << 3, 3, 0x80 | 14 << 3, 1, 0, 1, 1, 0x80, 0, 0x80 | 13 << 3, 8};
+	assert_true(find(t, sizeof t, 1, 0, &p));
+	assert_int_equal(p.line, 0);
+	for (uint32_t instr = 2; instr < 8; instr++) {
+		assert_false(find(t, sizeof t, 1, instr, &p));
+		assert_false(p.has_line || p.has_columns || p.line || p.end_line || p.column || p.end_column);
+	}
+	assert_true(find(t, sizeof t, 1, 8, &p));
+	assert_int_equal(p.line, 3);
+}
+
 static void test_lengths(void **state)
 {
 	struct linetable_place p;
@@ -126,10 +142,17 @@ static void test_lengths(void **state)
 		assert_true(find(t, sizeof t, 1, 2 * units + 1, &p));
 		assert_false(find(t, sizeof t, 1, 2 * units + 2, &p));
 		assert_false(p.has_line || p.has_columns || p.line);
-		assert_false(find(t, sizeof t, 1, UINT32_MAX, &p));
+		assert_false(find(t, sizeof t, 1, UINT32_MAX - 1, &p));
+		/* a frame that has not started */
+		assert_true(find(t, sizeof t, 77, LINETABLE_NOT_STARTED, &p));
+		assert_true(p.has_line && !p.has_columns);
+		assert_int_equal(p.line, 77);
+		assert_int_equal(p.end_line, 77);
 	}
 	assert_false(find(NULL, 0, 1, 0, &p));
 	assert_false(p.has_line);
+	assert_true(find(NULL, 0, 5, LINETABLE_NOT_STARTED, &p));
+	assert_int_equal(p.line, 5);
 }
 
 /* --- tables made here, with the place of each unit known */
@@ -260,6 +283,7 @@ static void test_any_bytes(void **state)
 			bytes[0] |= 0x80;
 		int32_t first = draw(2) ? (int32_t)draw(1000) : draw(2) ? INT32_MAX : INT32_MIN;
 		bool found = find(bytes, n, first, draw(3) ? draw(64) : UINT32_MAX - draw(3), &p);
+		assert_true(!p.has_columns || (p.column >= 0 && p.end_column >= 0 && p.end_line >= p.line));
 		assert_int_equal(found, p.has_line);
 		if (!found)
 			assert_false(p.has_columns);
@@ -268,7 +292,11 @@ static void test_any_bytes(void **state)
 	memset(bytes, 0x7f, sizeof bytes);
 	for (unsigned kind = 13; kind <= 14; kind++) {
 		bytes[0] = (uint8_t)(0x80 | kind << 3);
-		assert_true(find(bytes, sizeof bytes, 1, 0, &p));
+		bytes[1] = 0x7f; /* the least line of all */
+		assert_false(find(bytes, sizeof bytes, 1, 0, &p));
+		bytes[1] = 0x7e;
+		assert_true(find(bytes, sizeof bytes, 0, 0, &p));
+		assert_int_equal(p.line, INT32_MAX);
 	}
 }
 
@@ -276,7 +304,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_real_tables), cmocka_unit_test(test_kinds),     cmocka_unit_test(test_lengths),
-	    cmocka_unit_test(test_made_tables), cmocka_unit_test(test_any_bytes),
+	    cmocka_unit_test(test_made_tables), cmocka_unit_test(test_any_bytes), cmocka_unit_test(test_below_zero),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -199,7 +199,7 @@ _kernel = []  # "" or why --engine kernel does not work, once it is known
 def need_kernel():
     """Skip where `--engine kernel` does not work, in the recorder's own words. With CI=true it must."""
     if not _kernel:
-        p = start([pythons()[0].path, "-c", "import time; time.sleep(60)"])
+        p = start([(pythons() or interpreters())[0].path, "-c", "import time; time.sleep(60)"])
         got = subprocess.run([RECORD, "--engine", "kernel", "-d", "0.1", "-o", os.path.join(folder(), "x"), "-p", str(p.pid)],
                              stderr=subprocess.PIPE, timeout=60)
         stop(p)

@@ -9,6 +9,7 @@ import os
 import accounts
 import harness as h
 import pyspy_reader as pr
+from pythons import HOST
 
 SECONDS, RATE = (15.0, 2000) if h.FULL else (4.0, 3000)
 shares = h.Shares(alarm=1e-5)
@@ -195,17 +196,25 @@ def judge():
     h.note("%d comparisons" % len(shares.rows))
 
 
+OLD = ((2, 7), (3, 6), (3, 7), (3, 8), (3, 9), (3, 10))  # their frames are heap objects
+SHAPES = {"functions": functions, "lines": lines, "threads": threads, "asyncio": polling, "sleeper": sleeper}
+# in the quick form each shape is tried on one of the old versions, from outside or by the kernel
+OLD_FEW = {"functions": (3, 6), "lines": (3, 8), "threads": (2, 7), "asyncio": (3, 10), "sleeper": (3, 7)}
+OLD_KERNEL = {"functions": (2, 7), "sleeper": (3, 9), "asyncio": (3, 6)}
+
 cases = []
 for py in h.pythons():
+    once = h.FULL or py.kind != "system"
     cases.append(("functions %s" % py, functions, py))
-    if h.FULL or py.kind != "system":
+    if once:
         cases.append(("lines %s" % py, lines, py))
-    cases.append(("threads %s" % py, threads, py))
-    cases.append(("asyncio %s" % py, polling, py))
+        cases.append(("threads %s" % py, threads, py))
+    if h.FULL or py.minor != 11:
+        cases.append(("asyncio %s" % py, polling, py))
     if h.FULL or py.minor == 12:
         cases.append(("sleeper %s" % py, sleeper, py))
     # the recorder free to go where the target is (pyspy-record/sample/hold.h), as users have it; else each has a CPU
-    if h.FULL or py.minor != 12:
+    if once and (h.FULL or py.minor != 12):
         cases.append(("asyncio %s, free" % py, polling, py, True))
     if h.FULL or py.minor == 12:
         cases.append(("functions %s, free" % py, functions, py, RATE, 600, True))
@@ -214,6 +223,11 @@ for py in h.pythons():
         cases.append(("functions %s, 100 Hz" % py, functions, py, 100))
         cases.append(("functions %s, 5 kHz" % py, functions, py, 5000))
         cases.append(("functions %s, short" % py, functions, py, RATE, 40))
+old = h.interpreters(OLD, ("release",), HOST, not h.FULL)
+for py in old:
+    for shape, f in SHAPES.items():
+        if (h.FULL or OLD_FEW[shape] == py.version[:2]) and (shape != "asyncio" or py.version >= (3, 5)):
+            cases.append(("%s %s" % (shape, py), f, py))
 for n, py in enumerate(h.pythons(one_per_minor=True)):
     for m, (shape, rate) in enumerate((("functions", 2000), ("sleeper", 1000), ("asyncio", 2000))):
         if h.FULL or n == m and shape != "asyncio":
@@ -221,6 +235,10 @@ for n, py in enumerate(h.pythons(one_per_minor=True)):
     if h.FULL:
         cases.append(("functions, kernel %s, 100 Hz" % py, by_kernel, py, "functions", 100))
         cases.append(("functions, kernel %s, 10 kHz, free" % py, by_kernel, py, "functions", 10000, True))
+for py in old:
+    for shape, rate in (("functions", 2000), ("sleeper", 1000), ("asyncio", 2000)):
+        if (h.FULL or OLD_KERNEL[shape] == py.version[:2]) and (shape != "asyncio" or py.version >= (3, 5)):
+            cases.append(("%s, kernel %s, %d Hz" % (shape, py, rate), by_kernel, py, shape, rate))
 cases.append(("judge", judge))
 
 if __name__ == "__main__":

@@ -139,6 +139,15 @@ def pythons(kinds=None, one_per_minor=False):
     return out
 
 
+def newer(few=None):
+    """3.13 and later beyond what pythons() gives: roots, debug and free-threaded builds. few: in the quick form only
+    these (minor, build)"""
+    ordinary = {p.name for p in interpreters(TODAY, ("release",), HOST)}
+    out = [p for p in interpreters() if p.version >= (3, 13) and p.name not in ordinary]
+    full = os.environ.get("PYSPY_FULL", "") not in ("", "0")
+    return [p for p in out if full or few is None or (p.minor, p.build) in few]
+
+
 def shim_of(py):
     """pyenv's shell shim that ends in this interpreter, with the environment it needs; None without pyenv"""
     m = re.match(r"(.*)/versions/([^/]+)/bin/", py.path)

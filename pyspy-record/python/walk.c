@@ -277,7 +277,6 @@ static bool add_piece(struct walk *w, const struct walk_chunk *c)
 
 int walk_frames(struct walk *w, struct walk_thread *t)
 {
-	uint64_t repairs = w->repairs;
 	w->frames.n = w->chunks.n = 0;
 	w->is_cut = false;
 	t->last_extra = t->n_extras;
@@ -291,7 +290,7 @@ int walk_frames(struct walk *w, struct walk_thread *t)
 	    .chain = {.layout = w->layout, .chunks = w->chunks.v, .n_chunks = w->chunks.n, .outside = outside},
 	    .w = w,
 	    .t = t,
-	    .repairs = repairs};
+	    .repairs = w->repairs};
 	return walk_chain_follow(&live.chain, t->image, w);
 }
 

@@ -267,6 +267,17 @@ void support_stack_expect_whole(struct support_stack *s)
 	assert_false(s->w.is_cut);
 }
 
+void support_stack_expect_found(struct support_stack *s)
+{
+	unsigned tries = 0;
+	do {
+		assert_int_equal(walk_alone(&s->w, &s->t, &s->batch), 0);
+		support_stack_compare(s, &s->w, s->w.frames.n);
+		assert_true(++tries <= WALK_EXTRAS_MAX / WALK_REPAIRS_MAX + 2);
+	} while (s->w.is_cut);
+	support_stack_expect_whole(s);
+}
+
 void support_stack_expect_at_once(struct support_stack *s)
 {
 	uint64_t calls = s->m.reader.calls;

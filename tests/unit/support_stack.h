@@ -80,6 +80,8 @@ void support_stack_link(struct support_stack *s, size_t frame, raddr_t previous)
 void support_stack_compare(const struct support_stack *s, const struct walk *w, size_t n);
 /* Read from outside, it is all there. */
 void support_stack_expect_whole(struct support_stack *s);
+/* The same, after as many walks as it takes to find it all. */
+void support_stack_expect_found(struct support_stack *s);
 /* In one system call, nothing read in addition. */
 void support_stack_expect_at_once(struct support_stack *s);
 /* As ticks would see it: then it is all planned. */

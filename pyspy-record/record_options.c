@@ -47,7 +47,7 @@ static const struct arg_option table[] = {
     {OPT_NONBLOCKING, 0, "nonblocking", NULL, "never hold a thread up, not even for a moment"},
     {OPT_MAX_STOP, 0, "max-stop", "PERCENT",
      "threads may be stopped for this part of the time (0.2), and wait on their\nCPU for 5 times that"},
-    {OPT_WAIT, 0, "wait", "TIME", "how long a started program may take until Python appears (10s)"},
+    {OPT_WAIT, 0, "wait", "TIME", "how long a program may take until Python appears\n(10s)"},
     {OPT_FLUSH, 0, "flush", "TIME", "write at least this often, 100ms to 60s (1s)"},
     {OPT_NOTE, 0, "note", "KEY=VALUE", "keep this in the recording; may be repeated"},
     {OPT_QUIET, 'q', "quiet", NULL, "say nothing but errors"},
@@ -223,6 +223,7 @@ static int take(struct record_options *o, int id, const char *value)
 	case OPT_DURATION:
 		return set_duration(o, value);
 	case OPT_WAIT:
+		o->wait_is_given = true;
 		return set_time("--wait", value, 0, 3600 * CLOCK_NS_PER_S, "too long; at most 1h", &o->wait_ns);
 	case OPT_FLUSH:
 		return set_time("--flush", value, CLOCK_NS_PER_S / 10, 60 * CLOCK_NS_PER_S,

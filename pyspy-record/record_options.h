@@ -15,11 +15,12 @@ enum record_engine {
 struct record_options {
 	int pids[RECORD_OPTIONS_PIDS]; /* -p, repeatable */
 	unsigned n_pids;
-	char **program;            /* words to start, NULL-terminated; NULL when attaching */
-	const char *output;        /* -o; NULL = default name; "-" = stdout */
-	double rate_hz;            /* -r, default 100; 0.01 .. 100000 */
-	uint64_t duration_ns;      /* -d; 0 = until the end */
-	uint64_t wait_ns;          /* --wait: how long a started program may take until Python appears; default 10 s */
+	char **program;       /* words to start, NULL-terminated; NULL when attaching */
+	const char *output;   /* -o; NULL = default name; "-" = stdout */
+	double rate_hz;       /* -r, default 100; 0.01 .. 100000 */
+	uint64_t duration_ns; /* -d; 0 = until the end */
+	uint64_t wait_ns;     /* --wait: how long a program may take until Python appears; default 10 s */
+	bool wait_is_given;
 	bool quiet;                /* -q */
 	enum record_engine engine; /* --engine, default auto */
 	bool nonblocking;          /* --nonblocking: no stops at all */

@@ -290,8 +290,8 @@ static int open_seats(struct session *s)
 	for (size_t i = 0; i < n; i++) {
 		struct seat *seat = &s->seats.v[s->seats.n];
 		pid_t pid = s->spawn ? s->spawn->pid : o->pids[i];
-		int one = attach_open(&seat->target, pid, s->spawn, o->wait_ns, s->signals, s->r->message,
-		                      sizeof s->r->message);
+		int one = attach_open(&seat->target, pid, s->spawn, o->wait_ns, o->wait_is_given, s->signals,
+		                      s->r->message, sizeof s->r->message);
 		if (one < 0) {
 			rc = one;
 			if (n > 1) {

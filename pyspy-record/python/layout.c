@@ -1,9 +1,9 @@
 #include "pyspy-record/python/layout.h"
 
-static struct layout layout_table[] = {
+static const struct layout layout_table[] = {
 #include "pyspy-record/python/layout_table.inc"
 };
-enum { N_ROWS = sizeof layout_table / sizeof *layout_table };
+enum { N_ROWS = sizeof layout_table / sizeof *layout_table, LEVEL_CANDIDATE = 0xc };
 
 void layout_finish(struct layout *l)
 {
@@ -28,15 +28,20 @@ void layout_finish(struct layout *l)
 
 const struct layout *layout_find(uint32_t version_hex, enum layout_build build)
 {
-	struct layout *found = NULL;
+	const struct layout *found = NULL;
+	if ((version_hex >> 4 & 15) < LEVEL_CANDIDATE) /* alphas and betas have other layouts */
+		return NULL;
 	for (size_t i = 0; i < N_ROWS; i++) {
-		struct layout *row = &layout_table[i];
-		if (row->build != build || row->since >> 16 != version_hex >> 16)
-			continue;
-		if (!found || (row->since <= version_hex && row->since > found->since))
+		const struct layout *row = &layout_table[i];
+		if (row->build == build && row->since >> 16 == version_hex >> 16 && row->since <= version_hex &&
+		    (!found || row->since > found->since))
 			found = row;
 	}
-	if (found)
-		layout_finish(found);
 	return found;
+}
+
+const struct layout *layout_rows(size_t *n)
+{
+	*n = N_ROWS;
+	return layout_table;
 }

@@ -57,7 +57,7 @@ struct layout {
 		    code_generation, copies_generation;
 	} interp; /* gil: pointer (3.12+); copies_generation: counts threads that began and ended, 4 bytes */
 	struct {
-		uint32_t size; /* bytes from the start that hold all that is read; set by layout_finish */
+		uint32_t size; /* bytes from the start that hold all that is read */
 		uint32_t next, interp, frame_root, status, state, id, thread_id, native_thread_id, datastack_chunk,
 		    datastack_top;
 		uint32_t status_active; /* mask in status, 3.12 */
@@ -124,8 +124,17 @@ struct layout {
 
 enum {
 	LAYOUT_OFFSETS_MAX = 1024, /* bytes of _Py_DebugOffsets, of any version that is known */
-	LAYOUT_TSTATE_MAX = 400, /* no layout says that what is read of these structs is more: room for their copies */
+	/* No layout says that what is read of these structs is more: room for their copies. */
+	LAYOUT_TSTATE_MAX = 400,
 	LAYOUT_CODE_MAX = 256,
+	LAYOUT_IDENT_MAX = 160, /* code.ident_end - code.ident_from */
+	LAYOUT_FRAME_MAX = 104, /* of a frame, from frame.first on, and of a cframe */
+	LAYOUT_HEAD_MAX = 64,   /* dict, int, list, tuple, bytes, str as far as its ASCII text */
+	LAYOUT_STR_MAX = 96,    /* str as far as its text or the pointer to it */
+	LAYOUT_KEYS_MAX = 40,   /* key table of a dict as far as its indices */
+	LAYOUT_GIL_MAX = 1024,
+	LAYOUT_TYPE_MAX = 4096,
+	LAYOUT_INTERP_MAX = 4 << 20, /* also of _PyRuntime */
 };
 
 static inline bool layout_is_freethreaded(const struct layout *l)
@@ -137,14 +146,19 @@ static inline unsigned layout_minor(const struct layout *l) /* 0x30b = 3.11 */
 	return l->since >> 16;
 }
 
-/* The table's row for this version (PY_VERSION_HEX; of its minor version, the one that is right for its micro version)
- * and build, ready for use; NULL = none. */
+/* The table's row for this version (PY_VERSION_HEX of a release or a release candidate; of its minor version, the one
+ * that is right for its micro version) and build; NULL = none. */
 const struct layout *layout_find(uint32_t version_hex, enum layout_build build);
-/* How many bytes _Py_DebugOffsets has in this version; 0 = it has none that we know. */
+/* All rows, *n of them. */
+const struct layout *layout_rows(size_t *n);
+/* How many bytes _Py_DebugOffsets has in this version; 0 = it has none that we know. At most LAYOUT_OFFSETS_MAX. */
 size_t layout_offsets_size(uint32_t version_hex);
 /* Fill *l from _Py_DebugOffsets (`raw`, layout_offsets_size bytes as found at _PyRuntime) and the table. 0; ERR_LAYOUT
- * when a value is out of its sane bounds; ERR_UNSUPPORTED: no such version. A debug build cannot be told from a release
- * build here, nor need it be. */
+ * when a value is out of its sane bounds; ERR_UNSUPPORTED: no such version, or an alpha or beta. A debug build cannot
+ * be told from a release build here, nor need it be. *l is undefined after an error. */
 int layout_from_debug_offsets(struct layout *l, const uint8_t *raw);
-/* Between the parts of layout: set what follows from the other members. */
+/* NULL when all that is read with this layout lies inside of the structs and inside of the room that readers have for
+ * them (LAYOUT_*_MAX), and no two fields of a struct overlap; else the name of the first member that does not. */
+const char *layout_insane(const struct layout *l);
+/* Between the parts of layout: set what follows from the other members (tstate.size). */
 void layout_finish(struct layout *l);

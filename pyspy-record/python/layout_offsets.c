@@ -1,5 +1,6 @@
-/* _Py_DebugOffsets (3.13 and later): the target itself says where its fields are. Trusted is nothing of it: each value
- * must lie inside of the struct that it belongs to, and where the table knows better, be what the table says.
+/* _Py_DebugOffsets (3.13 and later): the target itself says where its fields are. Nothing of it is trusted: each value
+ * must lie inside of the struct that it belongs to, whose size must be likely, and the whole must be sane. What is not
+ * in it comes from the table, and moves along with what is near it.
  *
  * Source: Include/internal/pycore_debug_offsets.h (3.13: pycore_runtime.h); the order of the slots as read from
  * binaries.
@@ -17,6 +18,15 @@ static const struct order {
 	const char *names[SLOTS_MAX];
 } orders[] = {
 #include "pyspy-record/python/layout_offsets.inc"
+};
+
+/* 3.13: where func_state.next_version is, in what was compiled. */
+static const struct generation {
+	uint32_t hex; /* PY_VERSION_HEX */
+	bool is_freethreaded;
+	uint32_t interp_size, tstate_size, next_version;
+} generations[] = {
+#include "pyspy-record/python/layout_generation.inc"
 };
 
 struct rule {
@@ -61,6 +71,9 @@ static const struct rule rules[] = {
     RULE("pyobject.ob_type", "pyobject", 8, object.type),
     RULE("type_object.tp_name", "type_object", 8, type.name),
     RULE("type_object.tp_flags", "type_object", 8, type.flags),
+    RULE("type_object.tp_basicsize", "type_object", 8, type.basicsize),
+    RULE("type_object.tp_dictoffset", "type_object", 8, type.dictoffset),
+    RULE("heap_type_object.ht_cached_keys", "heap_type_object", 8, type.cached_keys),
     RULE("list_object.ob_item", "list_object", 8, list.ob_item),
     RULE("list_object.ob_size", "list_object", 8, list.ob_size),
     RULE("tuple_object.ob_item", "tuple_object", 8, tuple.ob_item),
@@ -75,18 +88,18 @@ static const struct rule rules[] = {
     {"unicode_object.length", "unicode_object.asciiobject_size", 8, offsetof(struct layout, unicode.length)},
 };
 
-/* What the table's row of this build says where the offsets say nothing: (struct's size, its least and most). */
+/* Sizes of structs, the least and the most that is likely. */
 struct size_rule {
 	const char *slot;
 	uint32_t least, most;
 };
 static const struct size_rule sizes[] = {
-    {"runtime_state.size", 1024, 4 << 20},
-    {"interpreter_state.size", 1024, 4 << 20},
+    {"runtime_state.size", 1024, LAYOUT_INTERP_MAX},
+    {"interpreter_state.size", 1024, LAYOUT_INTERP_MAX},
     {"thread_state.size", 200, 4096},
     {"code_object.size", 160, LAYOUT_CODE_MAX},
     {"pyobject.size", 16, 48},
-    {"type_object.size", 300, 2048},
+    {"type_object.size", 300, LAYOUT_TYPE_MAX},
     {"unicode_object.size", 48, 256},
     {"list_object.size", 32, 256},
     {"tuple_object.size", 24, 64},
@@ -127,6 +140,8 @@ static int check_sizes(const struct order *o, const uint64_t *v, const struct la
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
 		if (!slot(o, v, sizes[i].slot, &value) || value < sizes[i].least || value > sizes[i].most)
 			return ERR_LAYOUT;
+	if (slot(o, v, "heap_type_object.size", &value) && (value < 300 || value > LAYOUT_TYPE_MAX))
+		return ERR_LAYOUT;
 	/* what the walk takes from the table lies in these */
 	if (!slot(o, v, "interpreter_frame.size", &value) || value != row->frame.size)
 		return ERR_LAYOUT;
@@ -141,34 +156,50 @@ static int follow_rules(const struct order *o, const uint64_t *v, struct layout 
 		const struct rule *r = &rules[i];
 		uint32_t *to = (uint32_t *)((char *)l + r->target);
 		uint64_t value, size;
-		if (!slot(o, v, r->slot, &value)) { /* not in this version: the table's, or none */
+		if (!slot(o, v, r->slot, &value)) /* not in this version: the table's, or none */
 			continue;
-		}
 		if (!slot(o, v, r->inside, &size) || value > size || r->bytes > size - value ||
 		    (r->bytes >= 8 && value % 8 != 0))
 			return ERR_LAYOUT;
-		/* builds without it say 0 */
-		if (value == 0 && *to == 0)
+		if (value == 0 && *to == 0) /* builds without it say 0 */
 			continue;
 		*to = (uint32_t)value;
 	}
 	return 0;
 }
 
-static int find_collecting(const struct order *o, const uint64_t *v, struct layout *l)
+/* A field of a struct inside of the interpreter's: `outer` is its place, `inner` the field's in it. */
+static int find_inner(const struct order *o, const uint64_t *v, const char *outer, const char *inner, uint64_t *at)
 {
-	uint64_t gc, collecting, size;
-	if (!slot(o, v, "interpreter_state.gc", &gc) || !slot(o, v, "gc.collecting", &collecting) ||
-	    !slot(o, v, "interpreter_state.size", &size) || gc > size || collecting > size ||
-	    gc + collecting + 4 > size)
+	uint64_t a, b, size;
+	if (!slot(o, v, outer, &a) || !slot(o, v, inner, &b) || !slot(o, v, "interpreter_state.size", &size) ||
+	    a > size || b > size || a + b + 4 > size)
 		return ERR_LAYOUT;
-	l->interp.gc_collecting = (uint32_t)(gc + collecting);
+	*at = a + b;
+	return 0;
+}
+
+/* The GIL's fields are told as offsets in the interpreter that holds it, whose own it is. */
+static int find_gil(const struct order *o, const uint64_t *v, struct layout *l)
+{
+	uint64_t gil, holder, locked, size;
+	if (!slot(o, v, "interpreter_state.gil_runtime_state", &gil) ||
+	    !slot(o, v, "interpreter_state.gil_runtime_state_holder", &holder) ||
+	    !slot(o, v, "interpreter_state.gil_runtime_state_locked", &locked) ||
+	    !slot(o, v, "interpreter_state.size", &size))
+		return ERR_LAYOUT;
+	if (gil > size || l->gil.size > size - gil || holder < gil || locked < gil || holder - gil > l->gil.size ||
+	    locked - gil > l->gil.size)
+		return ERR_LAYOUT;
+	l->gil.last_holder = (uint32_t)(holder - gil);
+	l->gil.locked = (uint32_t)(locked - gil);
 	return 0;
 }
 
 /* Where the fields that the offsets do not name lie: as far from those that they do as in the table. */
-static void move_along(struct layout *l, const struct layout *row)
+static void move_along(const struct order *o, const uint64_t *v, struct layout *l, const struct layout *row)
 {
+	uint64_t unused;
 	l->interp.own_gil = l->interp.gil + (row->interp.own_gil - row->interp.gil);
 	l->tstate.state = l->tstate.status + (row->tstate.state - row->tstate.status);
 	l->tstate.datastack_top = l->tstate.datastack_chunk + (row->tstate.datastack_top - row->tstate.datastack_chunk);
@@ -178,13 +209,87 @@ static void move_along(struct layout *l, const struct layout *row)
 	l->code.version = l->code.linetable - (row->code.linetable - row->code.version);
 	l->code.flags = l->code.first_line - (row->code.first_line - row->code.flags);
 	l->code.ident_end = l->code.linetable + 8;
+	l->code.ident_skip = l->code.flags + (row->code.ident_skip - row->code.flags);
+	l->unicode.compact_size = l->unicode.ascii_size + (row->unicode.compact_size - row->unicode.ascii_size);
+	l->unicode.data = l->unicode.ascii_size + (row->unicode.data - row->unicode.ascii_size);
+	if (slot(o, v, "type_object.tp_basicsize", &unused))
+		return;
 	l->type.basicsize = l->type.name + (row->type.basicsize - row->type.name);
 	l->type.dictoffset = l->type.flags + (row->type.dictoffset - row->type.flags);
 }
 
+/* Is all that was moved along inside of the structs too, as large as the target says that they are? */
+static int check_ends(const struct order *o, const uint64_t *v, const struct layout *l)
+{
+	const struct {
+		const char *size;
+		uint64_t end;
+	} ends[] = {
+	    {"thread_state.size", l->tstate.size},
+	    {"interpreter_state.size", (uint64_t)l->interp.own_gil + 4},
+	    {"interpreter_frame.size", (uint64_t)l->frame.globals + 8},
+	    {"type_object.size", (uint64_t)l->type.basicsize + 8},
+	    {"type_object.size", (uint64_t)l->type.dictoffset + 8},
+	    {"unicode_object.size", (uint64_t)l->unicode.data + 8},
+	};
+	uint64_t size;
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		if (!slot(o, v, ends[i].size, &size) || ends[i].end > size)
+			return ERR_LAYOUT;
+	return 0;
+}
+
+/* The next of the versions of which a build was compiled that is not above (below: not below) this one; 0 = none. */
+static uint32_t compiled_next(uint32_t version_hex, bool below)
+{
+	uint32_t found = 0;
+	for (size_t i = 0; i < sizeof generations / sizeof *generations; i++) {
+		uint32_t hex = generations[i].hex;
+		if (hex >> 16 == version_hex >> 16 && (below ? hex <= version_hex : hex >= version_hex) &&
+		    (!found || (below ? hex > found : hex < found)))
+			found = hex;
+	}
+	return found;
+}
+
+/* The place of next_version is known by the sizes of two structs, from the compiled versions next to this one. Where
+ * builds that look alike disagree, or none looks like this one, it is not known: 0. */
+static uint32_t find_next_version(uint32_t version_hex, bool is_freethreaded, uint64_t interp_size,
+                                  uint64_t tstate_size)
+{
+	uint32_t before = compiled_next(version_hex, true), after = compiled_next(version_hex, false), found = 0;
+	for (size_t i = 0; i < sizeof generations / sizeof *generations; i++) {
+		const struct generation *g = &generations[i];
+		if ((g->hex != before && g->hex != after) || g->is_freethreaded != is_freethreaded ||
+		    g->interp_size != interp_size || g->tstate_size != tstate_size)
+			continue;
+		if (found && found != g->next_version)
+			return 0;
+		found = g->next_version;
+	}
+	return found;
+}
+
+static void find_generation(const struct order *o, const uint64_t *v, struct layout *l, const struct layout *row)
+{
+	uint64_t interp_size = 0, tstate_size = 0;
+	if (l->generation_kind != LAYOUT_GENERATION_MADE)
+		return;
+	slot(o, v, "interpreter_state.size", &interp_size);
+	slot(o, v, "thread_state.size", &tstate_size);
+	l->interp.next_version =
+	    find_next_version((uint32_t)v[SLOT_VERSION], v[SLOT_FREE_THREADED], interp_size, tstate_size);
+	/* sizes may be alike by accident: what is around it must lie where it does in the table, too */
+	if (l->code.size != row->code.size || l->code.linetable != row->code.linetable ||
+	    l->interp.threads_head != row->interp.threads_head || l->interp.modules != row->interp.modules)
+		l->interp.next_version = 0;
+	if (!l->interp.next_version)
+		l->generation_kind = LAYOUT_GENERATION_NONE;
+}
+
 int layout_from_debug_offsets(struct layout *l, const uint8_t *raw)
 {
-	uint64_t head[3], v[SLOTS_MAX], size = 0;
+	uint64_t head[3], v[SLOTS_MAX], at;
 	memcpy(head, raw, sizeof head);
 	const struct order *o = order_of((uint32_t)head[SLOT_VERSION]);
 	if (memcmp(raw, "xdebugpy", 8) != 0 || head[SLOT_VERSION] >> 32 != 0 || head[SLOT_FREE_THREADED] > 1)
@@ -197,25 +302,21 @@ int layout_from_debug_offsets(struct layout *l, const uint8_t *raw)
 	*l = *row;
 	TRY(check_sizes(o, v, row));
 	TRY(follow_rules(o, v, l));
-	TRY(find_collecting(o, v, l));
-	move_along(l, row);
-	slot(o, v, "unicode_object.asciiobject_size", &size);
-	l->unicode.ascii_size = (uint32_t)size;
-	if (slot(o, v, "unicode_object.compactunicodeobject_size", &size) && size >= l->unicode.ascii_size &&
-	    size <= 128)
-		l->unicode.compact_size = l->unicode.data = (uint32_t)size;
-	slot(o, v, "code_object.size", &size);
-	l->code.size = (uint32_t)size;
-	if (l->code.ident_end > size || l->code.first_traceable + 4 > size || l->code.version + 4 > size)
-		return ERR_LAYOUT;
-	slot(o, v, "interpreter_state.size", &size);
-	/* these lie in the table's places only if what is around them does */
-	if (l->code.size != row->code.size || l->code.linetable != row->code.linetable ||
-	    l->interp.threads_head != row->interp.threads_head || l->interp.modules != row->interp.modules ||
-	    l->interp.next_version + 4 > size)
-		l->interp.next_version = 0;
-	if (l->generation_kind == LAYOUT_GENERATION_MADE && !l->interp.next_version)
-		l->generation_kind = LAYOUT_GENERATION_NONE;
+	TRY(find_inner(o, v, "interpreter_state.gc", "gc.collecting", &at));
+	l->interp.gc_collecting = (uint32_t)at;
+	TRY(find_gil(o, v, l));
+	slot(o, v, "unicode_object.asciiobject_size", &at);
+	l->unicode.ascii_size = (uint32_t)at;
+	slot(o, v, "code_object.size", &at);
+	l->code.size = (uint32_t)at;
+	move_along(o, v, l, row);
+	if (slot(o, v, "unicode_object.compactunicodeobject_size", &at)) {
+		if (at > LAYOUT_STR_MAX)
+			return ERR_LAYOUT;
+		l->unicode.compact_size = l->unicode.data = (uint32_t)at;
+	}
+	find_generation(o, v, l, row);
 	layout_finish(l);
-	return l->tstate.size <= LAYOUT_TSTATE_MAX ? 0 : ERR_LAYOUT;
+	TRY(check_ends(o, v, l));
+	return layout_insane(l) ? ERR_LAYOUT : 0;
 }

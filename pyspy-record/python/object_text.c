@@ -138,12 +138,9 @@ static bool is_ucs4(const unsigned char *data, size_t n, bool is_ended)
 static int read_head(struct reader *r, const struct layout *l, raddr_t str, unsigned char *head, size_t *n)
 {
 	/* most texts come over with the head; but the object may end at the end of a page */
-	const size_t sizes[] = {HEAD, 64,
-	                        l->is_python2 ? l->unicode.data + 8
-	                                      : (l->unicode.ascii_size < 64 ? l->unicode.ascii_size : 64),
-	                        l->is_python2 ? l->bytes.ob_sval : 0};
+	const size_t sizes[] = {HEAD, 64, l->is_python2 ? l->bytes.ob_sval : l->unicode.ascii_size};
 	int rc = ERR_MEMORY_READ;
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes && rc == ERR_MEMORY_READ && sizes[i]; i++) {
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes && rc == ERR_MEMORY_READ; i++) {
 		*n = sizes[i];
 		rc = reader_read(r, str, head, sizes[i]);
 	}

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/path.h"
 #include "pyspy-record/python/interpreter_parts.h"
 #include "pyspy-record/target/process.h"
 
@@ -82,13 +83,22 @@ static void search_descriptors(struct reader *r, struct interpreter *in)
 	free(tids);
 }
 
+/* May this object have the table? The C library by any of its names, or the program, where it may be linked into. */
+static bool may_have_table(const struct search *s, const struct maps_entry *m)
+{
+	const char *name = path_base(m->path);
+	return strncmp(name, "libc.", 5) == 0 || strncmp(name, "libc-", 5) == 0 ||
+	       strncmp(name, "libpthread", 10) == 0 || strcmp(m->path, s->exe_path) == 0;
+}
+
 void pthreads_find(struct search *s, struct interpreter *in)
 {
 	struct mapped_object f;
 	for (size_t i = 0; i < s->maps.n && !in->more.looks; i++) {
 		struct elf_symbol symbol = {.name = "_thread_db_pthread_tid"};
 		uint32_t table[3];
-		if (!mapped_object_read(s, i, &f) || !mapped_object_find(s, &f, &symbol))
+		if (!may_have_table(s, &s->maps.v[i]) || !mapped_object_read(s, i, &f) ||
+		    !mapped_object_find(s, &f, &symbol))
 			continue;
 		if (reader_read(s->r, f.bias + symbol.value, table, sizeof table) == 0 && table[0] == 32 &&
 		    table[1] == 1 && table[2] % 4 == 0 && table[2] < PTHREAD_BYTES) {

@@ -262,8 +262,11 @@ struct live {
 static const unsigned char *outside(struct walk_chain *c, raddr_t at, size_t n)
 {
 	struct live *live = (struct live *)c;
-	if (live->w->repairs - live->repairs > WALK_REPAIRS_MAX)
+	size_t most = live->t->n_extras == WALK_EXTRAS_MAX ? WALK_REPAIRS_FULL : WALK_REPAIRS_MAX;
+	if (live->w->repairs - live->repairs >= most) {
+		c->is_tired = true;
 		return NULL;
+	}
 	return walk_extras_get(live->w, live->t, at, n);
 }
 
@@ -274,7 +277,6 @@ static bool add_piece(struct walk *w, const struct walk_chunk *c)
 
 int walk_frames(struct walk *w, struct walk_thread *t)
 {
-	uint64_t repairs = w->repairs;
 	w->frames.n = w->chunks.n = 0;
 	w->is_cut = false;
 	t->last_extra = t->n_extras;
@@ -288,7 +290,7 @@ int walk_frames(struct walk *w, struct walk_thread *t)
 	    .chain = {.layout = w->layout, .chunks = w->chunks.v, .n_chunks = w->chunks.n, .outside = outside},
 	    .w = w,
 	    .t = t,
-	    .repairs = repairs};
+	    .repairs = w->repairs};
 	return walk_chain_follow(&live.chain, t->image, w);
 }
 

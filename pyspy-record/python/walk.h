@@ -19,11 +19,12 @@ enum {
 	WALK_FRAMES_MAX = 65536,         /* deeper stacks are cut: outermost frames are missing */
 	WALK_CHUNK_MAX = 64 << 20,       /* bytes of one data-stack chunk, and of all below the top one */
 	WALK_CHUNKS_MAX = 1024,          /* chunks below the top one */
-	WALK_EXTRAS_MAX = 2048,          /* frames outside the chunks that are remembered */
+	WALK_EXTRAS_MAX = 16384,         /* frames outside the chunks that are remembered: up to 3.10 all are */
 	WALK_EXTRA_KEPT = 32,            /* passes that they are remembered without being met */
 	WALK_SPANS_MAX = 512,            /* pieces that they are read in; what is left over is repaired */
 	WALK_SPAN_GAP = 2048,            /* bytes between two of a span at most; less than a page, so none is skipped */
-	WALK_REPAIRS_MAX = 4096,         /* of one walk */
+	WALK_REPAIRS_MAX = 2048,         /* of one walk; then it is cut */
+	WALK_REPAIRS_FULL = 128,         /* the same where no more can be remembered: they would come again each time */
 	WALK_PIECE = 104,                /* bytes kept of a thing outside: a frame's fixed part or a cframe */
 	WALK_TSTATE = LAYOUT_TSTATE_MAX, /* bytes read of a thread state */
 	WALK_PLAN_MAX = 880, /* pieces of a batch that threads may take; the rest is for words read behind them */

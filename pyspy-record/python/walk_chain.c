@@ -73,7 +73,7 @@ static void begin(struct walk_chain *c)
 {
 	c->frame_bytes = walk_frame_bytes(c->layout);
 	c->before = WALK_CHAIN_CHECKED;
-	c->is_lacking = false;
+	c->is_lacking = c->is_tired = false;
 	c->entered = 0;
 	c->base = c->high = 0;
 	c->data = NULL;
@@ -173,6 +173,8 @@ static int cut(const struct walk_chain *c, struct walk *w)
 /* A frame is not to be had. */
 static int miss(struct walk_chain *c, const unsigned char *tstate, raddr_t at, struct walk *w)
 {
+	if (c->is_tired && w->frames.n)
+		return cut(c, w);
 	if (!c->may_lack || !may_be_missing(c, tstate, at))
 		return ERR_TORN;
 	c->is_lacking = w->frames.n == 0;

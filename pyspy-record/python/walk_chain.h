@@ -24,6 +24,7 @@ struct walk_chain {
 	const unsigned char *(*outside)(struct walk_chain *c, raddr_t at, size_t n);
 	/* Memory may be missing: then a chain that leads out of it is cut, else it is torn. */
 	bool may_lack;
+	bool is_tired; /* set by `outside`: it has brought as much as one walk may cost; the chain is cut there */
 	/* 3.11, 3.12: begin at the caller of the innermost call of the evaluator, which has no frame of its own yet. */
 	bool from_caller;
 

@@ -5,7 +5,7 @@
 
 #include "libcommon/err.h"
 
-enum { FIRST_CAP = 16, SPARE = 0 }; /* the first WALK_PIECE bytes of `spans` are for what is not remembered */
+enum { FIRST_CAP = 16, SPARE = 0, ROW = 256 }; /* the first WALK_PIECE bytes of `spans` are for what is not remembered */
 
 void walk_extras_done(struct walk_thread *t)
 {
@@ -179,9 +179,39 @@ static uint32_t repair(struct walk *w, raddr_t from, unsigned char *to, size_t n
 	return rc == ERR_MEMORY_READ && reader_read(w->reader, from, to, n) == 0 ? (uint32_t)n : 0;
 }
 
+/* More are remembered than the plan had room for: those that came one after the other in the last walk are read
+ * together, from this one on. */
+static void read_row(struct walk *w, struct walk_thread *t, size_t k)
+{
+	static struct reader_batch batch; /* large, and used by one thread only */
+	static size_t row[ROW];
+	uint32_t image;
+	size_t n = 0, at = t->n_span_bytes;
+	for (; n < ROW && k < t->n_extras && t->extras[k].read_pass != w->pass && t->extras[k].len; n++) {
+		struct walk_extra *e = &t->extras[k];
+		if (!span_room(t, WALK_PIECE, &image))
+			break;
+		e->image = image;
+		e->read_pass = w->pass; /* taken back below */
+		row[n] = k;
+		k = e->follower;
+	}
+	reader_batch_clear(&batch);
+	for (size_t i = 0; i < n; i++)
+		reader_batch_add(&batch, t->extras[row[i]].at, t->spans + t->extras[row[i]].image, t->extras[row[i]].len);
+	w->repairs++;
+	int got = n ? reader_batch_read(w->reader, &batch) : 0;
+	for (size_t i = got < 0 ? 0 : (size_t)got; i < n; i++)
+		t->extras[row[i]].read_pass = 0;
+	if (got <= 0)
+		t->n_span_bytes = at;
+}
+
 const unsigned char *walk_extras_get(struct walk *w, struct walk_thread *t, raddr_t at, size_t n)
 {
 	struct walk_extra *e = find(t, at);
+	if (e && e->read_pass != w->pass && e->len >= n)
+		read_row(w, t, t->last_extra);
 	if (e && e->read_pass == w->pass && e->len >= n) {
 		e->met_pass = w->pass;
 		return t->spans + e->image;

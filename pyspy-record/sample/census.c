@@ -11,7 +11,7 @@
 #include "pyspy-record/python/names.h"
 #include "pyspy-record/sample/target.h"
 
-enum { KERNEL_NAME_MAX = 64 };
+enum { KERNEL_NAME_MAX = 64, THREAD_NAME_MAX = 4096 };
 
 /* The tid that we see of a thread whose own pid namespace calls it `ns_tid`; 0 = none. */
 static pid_t outer_tid(const struct target *t, pid_t ns_tid)
@@ -217,10 +217,10 @@ static int see_states(struct target *t, uint32_t interp)
 	return 0;
 }
 
-/* Up to 3.10 a new thread's state names the thread that made it until it begins to run. */
+/* Up to 3.11 a new thread's state names the thread that made it until it begins to run. */
 static bool is_starting(const struct target *t, const struct sample_thread *th, const struct seen_state *seen)
 {
-	if (t->interpreter.layout.tstate.native_thread_id || seen->root)
+	if (layout_minor(&t->interpreter.layout) >= 0x30c || !target_is_empty(t, seen->tstate, seen->root))
 		return false;
 	for (size_t i = 0; i < th->states.n; i++)
 		if (th->states.v[i]->interp == seen->interp)
@@ -472,20 +472,22 @@ struct naming {
 static void take_name(void *ctx, uint64_t ident, const char *name, size_t n)
 {
 	struct naming *k = ctx;
+	if (n > THREAD_NAME_MAX) /* cut, but not inside of a character */
+		for (n = THREAD_NAME_MAX; n > 0 && ((unsigned char)name[n] & 0xc0) == 0x80;)
+			n--;
 	for (size_t i = 0; i < k->t->threads.n; i++) {
 		struct sample_thread *th = k->t->threads.v[i];
 		if (th->pthread != ident || target_interp(th) != k->interp)
 			continue;
 		if ((th->has_name && th->name.n == n && (n == 0 || memcmp(th->name.v, name, n) == 0)) ||
 		    !vec_room(&th->name, n - (n < th->name.n ? n : th->name.n)))
-			return;
+			continue;
 		if (n)
 			memcpy(th->name.v, name, n);
 		th->name.n = n;
 		th->has_name = true;
 		th->thread_flags &= ~(uint32_t)WIRE_THREAD_KERNEL_NAME;
 		tell_thread(k->t, k->w, th);
-		return;
 	}
 }
 

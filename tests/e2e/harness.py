@@ -24,7 +24,7 @@ TARGETS = os.path.join(ROOT, "tests", "targets")
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import pyspy_reader  # noqa: E402
-from pythons import Python, interpreters, pythons, shim_of  # noqa: E402,F401: for the tests
+from pythons import Python, interpreters, newer, pythons, shim_of  # noqa: E402,F401: for the tests
 
 BUILD = os.path.join(ROOT, os.environ.get("PYSPY_BUILD", "build"))
 RECORD, REPORT = os.path.join(BUILD, "pyspy-record"), os.path.join(BUILD, "pyspy-report")
@@ -199,7 +199,7 @@ _kernel = []  # "" or why --engine kernel does not work, once it is known
 def need_kernel():
     """Skip where `--engine kernel` does not work, in the recorder's own words. With CI=true it must."""
     if not _kernel:
-        p = start([pythons()[0].path, "-c", "import time; time.sleep(60)"])
+        p = start([(pythons() or interpreters())[0].path, "-c", "import time; time.sleep(60)"])
         got = subprocess.run([RECORD, "--engine", "kernel", "-d", "0.1", "-o", os.path.join(folder(), "x"), "-p", str(p.pid)],
                              stderr=subprocess.PIPE, timeout=60)
         stop(p)

@@ -320,7 +320,7 @@ def main():
     seed, budget = int(sys.argv[1]), int(sys.argv[2])
     chance = random.Random(seed)
     say_frames()
-    say_made(chance, budget and 100 or 1000)
+    say_made(chance, budget and 50 or 1000)
     say_library(chance, budget)
     out.write(pack("4sI", octets(map(ord, "end.")), n_codes))
     out.close()

@@ -12,8 +12,8 @@ import subprocess
 import harness as h
 
 SEED = int(os.environ.get("PYSPY_SEED") or random.SystemRandom().randrange(1 << 31))
-QUICK_BYTES = 2000000  # of source, all interpreters together
-ENOUGH = {0: (5000, 500000) if h.FULL else (30, 3000), 1: (80, 5000)}  # by group: codes, offsets
+QUICK_BYTES = 1500000  # of source, all interpreters together
+ENOUGH = {0: (5000, 500000) if h.FULL else (30, 3000), 1: (50, 2500)}  # by group: codes, offsets
 LIMIT = 3600 if h.FULL else 120
 GROUPS = ("library", "made up")
 ADDR2LINE, DIS, CO_LINES, CO_POSITIONS, FRAME = range(5)
@@ -138,7 +138,7 @@ def sees_differences(py, checker):
 found = interpreters()
 if not found:
     raise SystemExit("no interpreters: run scripts/get-pythons, or set PYSPY_PYTHONS")
-part = 0 if h.FULL else min(max(QUICK_BYTES // len(found), 80000), 300000)
+part = 0 if h.FULL else min(max(QUICK_BYTES // len(found), 60000), 300000)
 print("seed %d; %s" % (SEED, "%d bytes of source for each" % part if part else "everything"), flush=True)
 program = build_checker()
 h.main([("the checker itself", sees_differences, found[0], program)] +

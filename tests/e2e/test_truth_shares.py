@@ -9,6 +9,7 @@ import os
 import accounts
 import harness as h
 import pyspy_reader as pr
+from pythons import HOST
 
 SECONDS, RATE = (15.0, 2000) if h.FULL else (4.0, 3000)
 shares = h.Shares(alarm=1e-5)
@@ -44,12 +45,12 @@ class Run:
             self.rec = self.r.rec
             self.begin = min(run.times[0] for run in self.rec.runs) / 1e9
             self.end = max(run.times[-1] for run in self.rec.runs) / 1e9
-            where = os.path.join(h.folder(), "log.json")
+            outside, inside = py.folder()
 
             def covered():
-                v.say(where)
+                v.say(os.path.join(inside, "log.json"))
                 v.line()
-                with open(where) as f:
+                with open(os.path.join(outside, "log.json")) as f:
                     self.logs = json.load(f)
                 return all(log and log[-1][0] > self.end + 0.01 for log in self.logs.values())
             h.wait_for("a log that covers the recording", covered, 60, 0.2)
@@ -85,7 +86,7 @@ def in_motion(sample):
 
 
 def within(name):
-    return lambda s: any(f.name.rsplit(".", 1)[-1] == name and f.file.endswith("shares.py") for f in s[1].stack)
+    return lambda s: any(f.name.rsplit(".", 1)[-1] == name and os.path.basename(f.file) in ("shares.py", "shares_loop.py") for f in s[1].stack)
 
 
 def add(py, what, samples, hit, truth, extra):
@@ -183,7 +184,7 @@ def polling(py, free=False):
     s = r.samples(r.tid)
     # ours and the standard library's select; outside of what the clock measures: the calls of the clock themselves
     add(py, "asyncio: in select%s" % (", free" * free), s, within("select"), r.share("select", 2e-3), 0.02)
-    leaf = sum(x[1].stack[-1].name == "EpollSelector.select" for x in s) / max(len(s), 1)
+    leaf = sum(x[1].stack[-1].name in ("EpollSelector.select", "select") for x in s) / max(len(s), 1)
     true = r.clock["main"].seconds("select", r.begin, r.end) / r.span
     h.note("select is the leaf of %.1f %%, the target says %.1f %%, %.1f %% in motion" % (100 * leaf, 100 * true, 100 * sum(map(in_motion, s)) / len(s)))
 
@@ -195,17 +196,25 @@ def judge():
     h.note("%d comparisons" % len(shares.rows))
 
 
+OLD = ((2, 7), (3, 6), (3, 7), (3, 8), (3, 9), (3, 10))  # their frames are heap objects
+SHAPES = {"functions": functions, "lines": lines, "threads": threads, "asyncio": polling, "sleeper": sleeper}
+# in the quick form each shape is tried on one of the old versions, from outside or by the kernel
+OLD_FEW = {"functions": (3, 6), "lines": (3, 8), "threads": (2, 7), "asyncio": (3, 10), "sleeper": (3, 7)}
+OLD_KERNEL = {"functions": (2, 7), "sleeper": (3, 9), "asyncio": (3, 6)}
+
 cases = []
 for py in h.pythons():
+    once = h.FULL or py.kind != "system"
     cases.append(("functions %s" % py, functions, py))
-    if h.FULL or py.kind != "system":
+    if once:
         cases.append(("lines %s" % py, lines, py))
-    cases.append(("threads %s" % py, threads, py))
-    cases.append(("asyncio %s" % py, polling, py))
+        cases.append(("threads %s" % py, threads, py))
+    if h.FULL or py.minor != 11:
+        cases.append(("asyncio %s" % py, polling, py))
     if h.FULL or py.minor == 12:
         cases.append(("sleeper %s" % py, sleeper, py))
     # the recorder free to go where the target is (pyspy-record/sample/hold.h), as users have it; else each has a CPU
-    if h.FULL or py.minor != 12:
+    if once and (h.FULL or py.minor != 12):
         cases.append(("asyncio %s, free" % py, polling, py, True))
     if h.FULL or py.minor == 12:
         cases.append(("functions %s, free" % py, functions, py, RATE, 600, True))
@@ -214,6 +223,11 @@ for py in h.pythons():
         cases.append(("functions %s, 100 Hz" % py, functions, py, 100))
         cases.append(("functions %s, 5 kHz" % py, functions, py, 5000))
         cases.append(("functions %s, short" % py, functions, py, RATE, 40))
+old = h.interpreters(OLD, ("release",), HOST, not h.FULL)
+for py in old:
+    for shape, f in SHAPES.items():
+        if (h.FULL or OLD_FEW[shape] == py.version[:2]) and (shape != "asyncio" or py.version >= (3, 5)):
+            cases.append(("%s %s" % (shape, py), f, py))
 for n, py in enumerate(h.pythons(one_per_minor=True)):
     for m, (shape, rate) in enumerate((("functions", 2000), ("sleeper", 1000), ("asyncio", 2000))):
         if h.FULL or n == m and shape != "asyncio":
@@ -221,6 +235,10 @@ for n, py in enumerate(h.pythons(one_per_minor=True)):
     if h.FULL:
         cases.append(("functions, kernel %s, 100 Hz" % py, by_kernel, py, "functions", 100))
         cases.append(("functions, kernel %s, 10 kHz, free" % py, by_kernel, py, "functions", 10000, True))
+for py in old:
+    for shape, rate in (("functions", 2000), ("sleeper", 1000), ("asyncio", 2000)):
+        if (h.FULL or OLD_KERNEL[shape] == py.version[:2]) and (shape != "asyncio" or py.version >= (3, 5)):
+            cases.append(("%s, kernel %s, %d Hz" % (shape, py, rate), by_kernel, py, shape, rate))
 cases.append(("judge", judge))
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ frames of this source that are marked `# entry`); `# times 3 5`: under a leaf, a
 times. The sources are written to FOLDER and run from there; line 1 printed is
 `ready PID {"tids": {TID: T}, "sources": [...]}`.
 """
-import asyncio
 import json
 import os
 import sys
 import threading
+
+import every
 
 DEPTH_CHAIN, DEPTH_TREE = 24, 7
 
@@ -100,6 +101,7 @@ def aio(t):
     """asyncio: two tasks, two colours through shared coroutines; the event loop polls"""
     return """
 import asyncio
+import every
 def leaf_T_A(): return sum(range(3))
 def leaf_T_B(): return sum(range(5))
 async def c3_T(cb):
@@ -120,7 +122,7 @@ async def t_T_B():  # entry
 async def main_T():  # entry
     await asyncio.gather(t_T_A(), t_T_B())  # -> lib
 def loop_T():  # entry
-    asyncio.run(main_T())  # -> lib main_T
+    every.run(main_T())  # -> lib main_T
 """.replace("_T", "_" + t).split("\n")
 
 
@@ -195,30 +197,29 @@ def main():
     for n in range(threads):
         t = "t%d" % n
         path = os.path.join(folder, "%s_%s.py" % (sys.argv[1], t))
-        text = "\n".join(shape(t)) + "\n"
+        text = every.for_this_version("\n".join(shape(t)) + "\n")
         with open(path, "w") as f:
             f.write(text)
         space = {"__name__": "colours_" + t}
         exec(compile(text, path, "exec"), space)
         sources.append(path)
         loops.append(space["loop_" + t])
-    tids = {threading.get_native_id(): 0}
+    tids = {every.native_id(): 0}
     sys.setrecursionlimit(4000)
     if threads > 1:
-        sys.setswitchinterval(0.0005)
-    go = threading.Event()
-    reached = threading.Barrier(threads)
+        every.switch_often()
+    go, reached = threading.Event(), [threading.Event() for _ in range(threads)]
 
     def start(n):
-        tids[threading.get_native_id()] = n
-        reached.wait()
+        tids[every.native_id()] = n
+        reached[n].set()
         go.wait()
         loops[n]()
 
     for n in range(1, threads):
-        threading.Thread(target=start, args=(n,), daemon=True).start()
-    reached.wait()
-    print("ready", os.getpid(), json.dumps(dict(tids=tids, sources=sources)), flush=True)
+        every.start(start, (n,))
+        reached[n].wait()
+    every.say("ready", os.getpid(), json.dumps(dict(tids=tids, sources=sources)))
     go.set()
     loops[0]()
 

@@ -7,8 +7,8 @@ a line of input it is written to the file named there. So each stack can be aske
 import json
 import os
 import sys
-import threading
-import time
+
+import every
 
 SOURCE = """def leaf_C(): return sum(range(300))
 def mid_C(): return leaf_C()
@@ -22,25 +22,25 @@ SOURCE = SOURCE.replace("CALLS", "20" if kind == "files" else "8000")
 
 
 def listen():
-    for line in sys.stdin:
+    for line in iter(sys.stdin.readline, ""):
         with open(line.strip(), "w") as f:
             json.dump(turns[:], f)
-        print("written", flush=True)
+        every.say("written")
 
 
 def main():
-    print("ready", os.getpid(), threading.main_thread().native_id, flush=True)
-    i, clock = 0, time.clock_gettime
+    every.say("ready", os.getpid(), every.native_id())
+    i, clock = 0, every.clock_gettime
     while True:
         c = "AB"[i & 1]
         space = {"__name__": "turn"}
-        begin = clock(time.CLOCK_BOOTTIME)
+        begin = clock(every.CLOCK_BOOTTIME)
         exec(compile(SOURCE.replace("_C", "_" + c), "x%d" % i if kind == "files" else "x", "exec"), space)
         space["top_" + c]()
         space.clear()
-        turns.append((begin, clock(time.CLOCK_BOOTTIME)))
+        turns.append((begin, clock(every.CLOCK_BOOTTIME)))
         i += 1
 
 
-threading.Thread(target=listen, daemon=True).start()
+every.start(listen)
 main()

@@ -3,19 +3,19 @@
 The clock readings are kept as (CLOCK_BOOTTIME, {name: seconds so far}), one after each piece of work; on a line of input
 they are written to the file named there. So it can be told what was done at the very moment of each sample.
 """
-import asyncio
 import json
 import os
 import random
-import selectors
 import sys
 import threading
 import time
 
-boot = time.clock_gettime
+import every
+
+boot = every.clock_gettime
 
 
-def wall(kind=time.CLOCK_BOOTTIME):
+def wall(kind=every.CLOCK_BOOTTIME):
     return boot(kind)
 
 
@@ -24,10 +24,10 @@ log = []
 
 
 def listen():
-    for line in sys.stdin:
+    for line in iter(sys.stdin.readline, ""):
         with open(line.strip(), "w") as f:
             json.dump({k: list(v) for k, v in logs.items()}, f)
-        print("written", flush=True)
+        every.say("written")
 
 
 logs = {"main": log}
@@ -68,7 +68,7 @@ def work_15(n):
     x = []
     for i in range(n):
         x.append(i)
-    x.clear()  # what is freed at the return would be freed in the caller's frame
+    del x[:]  # what is freed at the return would be freed in the caller's frame
 
 
 def deeper(n, depth):
@@ -190,63 +190,25 @@ def thread_two():
 
 
 def two_threads():
-    sys.setswitchinterval(1000)
-    threads = [threading.Thread(target=thread_one, name="one", daemon=True), threading.Thread(target=thread_two, name="two", daemon=True)]
-    for t in threads:
-        t.start()
+    every.switch_never()
+    every.start(thread_one, name="one")
+    every.start(thread_two, name="two")
     threading.Event().wait()
 
 
 # ---------------------------------------------------------------- an event loop that polls
-class Timed(selectors.EpollSelector):
-    def select(self, timeout=None):
-        t = wall()
-        r = super().select(timeout)
-        total["select"] = total.get("select", 0) + wall() - t
-        return r
-
-
-def step(n):
-    x = 0
-    for i in range(n):
-        x += i
-    return x
-
-
-async def hop(n):
-    for _ in range(3):
-        step(n)
-    await asyncio.sleep(0)
-
-
-async def task(n):
-    while True:
-        await hop(n)
-
-
-async def book():
-    while True:
-        for _ in range(50):
-            await asyncio.sleep(0)
-        mark()
-
-
-async def everything():
-    await asyncio.gather(task(40), task(70), book())
-
-
 def poller():
-    loop = asyncio.SelectorEventLoop(Timed())
-    loop.run_until_complete(everything())
+    import shares_loop
+    shares_loop.run(wall, total, mark)
 
 
 SHAPES = {"functions": functions, "lines": one_function, "sleeper": sleeper, "threads": two_threads, "asyncio": poller}
-threading.Thread(target=listen, name="listener", daemon=True).start()
+every.start(listen, name="listener")
 # the logs begin before the recording does
 if sys.argv[1] == "threads":
     logs.clear()
     logs.update(one=[(wall(), {"one": 0.0})], two=[(wall(), {"two": 0.0})])
 else:
     mark()
-print("ready", os.getpid(), threading.main_thread().native_id, flush=True)
+every.say("ready", os.getpid(), every.native_id())
 SHAPES[sys.argv[1]]()

@@ -46,6 +46,8 @@ static bool in_a_chunk(struct support_stack *s, raddr_t at)
 
 static void copy_chunks(struct support_copy *c, struct support_stack *s)
 {
+	if (!s->l->tstate.datastack_chunk)
+		return;
 	raddr_t at = support_copy_word(s, SUPPORT_STACK_TSTATE + s->l->tstate.datastack_chunk);
 	raddr_t top = support_copy_word(s, SUPPORT_STACK_TSTATE + s->l->tstate.datastack_top);
 	for (size_t i = 0; at && i < WALK_COPY_CHUNKS; i++) {
@@ -70,10 +72,11 @@ static void copy_frames(struct support_copy *c, struct support_stack *s)
 		if (support_memory_has(&s->m, before, cframe_bytes))
 			support_copy_extra(c, s, before, cframe_bytes);
 	}
-	for (int i = 0; frame && i < FRAMES_MAX && support_memory_has(&s->m, frame, n); i++) {
+	raddr_t first = s->l->frame.first;
+	for (int i = 0; frame && i < FRAMES_MAX && support_memory_has(&s->m, frame + first, n); i++) {
 		if (!in_a_chunk(s, frame))
-			support_copy_extra(c, s, frame, n);
-		frame = support_copy_word(s, frame + s->l->frame.previous);
+			support_copy_extra(c, s, frame + first, n);
+		frame = support_copy_word(s, frame + first + s->l->frame.previous);
 	}
 }
 

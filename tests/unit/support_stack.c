@@ -5,6 +5,8 @@
 enum { CHUNK_STRIDE = 16 << 20 };
 
 const uint32_t support_stack_versions[3] = {0x030b07f0, 0x030c01f0, 0x030d00f0};
+const uint32_t support_stack_old_versions[6] = {0x020307f0, 0x020712f0, 0x030306f0, 0x03060ff0, 0x030812f0,
+                                                0x030a0df0};
 
 uint32_t support_stack_draw(struct support_stack *s, uint32_t below)
 {
@@ -15,6 +17,17 @@ uint32_t support_stack_draw(struct support_stack *s, uint32_t below)
 bool support_stack_has_cframe(const struct support_stack *s)
 {
 	return s->l->frame_root == LAYOUT_ROOT_CFRAME;
+}
+
+bool support_stack_is_old(const struct support_stack *s)
+{
+	return s->l->frame_root == LAYOUT_ROOT_FRAME;
+}
+
+/* Where a member of a frame is: up to 3.10 they count from the first one that is read. */
+static raddr_t member(const struct support_stack *s, raddr_t frame, uint32_t offset)
+{
+	return frame + s->l->frame.first + offset;
 }
 
 raddr_t support_stack_innermost(const struct support_stack *s)
@@ -32,6 +45,8 @@ void support_stack_set_innermost(struct support_stack *s, raddr_t at)
 
 void support_stack_set_top(struct support_stack *s)
 {
+	if (support_stack_is_old(s)) /* there is none */
+		return;
 	support_memory_u64(&s->m, SUPPORT_STACK_TSTATE + s->l->tstate.datastack_chunk, s->chunk);
 	support_memory_u64(&s->m, SUPPORT_STACK_TSTATE + s->l->tstate.datastack_top, s->top);
 }
@@ -78,6 +93,7 @@ void support_stack_begin(struct support_stack *s, uint32_t version)
 	s->chunk_size = SUPPORT_STACK_CHUNK;
 	s->serial = 0;
 	s->frame_bytes = 120;
+	s->locals = 20;
 	s->next_is_first = false;
 	if (support_stack_has_cframe(s)) { /* the thread state's own */
 		s->cframe = support_stack_on_c(s, s->l->cframe.size);
@@ -104,7 +120,17 @@ void support_stack_put(struct support_stack *s, raddr_t at, unsigned owner, radd
 	s->serial++;
 	p.want = (struct walk_frame){0x600000000 + s->serial * 64, 0x700000000 + s->serial * 2,
 	                             0x800000000 + s->serial * 16, (uint8_t)owner, 0};
-	support_memory_u64(&s->m, at + s->l->frame.previous, previous);
+	support_memory_u64(&s->m, member(s, at, s->l->frame.previous), previous);
+	if (support_stack_is_old(s)) {
+		uint32_t lasti = support_stack_draw(s, 5) ? support_stack_draw(s, 1000) : UINT32_MAX;
+		p.want.instr = lasti == UINT32_MAX ? WALK_NOT_STARTED : (uint64_t)lasti * s->l->frame.instr_unit;
+		p.want.owner = 0; /* nobody knows */
+		support_memory_u64(&s->m, member(s, at, s->l->frame.code), p.want.code);
+		support_memory_u64(&s->m, member(s, at, s->l->frame.globals), p.want.globals);
+		support_memory_u32(&s->m, member(s, at, s->l->frame.instr), lasti);
+		assert_true(vec_push(&s->frames, p));
+		return;
+	}
 	support_memory_u64(&s->m, at + s->l->frame.code, p.is_shim ? 0 : p.want.code);
 	support_memory_u64(&s->m, at + s->l->frame.instr, p.want.instr);
 	support_memory_u64(&s->m, at + s->l->frame.globals, p.want.globals);
@@ -118,6 +144,8 @@ void support_stack_put(struct support_stack *s, raddr_t at, unsigned owner, radd
 void support_stack_call(struct support_stack *s)
 {
 	raddr_t previous = support_stack_innermost(s);
+	if (support_stack_is_old(s))
+		return;
 	s->call_c = s->c_next;
 	s->c_next -= s->c_bytes;
 	if (support_stack_has_cframe(s)) {
@@ -148,7 +176,11 @@ void support_stack_push_generator(struct support_stack *s, raddr_t at)
 void support_stack_push(struct support_stack *s, unsigned owner)
 {
 	raddr_t at, was_chunk = s->chunk, was_top = s->top;
-	if (owner == OWNER_GENERATOR) {
+	if (support_stack_is_old(s)) { /* with some locals and a stack */
+		at = s->object_next;
+		s->object_next += s->l->frame.size + 8 * (raddr_t)support_stack_draw(s, s->locals);
+		assert_true(s->object_next < SUPPORT_STACK_OBJECTS + SUPPORT_STACK_OBJECTS_BYTES);
+	} else if (owner == OWNER_GENERATOR) {
 		at = s->object_next + 16;
 		s->object_next += SUPPORT_STACK_GENERATOR;
 		assert_true(s->object_next < SUPPORT_STACK_OBJECTS + SUPPORT_STACK_OBJECTS_BYTES);
@@ -166,6 +198,12 @@ void support_stack_pop(struct support_stack *s)
 {
 	struct support_stack_frame p = s->frames.v[--s->frames.n];
 	assert_false(p.is_shim);
+	if (support_stack_is_old(s)) {
+		s->object_next = p.at; /* the last one to come is the first to go */
+		support_memory_u64(&s->m, member(s, p.at, s->l->frame.previous), 0);
+		support_stack_set_innermost(s, support_stack_innermost(s));
+		return;
+	}
 	if (p.want.owner == OWNER_GENERATOR) {
 		if (p.at == s->object_next - SUPPORT_STACK_GENERATOR + 16)
 			s->object_next -= SUPPORT_STACK_GENERATOR;
@@ -205,7 +243,7 @@ void support_stack_call_and_push(struct support_stack *s, unsigned n)
 
 void support_stack_link(struct support_stack *s, size_t frame, raddr_t previous)
 {
-	support_memory_u64(&s->m, s->frames.v[frame].at + s->l->frame.previous, previous);
+	support_memory_u64(&s->m, member(s, s->frames.v[frame].at, s->l->frame.previous), previous);
 }
 
 void support_stack_compare(const struct support_stack *s, const struct walk *w, size_t n)
@@ -227,6 +265,17 @@ void support_stack_expect_whole(struct support_stack *s)
 	assert_int_equal(walk_alone(&s->w, &s->t, &s->batch), 0);
 	support_stack_compare(s, &s->w, SIZE_MAX);
 	assert_false(s->w.is_cut);
+}
+
+void support_stack_expect_found(struct support_stack *s)
+{
+	unsigned tries = 0;
+	do {
+		assert_int_equal(walk_alone(&s->w, &s->t, &s->batch), 0);
+		support_stack_compare(s, &s->w, s->w.frames.n);
+		assert_true(++tries <= WALK_EXTRAS_MAX / WALK_REPAIRS_MAX + 2);
+	} while (s->w.is_cut);
+	support_stack_expect_whole(s);
 }
 
 void support_stack_expect_at_once(struct support_stack *s)

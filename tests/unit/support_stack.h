@@ -1,9 +1,10 @@
-/* support_stack: a thread of a fake target, with its stack as CPython 3.11, 3.12 or 3.13 builds it, and who walks it
- * from outside.
+/* support_stack: a thread of a fake target, with its stack as CPython 3.11, 3.12 or 3.13 builds it, or as those up to
+ * 3.10 do, and who walks it from outside.
  *
  * Use:    support_stack_begin, then calls and pushes as the evaluator makes them; `frames` says what a walk must find.
  * Layout: the thread state at SUPPORT_STACK_TSTATE, data-stack chunks around SUPPORT_STACK_CHUNKS, 16 MiB from each
- * other, cframes and shims on a C stack, generators among the objects. Errors: none; a test that builds nonsense dies.
+ * other, cframes and shims on a C stack, generators among the objects; up to 3.10 all frames are there, and calls of the
+ * evaluator leave no mark. Errors: none; a test that builds nonsense dies.
  */
 #pragma once
 #include "libcommon/vec.h"
@@ -16,7 +17,7 @@
 #define SUPPORT_STACK_OBJECTS UINT64_C(0x50000000)
 enum {
 	SUPPORT_STACK_C_BYTES = 1 << 20,
-	SUPPORT_STACK_OBJECTS_BYTES = 1 << 20,
+	SUPPORT_STACK_OBJECTS_BYTES = 16 << 20,
 	SUPPORT_STACK_GENERATOR = 160, /* bytes between two of them */
 	SUPPORT_STACK_CHUNK = 16384,
 };
@@ -38,6 +39,7 @@ struct support_stack {
 	raddr_t chunk, top, chunk_end, cframe, c_next, call_c, object_next;
 	uint32_t chunk_size, serial, c_bytes; /* c_bytes: of the C stack that a call takes beside cframe and shim */
 	size_t frame_bytes;
+	uint32_t locals; /* of frame objects, less than that */
 	bool next_is_first;
 	uint64_t seed;
 	/* who walks it */
@@ -47,11 +49,13 @@ struct support_stack {
 };
 
 extern const uint32_t support_stack_versions[3];
+extern const uint32_t support_stack_old_versions[6]; /* frames are objects */
 
 void support_stack_begin(struct support_stack *s, uint32_t version);
 void support_stack_end(struct support_stack *s);
 uint32_t support_stack_draw(struct support_stack *s, uint32_t below);
 bool support_stack_has_cframe(const struct support_stack *s);
+bool support_stack_is_old(const struct support_stack *s);
 /* Address of the innermost frame, 0 = none. */
 raddr_t support_stack_innermost(const struct support_stack *s);
 /* n bytes of the C stack, lower than all before. */
@@ -76,6 +80,8 @@ void support_stack_link(struct support_stack *s, size_t frame, raddr_t previous)
 void support_stack_compare(const struct support_stack *s, const struct walk *w, size_t n);
 /* Read from outside, it is all there. */
 void support_stack_expect_whole(struct support_stack *s);
+/* The same, after as many walks as it takes to find it all. */
+void support_stack_expect_found(struct support_stack *s);
 /* In one system call, nothing read in addition. */
 void support_stack_expect_at_once(struct support_stack *s);
 /* As ticks would see it: then it is all planned. */

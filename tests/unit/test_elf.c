@@ -5,12 +5,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "libcommon/err.h"
@@ -177,11 +179,177 @@ static void test_damaged(void **state)
 	free(copy);
 }
 
+static bool read_self(void *ctx, uint64_t address, void *out, size_t n)
+{
+	struct iovec local = {out, n}, remote = {(void *)(uintptr_t)address, n};
+	++*(unsigned *)ctx;
+	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)n;
+}
+
+/* As it lies in memory, relocated by the loader: the same as in the file, and where dlsym says. */
+static void test_image(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"strtol", "environ",        "malloc",
+	                                    "stdout", "no_such_symbol", "gnu_get_libc_version"};
+	enum { N = sizeof names / sizeof *names };
+	struct elf_symbol file[N], image[N];
+	struct elf_facts a, b;
+	struct maps m;
+	unsigned reads = 0;
+	for (int i = 0; i < N; i++)
+		file[i] = image[i] = (struct elf_symbol){.name = names[i]};
+	assert_int_equal(maps_read(getpid(), &m), 0);
+	const struct maps_entry *e = m.v;
+	while (strcmp(e->path, libc_path) != 0)
+		e++;
+	int fd = open(libc_path, O_RDONLY);
+	assert_int_equal(elf_read(fd, &a, file, N), 0);
+	close(fd);
+	assert_int_equal(elf_read_image(read_self, &reads, e->begin, &b, image, N), 0);
+	assert_memory_equal(&a, &b, sizeof a);
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(file[i].value, image[i].value);
+		void *known = dlsym(RTLD_DEFAULT, names[i]);
+		assert_int_equal(image[i].value != 0, known != NULL);
+	}
+	assert_int_equal(e->begin + image[5].value, (uintptr_t)dlsym(RTLD_NEXT, names[5]));
+	assert_true(reads < 200); /* by hash, not by list */
+	/* the wanted size */
+	image[1] = (struct elf_symbol){.name = "environ", .wanted_size = 4};
+	assert_int_equal(elf_read_image(read_self, &reads, e->begin, &b, image, 2), 0);
+	assert_int_equal(image[1].value, 0);
+	assert_int_equal(elf_read_image(read_self, &reads, 0, &b, image, 1), ERR_FORMAT);
+	assert_int_equal(elf_read_image(read_self, &reads, e->begin + 1, &b, image, 1), ERR_FORMAT);
+	maps_done(&m);
+}
+
+/* A made-up file with hash tables of one kind and the other, whole and hostile. */
+struct made {
+	Elf64_Ehdr h;
+	Elf64_Phdr p[2];
+	Elf64_Dyn d[6];
+	Elf64_Sym sym[4];
+	char strings[64];
+	uint32_t sysv[2 + 1 + 4];
+	struct {
+		uint32_t head[4];
+		uint64_t bloom;
+		uint32_t bucket, chain[3];
+	} gnu;
+	char end[4096];
+};
+
+static uint32_t gnu_hash(const char *c)
+{
+	uint32_t h = 5381;
+	for (; *c; c++)
+		h = h * 33 + (unsigned char)*c;
+	return h;
+}
+
+static void make(struct made *f, bool has_sysv, bool has_gnu)
+{
+	static const char *const names[] = {"", "alpha", "beta", "gamma"};
+	memset(f, 0, sizeof *f);
+	memcpy(f->h.e_ident, ELFMAG, SELFMAG);
+	f->h.e_ident[EI_CLASS] = ELFCLASS64;
+	f->h.e_ident[EI_DATA] = ELFDATA2LSB;
+	f->h.e_type = ET_DYN;
+	f->h.e_machine = EM_X86_64;
+	f->h.e_phoff = offsetof(struct made, p);
+	f->h.e_phentsize = sizeof f->p[0];
+	f->h.e_phnum = 2;
+	f->p[0] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_filesz = sizeof *f, .p_memsz = sizeof *f};
+	f->p[1] = (Elf64_Phdr){.p_type = PT_DYNAMIC,
+	                       .p_offset = offsetof(struct made, d),
+	                       .p_vaddr = offsetof(struct made, d),
+	                       .p_filesz = sizeof f->d,
+	                       .p_memsz = sizeof f->d};
+	size_t n = 0, at = 1;
+	f->d[n++] = (Elf64_Dyn){.d_tag = DT_SYMTAB, .d_un.d_ptr = offsetof(struct made, sym)};
+	f->d[n++] = (Elf64_Dyn){.d_tag = DT_STRTAB, .d_un.d_ptr = offsetof(struct made, strings)};
+	f->d[n++] = (Elf64_Dyn){.d_tag = DT_STRSZ, .d_un.d_val = sizeof f->strings};
+	if (has_sysv)
+		f->d[n++] = (Elf64_Dyn){.d_tag = DT_HASH, .d_un.d_ptr = offsetof(struct made, sysv)};
+	if (has_gnu)
+		f->d[n++] = (Elf64_Dyn){.d_tag = DT_GNU_HASH, .d_un.d_ptr = offsetof(struct made, gnu)};
+	f->sysv[0] = 1; /* one bucket, one chain of all: 3 2 1 */
+	f->sysv[1] = 4;
+	f->sysv[2] = 3;
+	f->gnu.head[0] = 1;
+	f->gnu.head[1] = 1;
+	f->gnu.head[2] = 1;
+	f->gnu.head[3] = 5;
+	f->gnu.bucket = 1;
+	for (uint32_t i = 1; i < 4; i++) {
+		f->sym[i] =
+		    (Elf64_Sym){.st_name = (uint32_t)at, .st_info = STT_OBJECT, .st_shndx = 1, .st_value = 0x1000 + i};
+		strcpy(f->strings + at, names[i]);
+		at += strlen(names[i]) + 1;
+		f->sysv[3 + i] = i - 1;
+		uint32_t h = gnu_hash(names[i]);
+		f->gnu.bloom |= UINT64_C(1) << h % 64 | UINT64_C(1) << (h >> 5) % 64;
+		f->gnu.chain[i - 1] = (h & ~1u) | (i == 3);
+	}
+}
+
+static int look_up(const struct made *f, struct elf_symbol *symbols, size_t n)
+{
+	struct elf_facts facts;
+	int fd = memory_file(f, sizeof *f);
+	int rc = elf_read(fd, &facts, symbols, n);
+	close(fd);
+	return rc;
+}
+
+static void test_tables(void **state)
+{
+	(void)state;
+	struct made *f = test_malloc(sizeof *f);
+	for (int kind = 1; kind < 4; kind++) {
+		struct elf_symbol s[] = {
+		    {.name = "alpha"}, {.name = "beta"}, {.name = "gamma"}, {.name = "delta"}, {.name = "alph"}};
+		make(f, kind & 1, kind & 2);
+		assert_int_equal(look_up(f, s, 5), 0);
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(s[i].value, 0x1001 + i);
+		assert_int_equal(s[3].value, 0);
+		assert_int_equal(s[4].value, 0);
+		/* chains without an end, tables that lead out of the file, strings out of the table */
+		f->sysv[3 + 1] = 3;
+		f->gnu.chain[2] &= ~1u;
+		memset(f->end, 0, sizeof f->end);
+		assert_int_equal(look_up(f, s, 5), 0);
+		assert_int_equal(s[3].value, 0);
+		f->gnu.head[0] = f->gnu.head[2] = f->sysv[0] = UINT32_MAX;
+		look_up(f, s, 5);
+		make(f, kind & 1, kind & 2);
+		f->gnu.head[0] = f->sysv[0] = 0;
+		assert_int_equal(look_up(f, s, 5), 0);
+		assert_int_equal(s[0].value, 0);
+		make(f, kind & 1, kind & 2);
+		f->gnu.bucket = f->sysv[2] = UINT32_MAX;
+		f->sysv[1] = UINT32_MAX;
+		look_up(f, s, 5);
+		assert_int_equal(s[0].value, 0);
+		make(f, kind & 1, kind & 2);
+		f->sym[1].st_name = UINT32_MAX;
+		f->sym[2].st_name = sizeof f->strings - 1;
+		look_up(f, s, 5);
+		assert_int_equal(s[0].value, 0);
+		assert_int_equal(s[1].value, 0);
+		assert_int_equal(s[2].value, 0x1003);
+	}
+	test_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_self),     cmocka_unit_test(test_stripped), cmocka_unit_test(test_without_sections),
-	    cmocka_unit_test(test_not_ours), cmocka_unit_test(test_damaged),
+	    cmocka_unit_test(test_image),    cmocka_unit_test(test_tables),           cmocka_unit_test(test_self),
+	    cmocka_unit_test(test_stripped), cmocka_unit_test(test_without_sections), cmocka_unit_test(test_not_ours),
+	    cmocka_unit_test(test_damaged),
 	};
 	return cmocka_run_group_tests(tests, load, unload);
 }

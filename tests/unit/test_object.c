@@ -1,5 +1,5 @@
-/* object: strings, bytes, dicts, lists, ints and attributes as 3.11, 3.12 and 3.13 lay them out, at the very end of
- * what can be read, torn, and hostile. */
+/* object: strings, bytes, dicts, lists, ints and attributes as each kind of version and build lays them out, at the very
+ * end of what can be read, torn, and hostile. */
 #include "pyspy-record/python/object.h"
 
 #include "libcommon/err.h"
@@ -7,7 +7,6 @@
 #include "tests/unit/support_objects.h"
 #include "tests/unit/support_test.h"
 
-static const uint32_t versions[] = {SUPPORT_OBJECTS_3_11, SUPPORT_OBJECTS_3_12, SUPPORT_OBJECTS_3_13};
 static struct support_memory m;
 static struct support_objects o;
 static struct buf text;
@@ -19,13 +18,14 @@ static uint32_t draw(uint32_t below)
 	return (uint32_t)(seed >> 33) % below;
 }
 
-/* In each version, with and without something readable behind the objects. */
+/* In each kind of version and build, with and without something readable behind the objects. */
 static void in_all(void (*test)(void))
 {
-	for (size_t i = 0; i < N_OF(versions); i++) {
+	for (size_t i = 0; i < SUPPORT_OBJECTS_FAMILIES; i++) {
+		const struct support_objects_family *f = &support_objects_families[i];
 		for (int pages = 0; pages < 2; pages++) {
 			support_memory_init(&m);
-			support_objects_init(&o, &m, versions[i]);
+			support_objects_init_build(&o, &m, f->version_hex, f->build);
 			o.pages = pages;
 			buf_init(&text, 0);
 			test();
@@ -38,7 +38,7 @@ static void in_all(void (*test)(void))
 static int read_string(raddr_t str)
 {
 	buf_reset(&text);
-	return object_string(&m.reader, o.l, str, &text);
+	return object_string(&m.reader, o.l, str, &text, NULL);
 }
 
 static void assert_string(raddr_t str, const void *want, size_t n)
@@ -63,8 +63,11 @@ static void strings(void)
 	/* lone surrogates stay, as generalised UTF-8 */
 	STRING(support_objects_str(&o, 2, false, narrow, N_OF(narrow)),
 	       "x\xce\xb1\xed\xa0\xbd\xef\xbf\xbf\xed\xb0\x80");
-	STRING(support_objects_str(&o, 4, false, wide, N_OF(wide)),
-	       "\xf0\x9f\x98\x80y\xf4\x8f\xbf\xbf\xed\xa0\x80\xef\xbf\xbd\xef\xbf\xbd");
+	STRING(support_objects_str(&o, 4, false, wide, N_OF(wide) - 2),
+	       "\xf0\x9f\x98\x80y\xf4\x8f\xbf\xbf\xed\xa0\x80");
+	if (!o.l->is_python2) /* where that tells that it has not 4 bytes a character */
+		STRING(support_objects_str(&o, 4, false, wide, N_OF(wide)),
+		       "\xf0\x9f\x98\x80y\xf4\x8f\xbf\xbf\xed\xa0\x80\xef\xbf\xbd\xef\xbf\xbd");
 	STRING(support_objects_legacy(&o, 1, true, "legacy", 6, NULL), "legacy");
 	STRING(support_objects_legacy(&o, 1, false, latin, N_OF(latin), NULL), "d\xc3\xa9j\xc3\xa0\xc3\xbf\xc2\x80");
 	STRING(support_objects_legacy(&o, 2, false, narrow, 2, NULL), "x\xce\xb1");
@@ -73,12 +76,162 @@ static void strings(void)
 	/* appended to what is there */
 	buf_reset(&text);
 	buf_str(&text, "at ");
-	assert_int_equal(object_string(&m.reader, o.l, support_objects_ascii(&o, "home"), &text), 0);
+	assert_int_equal(object_string(&m.reader, o.l, support_objects_ascii(&o, "home"), &text, NULL), 0);
 	assert_string_equal(buf_cstr(&text), "at home");
 }
 static void test_strings(void **state)
 {
 	in_all(strings);
+}
+
+/* 3.3 to 3.11: with nothing but a wchar_t text. */
+static void wide_strings(void)
+{
+	static const uint32_t wide[] = {0x1f600, 'y', 0x10ffff, 0xd800, 0x110000};
+	if (o.l->is_python2)
+		return;
+	raddr_t s = support_objects_wstr(&o, wide, N_OF(wide));
+	if (layout_minor(o.l) >= 0x30c) {
+		assert_int_equal(read_string(s), ERR_TORN);
+		return;
+	}
+	STRING(s, "\xf0\x9f\x98\x80y\xf4\x8f\xbf\xbf\xed\xa0\x80\xef\xbf\xbd");
+	STRING(support_objects_wstr(&o, wide, 0), "");
+	support_memory_u64(&m, s + o.l->unicode.compact_size - 8, (1ull << 32) + 1);
+	assert_int_equal(read_string(s), ERR_TORN);
+	support_memory_u64(&m, s + o.l->unicode.compact_size - 8, 5000);
+	assert_int_equal(read_string(s), ERR_MEMORY_READ);
+	support_memory_u64(&m, s + o.l->unicode.compact_size - 8, 1);
+	STRING(s, "\xf0\x9f\x98\x80");
+	support_memory_u64(&m, s + o.l->unicode.state + 8, 0);
+	assert_int_equal(read_string(s), ERR_MEMORY_READ);
+}
+static void test_wide_strings(void **state)
+{
+	in_all(wide_strings);
+}
+
+/* 2.x: bytes of whatever encoding, as Python 3's os.fsdecode would have them. */
+static void byte_strings(void)
+{
+	static const struct {
+		const char *bytes, *want;
+	} cases[] = {
+	    {"caf\xc3\xa9", "caf\xc3\xa9"},
+	    {"caf\xe9", "caf\xed\xb3\xa9"}, /* U+DCE9 */
+	    {"\x80\xff", "\xed\xb2\x80\xed\xb3\xbf"},
+	    {"\xc0\xaf", "\xed\xb3\x80\xed\xb2\xaf"},             /* overlong */
+	    {"\xed\xa0\x80!", "\xed\xb3\xad\xed\xb2\xa0\xed\xb2\x80!"}, /* a surrogate in UTF-8 */
+	    {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
+	    {"\xf0\x9f\x98", "\xed\xb3\xb0\xed\xb2\x9f\xed\xb2\x98"},
+	    {"\xf4\x90\x80\x80", "\xed\xb3\xb4\xed\xb2\x90\xed\xb2\x80\xed\xb2\x80"}, /* above U+10FFFF */
+	};
+	if (!o.l->is_python2)
+		return;
+	for (size_t i = 0; i < N_OF(cases); i++)
+		assert_string(support_objects_ascii(&o, cases[i].bytes), cases[i].want, strlen(cases[i].want));
+	/* cut in the midst of a character: without the part of it */
+	static char data[OBJECT_STRING_MAX + 8], want[OBJECT_STRING_MAX + 8];
+	for (size_t back = 0; back < 6; back++) {
+		memset(data, 'x', sizeof data);
+		memcpy(data + OBJECT_STRING_MAX - back, "\xf0\x9f\x98\x80", 4);
+		size_t n = back >= 4 ? OBJECT_STRING_MAX : OBJECT_STRING_MAX - back;
+		memcpy(want, data, n);
+		memcpy(want + n, "\xe2\x80\xa6", 3);
+		assert_string(support_objects_bytes(&o, data, sizeof data), want, n + 3);
+	}
+	memset(data, 0x80, sizeof data); /* no end of continuation bytes */
+	assert_int_equal(read_string(support_objects_bytes(&o, data, sizeof data)), 0);
+	assert_int_equal(text.len, 3 * OBJECT_STRING_MAX + 3);
+}
+static void test_byte_strings(void **state)
+{
+	in_all(byte_strings);
+}
+
+/* 2.x: unicode of either build. */
+static void unicode_builds(void)
+{
+	static const char *const plain[] = {"", "a", "ab", "abc", "abcd", "\t", "threading"};
+	static const uint32_t wide[] = {'x', 0x1f600, 0x3b1, 0xdead, 0x10ffff, 'y', 'z'};
+	static const uint16_t narrow[] = {'x', 0xd83d, 0xde00, 0x3b1, 0xdead, 0xdbff, 0xdfff, 'y', 'z'};
+	static const char want[] = "x\xf0\x9f\x98\x80\xce\xb1\xed\xba\xad\xf4\x8f\xbf\xbfyz";
+	uint16_t two[16];
+	uint32_t four[16];
+	if (!o.l->is_python2)
+		return;
+	for (size_t i = 0; i < N_OF(plain); i++) {
+		size_t n = strlen(plain[i]);
+		for (size_t k = 0; k < n; k++)
+			two[k] = (uint16_t)(four[k] = (uint32_t)plain[i][k]);
+		assert_string(support_objects_unicode(&o, 2, two, n, NULL), plain[i], n);
+		assert_string(support_objects_unicode(&o, 4, four, n, NULL), plain[i], n);
+	}
+	raddr_t data, s;
+	STRING(support_objects_unicode(&o, 4, wide, N_OF(wide), NULL), want);
+	STRING(support_objects_unicode(&o, 2, narrow, N_OF(narrow), NULL), want);
+	STRING(support_objects_unicode(&o, 2, narrow, 2, NULL), "x\xed\xa0\xbd"); /* half of a pair */
+	for (uint32_t cp = 1; cp < 0x10ffff; cp += cp < 300 ? 1 : 997) { /* one alone, with what lies behind it */
+		char bytes[4];
+		s = support_objects_unicode(&o, 4, &cp, 1, &data);
+		assert_string(s, bytes, utf8_put(bytes, cp));
+		support_memory_unmap(&m, data);
+		support_memory_unmap(&m, s);
+	}
+	/* neither */
+	int rc;
+	static const uint32_t wild[] = {0x110000, 0x20202020, 0x20202020};
+	s = support_objects_unicode(&o, 4, wild, 3, &data);
+	assert_int_equal(read_string(s), ERR_TORN);
+	static const raddr_t anywhere[] = {0, 8, UINT64_MAX, UINT64_MAX - 3, 1ull << 63};
+	for (size_t i = 0; i < N_OF(anywhere); i++) {
+		support_memory_u64(&m, s + o.l->unicode.data, anywhere[i]);
+		assert_int_equal(read_string(s), ERR_MEMORY_READ);
+	}
+	support_memory_u64(&m, s + o.l->unicode.data, data);
+	support_objects_size(&o, s + o.l->unicode.length, UINT64_MAX);
+	assert_int_equal(read_string(s), ERR_TORN);
+	support_objects_size(&o, s + o.l->unicode.length, 1 << 20);
+	assert_int_equal(read_string(s), ERR_MEMORY_READ);
+	/* what is no string at all */
+	rc = read_string(support_objects_small(&o, 5));
+	assert_true(rc == ERR_TORN || (rc == ERR_MEMORY_READ && !o.pages));
+}
+static void test_unicode_builds(void **state)
+{
+	in_all(unicode_builds);
+}
+
+/* What is a string, by its type. */
+static void is_text(void)
+{
+	uint32_t digit = 7;
+	bool has_flags = layout_minor(o.l) >= 0x206;
+	raddr_t s = support_objects_ascii(&o, "x");
+	assert_int_equal(object_is_text(&m.reader, o.l, s), 1);
+	assert_int_equal(object_is_text(&m.reader, o.l, support_objects_str(&o, 2, false, "ab", 1)), 1);
+	assert_int_equal(object_is_text(&m.reader, o.l, support_objects_int(&o, false, &digit, 1)), 0);
+	assert_int_equal(object_is_text(&m.reader, o.l, support_objects_bytes(&o, "x", 1)), o.l->is_python2);
+	assert_int_equal(object_is_text(&m.reader, o.l, 7), ERR_TORN);
+	assert_int_equal(object_is_text(&m.reader, o.l, 0x12340), ERR_MEMORY_READ);
+	/* derived types: read as what they are */
+	support_memory_u64(&m, s + o.l->object.type,
+	                   support_objects_type(
+	                       &o, "Name", o.l->is_python2 ? SUPPORT_OBJECTS_STR2 : SUPPORT_OBJECTS_UNICODE, 0));
+	assert_int_equal(object_is_text(&m.reader, o.l, s), has_flags);
+	if (has_flags)
+		STRING(s, "x");
+	s = support_objects_str(&o, 2, false, "\xb1\x03", 1);
+	support_memory_u64(&m, s + o.l->object.type, support_objects_type(&o, "Wide", SUPPORT_OBJECTS_UNICODE, 0));
+	assert_int_equal(object_is_text(&m.reader, o.l, s), has_flags);
+	if (has_flags)
+		STRING(s, "\xce\xb1");
+	support_memory_u64(&m, s + o.l->object.type, 12);
+	assert_int_equal(object_is_text(&m.reader, o.l, s), ERR_TORN);
+}
+static void test_is_text(void **state)
+{
+	in_all(is_text);
 }
 
 /* All lengths around the sizes of the pieces that are read, each kind. */
@@ -122,6 +275,8 @@ static void test_string_lengths(void **state)
 
 static void torn_strings(void)
 {
+	if (o.l->is_python2)
+		return;
 	raddr_t s = support_objects_ascii(&o, "name"), data;
 	const struct layout *l = o.l;
 	/* not an object's address */
@@ -145,7 +300,7 @@ static void torn_strings(void)
 	STRING(s, "name");
 	/* kinds that there are not */
 	for (uint32_t kind = 0; kind < 8; kind++) {
-		support_memory_u32(&m, s + l->unicode.state, kind << 2 | 1 << 5 | 1 << 6);
+		support_memory_u32(&m, s + l->unicode.state, kind << l->unicode.kind_shift | l->unicode.compact | l->unicode.ascii);
 		if (kind != 1 && kind != 2 && kind != 4)
 			assert_int_equal(read_string(s), ERR_TORN);
 	}
@@ -177,6 +332,35 @@ static void test_torn_strings(void **state)
 	in_all(torn_strings);
 }
 
+static void torn_byte_strings(void)
+{
+	static const uint64_t lies[] = {5, 500, 5000, 1 << 20, UINT32_MAX, UINT64_MAX};
+	if (!o.l->is_python2)
+		return;
+	raddr_t s = support_objects_ascii(&o, "name");
+	for (size_t i = 0; i < N_OF(lies); i++) {
+		support_objects_size(&o, s + o.l->bytes.ob_size, lies[i]);
+		int rc = read_string(s);
+		assert_true(rc == ERR_TORN || rc == ERR_MEMORY_READ || rc == 0);
+		if (lies[i] >= UINT32_MAX && !(lies[i] == UINT32_MAX && o.l->object.wide_sizes))
+			assert_int_equal(rc, ERR_TORN);
+		else if (lies[i] > 5000)
+			assert_int_equal(rc, ERR_MEMORY_READ);
+	}
+	support_objects_size(&o, s + o.l->bytes.ob_size, 4);
+	STRING(s, "name");
+	support_memory_u64(&m, s + o.l->object.type, 0);
+	assert_int_equal(read_string(s), ERR_TORN);
+	assert_int_equal(read_string(0x123450), ERR_MEMORY_READ);
+	m.error = 3; /* ESRCH */
+	assert_int_equal(read_string(s), ERR_GONE);
+	m.error = 0;
+}
+static void test_torn_byte_strings(void **state)
+{
+	in_all(torn_byte_strings);
+}
+
 static void bytes(void)
 {
 	static const char data[] = "line\0table";
@@ -189,10 +373,10 @@ static void bytes(void)
 	assert_int_equal(text.len, 10);
 	assert_memory_equal(text.data, data, 10);
 	assert_int_equal(object_bytes(&m.reader, o.l, empty, 10, &text), 0);
-	support_memory_u64(&m, b + o.l->bytes.ob_size, 8000);
+	support_objects_size(&o, b + o.l->bytes.ob_size, 8000);
 	assert_int_equal(object_bytes(&m.reader, o.l, b, 10000, &text), ERR_MEMORY_READ);
 	assert_int_equal(text.len, 10); /* nothing of it */
-	support_memory_u64(&m, b + o.l->bytes.ob_size, UINT64_MAX);
+	support_objects_size(&o, b + o.l->bytes.ob_size, UINT64_MAX);
 	assert_int_equal(object_bytes(&m.reader, o.l, b, 10000, &text), ERR_TORN);
 	assert_int_equal(object_bytes(&m.reader, o.l, b + 1, 10, &text), ERR_TORN);
 }
@@ -208,9 +392,9 @@ static void types(void)
 	assert_int_equal(object_type_is(&m.reader, o.l, s, "st"), 0);
 	assert_int_equal(object_type_is(&m.reader, o.l, s, "int"), 0);
 	assert_int_equal(object_type_is(&m.reader, o.l, s, "a name longer than any that is asked for"), ERR_TORN);
-	support_memory_u64(&m, s + 8, 12);
+	support_memory_u64(&m, s + o.l->object.type, 12);
 	assert_int_equal(object_type_is(&m.reader, o.l, s, "str"), ERR_TORN);
-	support_memory_u64(&m, s + 8, 0x12340);
+	support_memory_u64(&m, s + o.l->object.type, 0x12340);
 	assert_int_equal(object_type_is(&m.reader, o.l, s, "str"), ERR_MEMORY_READ);
 	assert_int_equal(object_type_is(&m.reader, o.l, 0, "str"), ERR_TORN);
 }
@@ -238,7 +422,7 @@ static void walk_and_compare(raddr_t dict, const struct support_objects_entry *e
 {
 	static struct seen s;
 	s = (struct seen){.n = 0};
-	assert_int_equal(object_dict(&m.reader, o.l, dict, see, &s), 0);
+	assert_int_equal(object_dict(&m.reader, o.l, dict, see, &s, NULL), 0);
 	size_t k = 0;
 	for (size_t i = 0; i < n; i++) {
 		if (!e[i].value)
@@ -251,10 +435,10 @@ static void walk_and_compare(raddr_t dict, const struct support_objects_entry *e
 	if (k < 3)
 		return;
 	s = (struct seen){.stop_after = 2};
-	assert_int_equal(object_dict(&m.reader, o.l, dict, see, &s), 1);
+	assert_int_equal(object_dict(&m.reader, o.l, dict, see, &s, NULL), 1);
 	assert_int_equal(s.n, 2);
 	s = (struct seen){.error = ERR_NO_MEMORY};
-	assert_int_equal(object_dict(&m.reader, o.l, dict, see, &s), ERR_NO_MEMORY);
+	assert_int_equal(object_dict(&m.reader, o.l, dict, see, &s, NULL), ERR_NO_MEMORY);
 	assert_int_equal(s.n, 1);
 }
 
@@ -280,13 +464,13 @@ static void dicts(void)
 				for (size_t i = 0; i < n; i += 1 + draw(40)) {
 					char name[32];
 					snprintf(name, sizeof name, "key %zu", i);
-					int rc = object_dict_get(&m.reader, o.l, d[k], name, &got);
+					int rc = object_dict_get(&m.reader, o.l, d[k], name, &got, NULL);
 					assert_int_equal(rc, e[i].value ? 0 : ERR_AGAIN);
 					if (rc == 0)
 						assert_true(got == e[i].value);
 				}
-				assert_int_equal(object_dict_get(&m.reader, o.l, d[k], "key", &got), ERR_AGAIN);
-				assert_int_equal(object_dict_get(&m.reader, o.l, d[k], "key 5000", &got), ERR_AGAIN);
+				assert_int_equal(object_dict_get(&m.reader, o.l, d[k], "key", &got, NULL), ERR_AGAIN);
+				assert_int_equal(object_dict_get(&m.reader, o.l, d[k], "key 5000", &got, NULL), ERR_AGAIN);
 			}
 		}
 	}
@@ -309,7 +493,7 @@ static void odd_keys(void)
 	    {support_objects_int(&o, false, &one, 1), v},
 	    {support_objects_str(&o, 1, false, latin, 2), v},
 	    {support_objects_legacy(&o, 1, true, "name", 4, NULL), v},
-	    {support_objects_bytes(&o, "name", 4), v},
+	    {o.l->is_python2 ? support_objects_small(&o, 4) : support_objects_bytes(&o, "name", 4), v},
 	    {support_objects_ascii(&o, "nam"), v},
 	    {support_objects_ascii(&o, "named"), v},
 	    {0x11110, v}, /* nothing there */
@@ -319,14 +503,14 @@ static void odd_keys(void)
 	};
 	for (int general = 0; general < 2; general++) {
 		raddr_t d = support_objects_dict(&o, general, e, N_OF(e));
-		assert_int_equal(object_dict_get(&m.reader, o.l, d, "name", &got), 0);
+		assert_int_equal(object_dict_get(&m.reader, o.l, d, "name", &got, NULL), 0);
 		assert_true(got == v + 16);
-		assert_int_equal(object_dict_get(&m.reader, o.l, d, name, &got), 0);
+		assert_int_equal(object_dict_get(&m.reader, o.l, d, name, &got, NULL), 0);
 		assert_true(got == v + 32);
-		assert_int_equal(object_dict_get(&m.reader, o.l, d, "other", &got), ERR_AGAIN);
+		assert_int_equal(object_dict_get(&m.reader, o.l, d, "other", &got, NULL), ERR_AGAIN);
 		name[64] = 'k'; /* longer than any that is looked for */
 		name[65] = 0;
-		assert_int_equal(object_dict_get(&m.reader, o.l, d, name, &got), ERR_AGAIN);
+		assert_int_equal(object_dict_get(&m.reader, o.l, d, name, &got, NULL), ERR_AGAIN);
 		name[64] = 0;
 	}
 }
@@ -335,45 +519,125 @@ static void test_odd_keys(void **state)
 	in_all(odd_keys);
 }
 
-static void torn_dicts(void)
+static int walk(raddr_t dict, struct seen *s)
 {
-	raddr_t v = support_objects_ascii(&o, "v"), got;
-	struct support_objects_entry e[] = {{support_objects_ascii(&o, "a"), v}, {support_objects_ascii(&o, "b"), v}};
-	raddr_t keys = support_objects_keys(&o, false, false, e, 2), d = support_objects_dict(&o, false, e, 2);
+	*s = (struct seen){0};
+	return object_dict(&m.reader, o.l, dict, see, s, NULL);
+}
+
+/* Numbers of entries that cannot be. */
+static void torn_counts(raddr_t d, raddr_t keys)
+{
 	static struct seen s;
-	support_memory_u64(&m, d + o.l->dict.keys, keys);
-	assert_int_equal(object_dict_get(&m.reader, o.l, d, "b", &got), 0);
-	support_memory_u64(&m, keys + o.l->keys.n_entries, (1 << 20) + 1);
-	assert_int_equal(object_dict(&m.reader, o.l, d, see, &s), ERR_TORN);
-	support_memory_u64(&m, keys + o.l->keys.n_entries, UINT64_MAX);
-	assert_int_equal(object_dict(&m.reader, o.l, d, see, &s), ERR_TORN);
-	support_memory_u64(&m, keys + o.l->keys.n_entries, 1 << 20);
-	s.n = 0;
-	assert_int_equal(object_dict(&m.reader, o.l, d, see, &s), ERR_MEMORY_READ);
-	support_memory_u64(&m, keys + o.l->keys.n_entries, 2);
-	for (unsigned log2 = 0; log2 < 256; log2++) {
-		support_memory_u8(&m, keys + o.l->keys.log2_index_bytes, (uint8_t)log2);
-		s.n = 0;
-		int rc = object_dict(&m.reader, o.l, d, see, &s);
+	const struct layout *l = o.l;
+	if (l->is_python2 || l->keys.slots) { /* powers of two, up to a bound */
+		static const uint64_t wild[] = {6, 0x100000000, UINT64_MAX, 1ull << 63, 1ull << 41, 3ull << 19};
+		for (size_t i = 0; i < N_OF(wild); i++) {
+			uint64_t value = l->is_python2 ? wild[i] - 1 : wild[i];
+			if (l->is_python2)
+				support_objects_size(&o, d + l->dict.mask, value);
+			else
+				support_memory_u64(&m, keys + l->keys.slots, value);
+			/* an index table of 2^32 entries there may be */
+			int rc = walk(d, &s);
+			assert_true(rc == ERR_TORN || (l->keys.n_entries && wild[i] == 1ull << 32 && rc == ERR_MEMORY_READ));
+		}
+		if (l->is_python2)
+			support_objects_size(&o, d + l->dict.mask, 7);
+		else
+			support_memory_u64(&m, keys + l->keys.slots, 8);
+		assert_int_equal(walk(d, &s), 0);
+		assert_int_equal(s.n, 2);
+		if (l->is_python2)
+			support_objects_size(&o, d + l->dict.mask, (1 << 20) - 1);
+		else
+			support_memory_u64(&m, keys + l->keys.slots, 1 << 20);
+		assert_int_equal(walk(d, &s), ERR_MEMORY_READ);
+		if (!l->is_python2)
+			support_memory_u64(&m, keys + l->keys.slots, 8);
+	}
+	if (!l->keys.n_entries)
+		return;
+	static const uint64_t wild[] = {(1 << 20) + 1, UINT64_MAX, 1ull << 63};
+	for (size_t i = 0; i < N_OF(wild); i++) {
+		support_memory_u64(&m, keys + l->keys.n_entries, wild[i]);
+		assert_int_equal(walk(d, &s), ERR_TORN);
+	}
+	support_memory_u64(&m, keys + l->keys.n_entries, 1 << 20);
+	assert_int_equal(walk(d, &s), l->keys.slots ? ERR_TORN : ERR_MEMORY_READ);
+	support_memory_u64(&m, keys + l->keys.n_entries, 2);
+	for (unsigned log2 = 0; log2 < 256 && !l->keys.slots; log2++) {
+		support_memory_u8(&m, keys + l->keys.log2_index_bytes, (uint8_t)log2);
+		int rc = walk(d, &s);
 		assert_true(log2 == 3   ? rc == 0 && s.n == 2
 		            : log2 > 40 ? rc == ERR_TORN
 		                        : rc == ERR_MEMORY_READ || s.n <= 2);
 	}
-	support_memory_u8(&m, keys + o.l->keys.log2_index_bytes, 3);
-	support_memory_u64(&m, d + o.l->dict.values, 0x10); /* split values that cannot be read */
-	assert_int_equal(object_dict(&m.reader, o.l, d, see, &s), ERR_MEMORY_READ);
-	support_memory_u64(&m, d + o.l->dict.values, UINT64_MAX);
-	assert_int_equal(object_dict(&m.reader, o.l, d, see, &s), ERR_MEMORY_READ);
-	support_memory_u64(&m, d + o.l->dict.keys, 0);
-	assert_int_equal(object_dict(&m.reader, o.l, d, see, &s), ERR_TORN);
-	support_memory_u64(&m, d + o.l->dict.keys, 0x10000);
-	assert_int_equal(object_dict(&m.reader, o.l, d, see, &s), ERR_MEMORY_READ);
-	assert_int_equal(object_dict(&m.reader, o.l, 0, see, &s), ERR_TORN);
-	assert_int_equal(object_dict_get(&m.reader, o.l, 3, "a", &got), ERR_TORN);
+	if (!l->keys.slots)
+		support_memory_u8(&m, keys + l->keys.log2_index_bytes, 3);
+}
+
+static void torn_dicts(void)
+{
+	raddr_t v = support_objects_ascii(&o, "v"), got, keys = 0;
+	struct support_objects_entry e[] = {{support_objects_ascii(&o, "a"), v}, {support_objects_ascii(&o, "b"), v}};
+	raddr_t d = support_objects_dict(&o, false, e, 2);
+	uint32_t link = o.l->is_python2 ? o.l->dict.table : o.l->dict.keys;
+	static struct seen s;
+	memcpy(&keys, support_memory_at(&m, d + link, 8), 8);
+	assert_int_equal(object_dict_get(&m.reader, o.l, d, "b", &got, NULL), 0);
+	torn_counts(d, keys);
+	if (!o.l->is_python2) { /* split values that cannot be read */
+		support_memory_u64(&m, d + o.l->dict.values, 0x10);
+		assert_int_equal(walk(d, &s), ERR_MEMORY_READ);
+		support_memory_u64(&m, d + o.l->dict.values, UINT64_MAX);
+		assert_int_equal(walk(d, &s), ERR_MEMORY_READ);
+	}
+	support_memory_u64(&m, d + link, 0);
+	assert_int_equal(walk(d, &s), ERR_TORN);
+	if (o.l->is_python2)
+		support_objects_size(&o, d + o.l->dict.mask, 7);
+	support_memory_u64(&m, d + link, 0x10000);
+	assert_int_equal(walk(d, &s), ERR_MEMORY_READ);
+	assert_int_equal(walk(0, &s), ERR_TORN);
+	assert_int_equal(object_dict_get(&m.reader, o.l, 3, "a", &got, NULL), ERR_TORN);
+	/* one whose entries are itself */
+	support_memory_u64(&m, d + link, d);
+	walk(d, &s);
+	object_dict_get(&m.reader, o.l, d, "a", &got, NULL);
 }
 static void test_torn_dicts(void **state)
 {
 	in_all(torn_dicts);
+}
+
+/* 3.6 to 3.10: how wide an index is follows from their number. */
+static void wide_indices(void)
+{
+	static const struct {
+		uint64_t slots;
+		size_t width;
+	} cases[] = {{128, 1}, {256, 2}, {1 << 15, 2}, {1 << 16, 4}, {1 << 17, 4}};
+	if (!o.l->keys.slots || o.l->keys.entries)
+		return;
+	raddr_t v = support_objects_ascii(&o, "v"), got;
+	struct support_objects_entry e = {support_objects_ascii(&o, "a"), v};
+	for (size_t i = 0; i < N_OF(cases); i++) {
+		raddr_t d = support_objects_dict(&o, false, &e, 1);
+		raddr_t keys = support_objects_new(&o, 0, o.l->keys.indices + cases[i].slots * cases[i].width + 24, 0);
+		support_memory_u64(&m, keys + o.l->keys.slots, cases[i].slots);
+		support_memory_u64(&m, keys + o.l->keys.n_entries, 1);
+		raddr_t entry = keys + o.l->keys.indices + cases[i].slots * cases[i].width;
+		support_memory_u64(&m, entry + 8, e.key);
+		support_memory_u64(&m, entry + 16, v);
+		support_memory_u64(&m, d + o.l->dict.keys, keys);
+		assert_int_equal(object_dict_get(&m.reader, o.l, d, "a", &got, NULL), 0);
+		assert_true(got == v);
+	}
+}
+static void test_wide_indices(void **state)
+{
+	in_all(wide_indices);
 }
 
 static void lists(void)
@@ -393,9 +657,11 @@ static void lists(void)
 		}
 	}
 	raddr_t list = support_objects_list(&o, items, 3);
-	support_memory_u64(&m, list + o.l->list.ob_size, UINT64_MAX);
+	support_objects_size(&o, list + o.l->list.ob_size, UINT64_MAX);
 	assert_int_equal(object_list(&m.reader, o.l, list, got, 100, &n), ERR_TORN);
-	support_memory_u64(&m, list + o.l->list.ob_size, 3);
+	support_objects_size(&o, list + o.l->list.ob_size, (1 << 20) + 1);
+	assert_int_equal(object_list(&m.reader, o.l, list, got, 100, &n), ERR_TORN);
+	support_objects_size(&o, list + o.l->list.ob_size, 3);
 	support_memory_u64(&m, list + o.l->list.ob_item, 0);
 	assert_int_equal(object_list(&m.reader, o.l, list, got, 100, &n), ERR_MEMORY_READ);
 	assert_int_equal(object_list(&m.reader, o.l, 1, got, 100, &n), ERR_TORN);
@@ -424,19 +690,30 @@ static void ints(void)
 	for (size_t i = 0; i < N_OF(cases); i++) {
 		for (int negative = 0; negative < 2; negative++) {
 			raddr_t at = support_objects_int(&o, negative, cases[i].digits, cases[i].n);
-			assert_int_equal(object_int(&m.reader, o.l, at, &got), 0);
-			assert_true(got == cases[i].value);
+			assert_int_equal(object_int(&m.reader, o.l, at, &got, NULL), 0);
+			assert_true(got == (negative ? 0 - cases[i].value : cases[i].value));
 		}
 	}
 	static const uint64_t wild[] = {UINT64_MAX, 1ull << 63, (1ull << 63) + 1, 1ull << 62, 1 << 20, ~0xfffffull};
 	raddr_t at = support_objects_int(&o, false, cases[1].digits, 1);
-	for (size_t i = 0; i < N_OF(wild); i++) { /* -1 is one digit to 3.11 */
-		support_memory_u64(&m, at + o.l->integer.tag, wild[i]);
-		bool one = wild[i] == UINT64_MAX && !o.l->integer.tag_has_count;
-		assert_int_equal(object_int(&m.reader, o.l, at, &got), one ? 0 : ERR_TORN);
+	for (size_t i = 0; i < N_OF(wild); i++) { /* -1 is one digit up to 3.11 */
+		int64_t n = o.l->object.wide_sizes ? (int64_t)wild[i] : (int32_t)wild[i];
+		bool few = n >= -1 && n <= 1 && !o.l->integer.tag_has_count;
+		if (o.l->integer.tag_has_count)
+			support_memory_u64(&m, at + o.l->integer.tag, wild[i]);
+		else
+			support_objects_size(&o, at + o.l->integer.tag, wild[i]);
+		assert_int_equal(object_int(&m.reader, o.l, at, &got, NULL), few ? 0 : ERR_TORN);
 	}
-	assert_int_equal(object_int(&m.reader, o.l, 2, &got), ERR_TORN);
-	assert_int_equal(object_int(&m.reader, o.l, 0x5000, &got), ERR_MEMORY_READ);
+	if (o.l->is_python2) {
+		static const int64_t small[] = {0, 1, -1, INT64_MAX, INT64_MIN, 0x7f1234567890};
+		for (size_t i = 0; i < N_OF(small); i++) {
+			assert_int_equal(object_int(&m.reader, o.l, support_objects_small(&o, small[i]), &got, NULL), 0);
+			assert_true(got == (uint64_t)small[i]);
+		}
+	}
+	assert_int_equal(object_int(&m.reader, o.l, 2, &got, NULL), ERR_TORN);
+	assert_int_equal(object_int(&m.reader, o.l, 0x5000, &got, NULL), ERR_MEMORY_READ);
 }
 static void test_ints(void **state)
 {
@@ -445,7 +722,7 @@ static void test_ints(void **state)
 
 /* --- attributes */
 
-enum { BASICSIZE = 16 };
+enum { BASICSIZE = 32 };
 
 /* An instance of a class with managed attributes: `front` bytes in front of it, values inside of it in 3.13. */
 static raddr_t new_instance(raddr_t type, size_t n_inline)
@@ -453,36 +730,53 @@ static raddr_t new_instance(raddr_t type, size_t n_inline)
 	return support_objects_new(&o, type, BASICSIZE + o.l->dict.values_first + 8 * n_inline, 32);
 }
 
-static void attributes(void)
+/* Where an object says where its attributes are. */
+static raddr_t managed_at(raddr_t object)
 {
-	bool is_311 = layout_minor(o.l) == 0x30b, is_313 = layout_minor(o.l) == 0x30d;
-	uint64_t flags = SUPPORT_OBJECTS_MANAGED_DICT | (is_313 ? SUPPORT_OBJECTS_INLINE_VALUES : 0);
-	raddr_t type = support_objects_type(&o, "Thread", flags, BASICSIZE), v = support_objects_ascii(&o, "v"), got;
+	return object - (layout_is_freethreaded(o.l) ? 8 : 24);
+}
+
+static raddr_t a_class(const struct support_objects_entry *e, size_t n)
+{
+	uint64_t flags =
+	    SUPPORT_OBJECTS_MANAGED_DICT | (layout_minor(o.l) >= 0x30d ? SUPPORT_OBJECTS_INLINE_VALUES : 0);
+	raddr_t type = support_objects_type(&o, "Thread", flags, BASICSIZE);
+	support_memory_u64(&m, type + o.l->type.cached_keys, support_objects_keys(&o, false, true, e, n));
+	return type;
+}
+
+/* 3.11 and later: the interpreter itself sees to where they are. */
+static void managed_attributes(void)
+{
+	bool is_311 = layout_minor(o.l) == 0x30b, is_inline = layout_minor(o.l) >= 0x30d;
+	raddr_t v = support_objects_ascii(&o, "v"), got;
+	if (layout_minor(o.l) < 0x30b)
+		return;
 	struct support_objects_entry e[] = {{support_objects_ascii(&o, "_target"), v},
 	                                    {support_objects_ascii(&o, "_name"), v + 16},
 	                                    {support_objects_ascii(&o, "_deleted"), 0}};
-	support_memory_u64(&m, type + o.l->type.cached_keys, support_objects_keys(&o, false, true, e, 3));
+	raddr_t type = a_class(e, 3);
 
 	/* in values of its own */
 	raddr_t at = new_instance(type, 3);
-	raddr_t values = support_objects_values(&o, is_313 ? at + BASICSIZE : 0, e, 3);
+	raddr_t values = support_objects_values(&o, is_inline ? at + BASICSIZE : 0, e, 3);
 	if (is_311)
 		support_memory_u64(&m, at - 32, values);
-	else if (!is_313)
+	else if (!is_inline)
 		support_memory_u64(&m, at - 24, values - 1);
-	assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got), 0);
+	assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got, NULL), 0);
 	assert_true(got == v + 16);
-	assert_int_equal(object_attribute(&m.reader, o.l, at, "_target", &got), 0);
+	assert_int_equal(object_attribute(&m.reader, o.l, at, "_target", &got, NULL), 0);
 	assert_true(got == v);
-	assert_int_equal(object_attribute(&m.reader, o.l, at, "_deleted", &got), ERR_AGAIN);
-	assert_int_equal(object_attribute(&m.reader, o.l, at, "_other", &got), ERR_AGAIN);
+	assert_int_equal(object_attribute(&m.reader, o.l, at, "_deleted", &got, NULL), ERR_AGAIN);
+	assert_int_equal(object_attribute(&m.reader, o.l, at, "_other", &got, NULL), ERR_AGAIN);
 	char name[200];
 	memset(name, 'k', sizeof name - 1);
 	name[sizeof name - 1] = 0;
-	assert_int_equal(object_attribute(&m.reader, o.l, at, name, &got), ERR_AGAIN);
-	if (is_313) { /* values that are not valid any more are not looked at */
+	assert_int_equal(object_attribute(&m.reader, o.l, at, name, &got, NULL), ERR_AGAIN);
+	if (is_inline) { /* values that are not valid any more are not looked at */
 		support_memory_u8(&m, at + BASICSIZE + 3, 0);
-		assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got), ERR_AGAIN);
+		assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got, NULL), ERR_AGAIN);
 		support_memory_u8(&m, at + BASICSIZE + 3, 1);
 	}
 
@@ -490,34 +784,72 @@ static void attributes(void)
 	e[1].value = v + 32;
 	for (int split = 0; split < 2; split++) {
 		raddr_t d = split ? support_objects_split_dict(&o, e, 3) : support_objects_dict(&o, false, e, 3);
-		support_memory_u64(&m, at - 24, d);
+		support_memory_u64(&m, managed_at(at), d);
 		if (is_311)
 			support_memory_u64(&m, at - 32, 0);
-		assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got), 0);
+		assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got, NULL), 0);
 		assert_true(got == v + 32);
-		assert_int_equal(object_attribute(&m.reader, o.l, at, "_deleted", &got), ERR_AGAIN);
+		assert_int_equal(object_attribute(&m.reader, o.l, at, "_deleted", &got, NULL), ERR_AGAIN);
 	}
 
 	/* nothing yet */
-	at = new_instance(is_313 ? support_objects_type(&o, "T", SUPPORT_OBJECTS_MANAGED_DICT, BASICSIZE) : type, 0);
-	assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got), ERR_AGAIN);
+	at = new_instance(is_inline ? support_objects_type(&o, "T", SUPPORT_OBJECTS_MANAGED_DICT, BASICSIZE) : type, 0);
+	assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got, NULL), ERR_AGAIN);
+}
+static void test_managed_attributes(void **state)
+{
+	in_all(managed_attributes);
+}
 
-	/* a class with a dict pointer at tp_dictoffset */
-	type = support_objects_type(&o, "Old", 0, BASICSIZE + 8);
-	at = support_objects_new(&o, type, BASICSIZE + 8, 0);
-	support_memory_u64(&m, type + o.l->type.dictoffset, BASICSIZE);
-	assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got), ERR_AGAIN);
-	support_memory_u64(&m, at + BASICSIZE, support_objects_dict(&o, false, e, 3));
-	assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got), 0);
-	assert_true(got == v + 32);
-	static const uint64_t offsets[] = {0, UINT64_MAX, 0 - UINT64_C(24), 1ull << 40};
+/* A class with a dict pointer at tp_dictoffset: all up to 3.10, some later. */
+static void attributes(void)
+{
+	raddr_t v = support_objects_ascii(&o, "v"), got;
+	struct support_objects_entry e[] = {{support_objects_ascii(&o, "_target"), v},
+	                                    {support_objects_ascii(&o, "_name"), v + 32}};
+	/* flags that meant something else in 2.x */
+	uint64_t flags =
+	    layout_minor(o.l) < 0x30b ? SUPPORT_OBJECTS_MANAGED_DICT | SUPPORT_OBJECTS_INLINE_VALUES : 0;
+	size_t basicsize = o.l->object.size;
+	raddr_t type = support_objects_type(&o, "Old", flags, basicsize + 8);
+	raddr_t at = support_objects_new(&o, type, basicsize + 8, 0);
+	support_memory_u64(&m, type + o.l->type.dictoffset, basicsize);
+	assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got, NULL), ERR_AGAIN);
+	for (int split = 0; split < 2; split++) {
+		raddr_t d = split ? support_objects_split_dict(&o, e, 2) : support_objects_dict(&o, false, e, 2);
+		support_memory_u64(&m, at + basicsize, d);
+		assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got, NULL), 0);
+		assert_true(got == v + 32);
+		assert_int_equal(object_attribute(&m.reader, o.l, at, "_other", &got, NULL), ERR_AGAIN);
+	}
+	static const uint64_t offsets[] = {0, 1ull << 40, 1ull << 63, 0 - (UINT64_C(1) << 21)};
 	for (size_t i = 0; i < N_OF(offsets); i++) {
 		support_memory_u64(&m, type + o.l->type.dictoffset, offsets[i]);
-		assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got), ERR_AGAIN);
+		assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got, NULL), ERR_AGAIN);
 	}
-	support_memory_u64(&m, at + 8, 7);
-	assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got), ERR_TORN);
-	assert_int_equal(object_attribute(&m.reader, o.l, 7, "_name", &got), ERR_TORN);
+
+	/* behind the items of an object of variable size; the count of its items may have a sign */
+	enum { ITEMS = 3, ITEM = 4 };
+	size_t size = o.l->object.size + 8 + ITEMS * ITEM, whole = (size + 7) / 8 * 8 + 8;
+	type = support_objects_type(&o, "Int", flags, o.l->object.size + 16);
+	support_objects_size(&o, type + o.l->type.basicsize + (o.l->object.wide_sizes ? 8 : 4), ITEM);
+	support_memory_u64(&m, type + o.l->type.dictoffset, 0 - UINT64_C(8));
+	at = support_objects_new(&o, type, whole, 0);
+	support_memory_u64(&m, at + whole - 8, support_objects_dict(&o, false, e, 2));
+	for (int negative = 0; negative < 2; negative++) {
+		support_objects_size(&o, at + o.l->object.size, negative ? 0 - (uint64_t)ITEMS : (uint64_t)ITEMS);
+		assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got, NULL), 0);
+		assert_true(got == v + 32);
+	}
+	support_objects_size(&o, at + o.l->object.size, 1 << 30);
+	assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got, NULL), ERR_TORN);
+	support_objects_size(&o, at + o.l->object.size, 1ull << 63);
+	int rc = object_attribute(&m.reader, o.l, at, "_name", &got, NULL);
+	assert_true(o.l->object.wide_sizes ? rc == ERR_TORN : rc < 0);
+
+	support_memory_u64(&m, at + o.l->object.type, 7);
+	assert_int_equal(object_attribute(&m.reader, o.l, at, "_name", &got, NULL), ERR_TORN);
+	assert_int_equal(object_attribute(&m.reader, o.l, 7, "_name", &got, NULL), ERR_TORN);
 }
 static void test_attributes(void **state)
 {
@@ -534,8 +866,9 @@ static void any_memory(void)
 	    {support_objects_ascii(&o, "b"), support_objects_int(&o, false, digits, 2)}};
 	raddr_t type =
 	    support_objects_type(&o, "T", SUPPORT_OBJECTS_MANAGED_DICT | SUPPORT_OBJECTS_INLINE_VALUES, BASICSIZE);
-	support_memory_u64(&m, type + o.l->type.cached_keys, support_objects_keys(&o, false, true, e, 2));
-	support_memory_u64(&m, type + o.l->type.dictoffset, 16);
+	if (!o.l->is_python2)
+		support_memory_u64(&m, type + o.l->type.cached_keys, support_objects_keys(&o, false, true, e, 2));
+	support_memory_u64(&m, type + o.l->type.dictoffset, o.l->object.size);
 	raddr_t at = new_instance(type, 2);
 	raddr_t all[] = {e[0].key,
 	                 e[0].value,
@@ -546,6 +879,7 @@ static void any_memory(void)
 	                 support_objects_legacy(&o, 2, false, "abcdef", 3, NULL),
 	                 support_objects_bytes(&o, "bytes", 5),
 	                 support_objects_list(&o, (raddr_t[]){1, 2, 3}, 3)};
+	struct object_trail trail = {0};
 	for (unsigned round = 0; round < 3000; round++) {
 		struct {
 			raddr_t at;
@@ -567,19 +901,23 @@ static void any_memory(void)
 		static struct seen s;
 		for (size_t i = 0; i < N_OF(all); i++) {
 			buf_reset(&text);
-			object_string(&m.reader, o.l, all[i], &text);
+			object_string(&m.reader, o.l, all[i], &text, &trail);
+			object_is_text(&m.reader, o.l, all[i]);
 			object_bytes(&m.reader, o.l, all[i], 1000, &text);
 			object_type_is(&m.reader, o.l, all[i], "str");
-			object_dict_get(&m.reader, o.l, all[i], "_name", &value);
+			object_dict_get(&m.reader, o.l, all[i], "_name", &value, &trail);
 			s = (struct seen){.stop_after = N_OF(s.e)};
-			object_dict(&m.reader, o.l, all[i], see, &s);
+			object_dict(&m.reader, o.l, all[i], see, &s, &trail);
 			object_list(&m.reader, o.l, all[i], items, 4, &ignored);
-			object_int(&m.reader, o.l, all[i], &value);
-			object_attribute(&m.reader, o.l, all[i], "_name", &value);
+			object_int(&m.reader, o.l, all[i], &value, &trail);
+			object_attribute(&m.reader, o.l, all[i], "_name", &value, &trail);
 		}
+		assert_true(object_trail_holds(&trail, &m.reader));
+		object_trail_clear(&trail);
 		for (size_t i = n; i-- > 0;)
 			support_memory_u64(&m, changed[i].at, changed[i].was);
 	}
+	object_trail_done(&trail);
 }
 static void test_any_memory(void **state)
 {
@@ -589,10 +927,25 @@ static void test_any_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_strings),  cmocka_unit_test(test_string_lengths), cmocka_unit_test(test_torn_strings),
-	    cmocka_unit_test(test_bytes),    cmocka_unit_test(test_types),          cmocka_unit_test(test_dicts),
-	    cmocka_unit_test(test_odd_keys), cmocka_unit_test(test_torn_dicts),     cmocka_unit_test(test_lists),
-	    cmocka_unit_test(test_ints),     cmocka_unit_test(test_attributes),     cmocka_unit_test(test_any_memory),
+	    cmocka_unit_test(test_strings),
+	    cmocka_unit_test(test_string_lengths),
+	    cmocka_unit_test(test_wide_strings),
+	    cmocka_unit_test(test_byte_strings),
+	    cmocka_unit_test(test_unicode_builds),
+	    cmocka_unit_test(test_is_text),
+	    cmocka_unit_test(test_torn_strings),
+	    cmocka_unit_test(test_torn_byte_strings),
+	    cmocka_unit_test(test_bytes),
+	    cmocka_unit_test(test_types),
+	    cmocka_unit_test(test_dicts),
+	    cmocka_unit_test(test_odd_keys),
+	    cmocka_unit_test(test_torn_dicts),
+	    cmocka_unit_test(test_wide_indices),
+	    cmocka_unit_test(test_lists),
+	    cmocka_unit_test(test_ints),
+	    cmocka_unit_test(test_managed_attributes),
+	    cmocka_unit_test(test_attributes),
+	    cmocka_unit_test(test_any_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

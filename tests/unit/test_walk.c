@@ -96,10 +96,10 @@ static void generators(void)
 		support_stack_expect_at_once(&s);
 	assert_true(s.t.n_extras <= 3);
 	/* more of them than are remembered */
-	for (int i = 0; i < WALK_EXTRAS_MAX + 300; i++)
+	for (int i = 0; i < WALK_EXTRAS_MAX + WALK_REPAIRS_FULL / 2; i++)
 		support_stack_push(&s, OWNER_GENERATOR);
 	support_stack_push(&s, OWNER_THREAD);
-	support_stack_expect_whole(&s);
+	support_stack_expect_found(&s);
 	support_stack_expect_whole(&s);
 	assert_true(s.t.n_extras <= WALK_EXTRAS_MAX);
 	/* the innermost frame is one */

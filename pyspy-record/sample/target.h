@@ -153,6 +153,7 @@ struct join {
 	VEC(struct walk_frame) frames;
 	VEC(struct join_part) parts;
 	VEC(struct join_state) states;
+	raddr_t running;
 };
 
 struct target_counts {
@@ -247,8 +248,9 @@ static inline uint32_t target_interp(const struct sample_thread *th)
 }
 /* The frames of all states of th that were just read, as one stack: t->walk.frames, is_cut; th->top. As walk_frames. */
 int target_walk(struct target *t, struct sample_thread *th);
-/* The same, state by state: begin; add after each walk (rc: what the walk said; its frames are in t->walk); end. */
-void target_join_begin(struct target *t);
+/* The same, state by state: begin (running: the state that runs, 0 = not known); add after each walk (rc: what the walk
+ * said; its frames are in t->walk); end. */
+void target_join_begin(struct target *t, raddr_t running);
 int target_join_add(struct target *t, const struct sample_thread *th, const struct sample_top *top, int rc);
 int target_join_end(struct target *t, struct sample_thread *th);
 /* Has the thread state no frame? `root`: its word at frame_root. */

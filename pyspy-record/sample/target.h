@@ -189,7 +189,8 @@ struct target {
 	uint64_t census; /* counts them */
 	bool census_due;
 	bool names_due;
-	struct object_trail names_trail; /* of the names last told */
+	struct object_trail names_trail, facts_trail; /* of the names, the facts last told */
+	raddr_t facts_interp;                         /* of this interpreter */
 	bool has_ended;
 	pid_t pending_detach; /* a thread that would not stop: to be let go as soon as it does */
 	pid_t ended_tid;      /* waiting for a stop brought the end of this thread instead ... */

@@ -1,5 +1,5 @@
-/* object: strings, bytes, dicts, lists, ints and attributes as each kind of version and build lays them out, at the very
- * end of what can be read, torn, and hostile. */
+/* object: strings, bytes, dicts, lists, ints and attributes as each kind of version and build lays them out, at the
+ * very end of what can be read, torn, and hostile. */
 #include "pyspy-record/python/object.h"
 
 #include "libcommon/err.h"
@@ -120,7 +120,7 @@ static void byte_strings(void)
 	    {"caf\xc3\xa9", "caf\xc3\xa9"},
 	    {"caf\xe9", "caf\xed\xb3\xa9"}, /* U+DCE9 */
 	    {"\x80\xff", "\xed\xb2\x80\xed\xb3\xbf"},
-	    {"\xc0\xaf", "\xed\xb3\x80\xed\xb2\xaf"},             /* overlong */
+	    {"\xc0\xaf", "\xed\xb3\x80\xed\xb2\xaf"},                   /* overlong */
 	    {"\xed\xa0\x80!", "\xed\xb3\xad\xed\xb2\xa0\xed\xb2\x80!"}, /* a surrogate in UTF-8 */
 	    {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
 	    {"\xf0\x9f\x98", "\xed\xb3\xb0\xed\xb2\x9f\xed\xb2\x98"},
@@ -215,9 +215,9 @@ static void is_text(void)
 	assert_int_equal(object_is_text(&m.reader, o.l, 7), ERR_TORN);
 	assert_int_equal(object_is_text(&m.reader, o.l, 0x12340), ERR_MEMORY_READ);
 	/* derived types: read as what they are */
-	support_memory_u64(&m, s + o.l->object.type,
-	                   support_objects_type(
-	                       &o, "Name", o.l->is_python2 ? SUPPORT_OBJECTS_STR2 : SUPPORT_OBJECTS_UNICODE, 0));
+	support_memory_u64(
+	    &m, s + o.l->object.type,
+	    support_objects_type(&o, "Name", o.l->is_python2 ? SUPPORT_OBJECTS_STR2 : SUPPORT_OBJECTS_UNICODE, 0));
 	assert_int_equal(object_is_text(&m.reader, o.l, s), has_flags);
 	if (has_flags)
 		STRING(s, "x");
@@ -300,7 +300,8 @@ static void torn_strings(void)
 	STRING(s, "name");
 	/* kinds that there are not */
 	for (uint32_t kind = 0; kind < 8; kind++) {
-		support_memory_u32(&m, s + l->unicode.state, kind << l->unicode.kind_shift | l->unicode.compact | l->unicode.ascii);
+		support_memory_u32(&m, s + l->unicode.state,
+		                   kind << l->unicode.kind_shift | l->unicode.compact | l->unicode.ascii);
 		if (kind != 1 && kind != 2 && kind != 4)
 			assert_int_equal(read_string(s), ERR_TORN);
 	}
@@ -470,7 +471,8 @@ static void dicts(void)
 						assert_true(got == e[i].value);
 				}
 				assert_int_equal(object_dict_get(&m.reader, o.l, d[k], "key", &got, NULL), ERR_AGAIN);
-				assert_int_equal(object_dict_get(&m.reader, o.l, d[k], "key 5000", &got, NULL), ERR_AGAIN);
+				assert_int_equal(object_dict_get(&m.reader, o.l, d[k], "key 5000", &got, NULL),
+				                 ERR_AGAIN);
 			}
 		}
 	}
@@ -540,7 +542,8 @@ static void torn_counts(raddr_t d, raddr_t keys)
 				support_memory_u64(&m, keys + l->keys.slots, value);
 			/* an index table of 2^32 entries there may be */
 			int rc = walk(d, &s);
-			assert_true(rc == ERR_TORN || (l->keys.n_entries && wild[i] == 1ull << 32 && rc == ERR_MEMORY_READ));
+			assert_true(rc == ERR_TORN ||
+			            (l->keys.n_entries && wild[i] == 1ull << 32 && rc == ERR_MEMORY_READ));
 		}
 		if (l->is_python2)
 			support_objects_size(&o, d + l->dict.mask, 7);
@@ -650,7 +653,7 @@ static void lists(void)
 		raddr_t list = support_objects_list(&o, items, size);
 		for (size_t cap = 0; cap <= N_OF(got); cap += 20) {
 			memset(got, 0, sizeof got);
-			assert_int_equal(object_list(&m.reader, o.l, list, got, cap, &n), 0);
+			assert_int_equal(object_list(&m.reader, o.l, list, got, cap, &n, NULL), 0);
 			assert_int_equal(n, size < cap ? size : cap);
 			assert_memory_equal(got, items, n * 8);
 			assert_true(n == N_OF(got) || got[n] == 0);
@@ -658,13 +661,13 @@ static void lists(void)
 	}
 	raddr_t list = support_objects_list(&o, items, 3);
 	support_objects_size(&o, list + o.l->list.ob_size, UINT64_MAX);
-	assert_int_equal(object_list(&m.reader, o.l, list, got, 100, &n), ERR_TORN);
+	assert_int_equal(object_list(&m.reader, o.l, list, got, 100, &n, NULL), ERR_TORN);
 	support_objects_size(&o, list + o.l->list.ob_size, (1 << 20) + 1);
-	assert_int_equal(object_list(&m.reader, o.l, list, got, 100, &n), ERR_TORN);
+	assert_int_equal(object_list(&m.reader, o.l, list, got, 100, &n, NULL), ERR_TORN);
 	support_objects_size(&o, list + o.l->list.ob_size, 3);
 	support_memory_u64(&m, list + o.l->list.ob_item, 0);
-	assert_int_equal(object_list(&m.reader, o.l, list, got, 100, &n), ERR_MEMORY_READ);
-	assert_int_equal(object_list(&m.reader, o.l, 1, got, 100, &n), ERR_TORN);
+	assert_int_equal(object_list(&m.reader, o.l, list, got, 100, &n, NULL), ERR_MEMORY_READ);
+	assert_int_equal(object_list(&m.reader, o.l, 1, got, 100, &n, NULL), ERR_TORN);
 }
 static void test_lists(void **state)
 {
@@ -708,7 +711,8 @@ static void ints(void)
 	if (o.l->is_python2) {
 		static const int64_t small[] = {0, 1, -1, INT64_MAX, INT64_MIN, 0x7f1234567890};
 		for (size_t i = 0; i < N_OF(small); i++) {
-			assert_int_equal(object_int(&m.reader, o.l, support_objects_small(&o, small[i]), &got, NULL), 0);
+			assert_int_equal(object_int(&m.reader, o.l, support_objects_small(&o, small[i]), &got, NULL),
+			                 0);
 			assert_true(got == (uint64_t)small[i]);
 		}
 	}
@@ -808,8 +812,7 @@ static void attributes(void)
 	struct support_objects_entry e[] = {{support_objects_ascii(&o, "_target"), v},
 	                                    {support_objects_ascii(&o, "_name"), v + 32}};
 	/* flags that meant something else in 2.x */
-	uint64_t flags =
-	    layout_minor(o.l) < 0x30b ? SUPPORT_OBJECTS_MANAGED_DICT | SUPPORT_OBJECTS_INLINE_VALUES : 0;
+	uint64_t flags = layout_minor(o.l) < 0x30b ? SUPPORT_OBJECTS_MANAGED_DICT | SUPPORT_OBJECTS_INLINE_VALUES : 0;
 	size_t basicsize = o.l->object.size;
 	raddr_t type = support_objects_type(&o, "Old", flags, basicsize + 8);
 	raddr_t at = support_objects_new(&o, type, basicsize + 8, 0);
@@ -908,7 +911,7 @@ static void any_memory(void)
 			object_dict_get(&m.reader, o.l, all[i], "_name", &value, &trail);
 			s = (struct seen){.stop_after = N_OF(s.e)};
 			object_dict(&m.reader, o.l, all[i], see, &s, &trail);
-			object_list(&m.reader, o.l, all[i], items, 4, &ignored);
+			object_list(&m.reader, o.l, all[i], items, 4, &ignored, NULL);
 			object_int(&m.reader, o.l, all[i], &value, &trail);
 			object_attribute(&m.reader, o.l, all[i], "_name", &value, &trail);
 		}

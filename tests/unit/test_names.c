@@ -116,16 +116,7 @@ static void build(size_t n)
 
 static void in_all(void (*test)(void))
 {
-	for (size_t i = 0; i < SUPPORT_OBJECTS_FAMILIES; i++) {
-		const struct support_objects_family *f = &support_objects_families[i];
-		for (int pages = 0; pages < 2; pages++) {
-			support_memory_init(&m);
-			support_objects_init_build(&o, &m, f->version_hex, f->build);
-			o.pages = pages;
-			test();
-			support_memory_done(&m);
-		}
-	}
+	support_objects_in_all(&o, &m, test);
 }
 
 static void names(void)

@@ -267,7 +267,8 @@ def working(row, truth, v, pid, seconds, held_when_parked, attempts=3):
     gil = sum(weight(r) for r in runs if r.gil) / total
     if truth.gil:
         row.put("gil", "%.1f %%" % (100 * gil), gil >= HOLDS and not others and not held_when_parked,
-                "%.1f %% of the working thread's samples have it, %d of other threads', %d while all were parked" % (100 * gil, others, held_when_parked))
+                "%.1f %% of the working thread's samples have it, %d of other threads', %d while all were parked; without it: %s" % (
+                    100 * gil, others, held_when_parked, Counter((r.state, r.way, r.stack[-1].name) for r in runs if not r.gil).most_common(4)))
     else:
         row.put("gil", "no GIL", not gil and not others, "%.1f %% of the samples have a GIL that there is not" % (100 * gil))
     if known < 0.5 * total:

@@ -18,7 +18,7 @@ enum {
 	KERNEL_DATA = 1 << 18, /* bytes of pieces in a sample: at this mark no more are added ... */
 	KERNEL_COPY = 1 << 15, /* ... and this is the most that one addition takes */
 	KERNEL_CHAIN = 80,     /* frames followed before the program calls itself again; */
-	KERNEL_ROW = 250,      /* frame objects */
+	KERNEL_ROW = 256,      /* frame objects */
 };
 
 /* Map `config`, entry 0. The marks keep switches between other programs cheap: where there is none, the task or the

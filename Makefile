@@ -39,7 +39,7 @@ ALL_CFLAGS = -std=gnu17 $(WARN) $(FLAVOUR) $(LIB_CFLAGS) $(CFLAGS)
 
 # --- what must be there, asked for only by goals that compile in this make (demo, check etc. install first, then
 # --- call make again); everything that is missing is named in one sentence
-NO_COMPILE := help clean uninstall install-deps demo check check-full bench coverage lint format
+NO_COMPILE := help clean uninstall install-deps demo check check-full bench coverage matrix lint format
 COMPILING := $(if $(MAKECMDGOALS),$(filter-out $(NO_COMPILE),$(MAKECMDGOALS)),all)
 ifneq ($(COMPILING),)
   lib = $(if $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes),,$(2))
@@ -174,6 +174,10 @@ coverage: ## run the quick tests on an instrumented build and print the lines co
 	@scripts/install-deps build check
 	$(SUB) BUILD=coverage O=$(O)/coverage all unit
 	@scripts/coverage $(O)/coverage
+matrix: ## record every interpreter that can be had here by both engines, and print what held against its own word
+	@scripts/install-deps build pythons-full
+	$(SUB) all
+	@PYSPY_BUILD=$(O) tests/e2e/matrix.py
 lint: ## formatting, include direction, file names, cppcheck and clang-tidy
 	@scripts/lint
 format: ## let clang-format rewrite the C sources

@@ -173,6 +173,7 @@ static void look_around_one(struct seats *s, struct seat *seat)
 		begin = end;
 	}
 	if (begin >= seat->names_next_ns) {
+		t->census_due |= interpreter_look_again(&t->reader, &t->interpreter);
 		target_names(t, s->w);
 		uint64_t end = clock_mono_ns();
 		uint64_t gap = t->names_due ? NAMES_AFTER_NS : NAMES_AGAIN_S * CLOCK_NS_PER_S;

@@ -31,6 +31,7 @@ void facts_read(struct reader *r, const struct layout *l, raddr_t interp, struct
 	reader_word(r, interp + l->interp.sysdict, &sysdict);
 	f->prefix = sys_text(r, l, sysdict, "prefix");
 	f->base_prefix = sys_text(r, l, sysdict, "base_prefix");
+	f->is_debug = object_dict_get(r, l, sysdict, "gettotalrefcount", &path, NULL) == 0;
 	if (object_dict_get(r, l, sysdict, "path", &path, NULL) == 0 && object_type_is(r, l, path, "list") == 1 &&
 	    object_list(r, l, path, items, FACTS_PATHS_MAX, &n) == 0) {
 		for (size_t i = 0; i < n; i++) {

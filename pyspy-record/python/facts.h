@@ -1,5 +1,7 @@
 /* facts: what an interpreter says of itself: sys.prefix, sys.base_prefix, sys.path. */
 #pragma once
+#include <stdbool.h>
+
 #include "pyspy-record/memory/reader.h"
 #include "pyspy-record/python/layout.h"
 
@@ -8,6 +10,7 @@ struct facts {
 	char *prefix, *base_prefix; /* "" when not known (yet) */
 	char *path[FACTS_PATHS_MAX];
 	uint32_t n_path;
+	bool is_debug; /* sys.gettotalrefcount is there: builds with Py_DEBUG have it */
 };
 /* Always leaves *f valid; what cannot be read stays empty. */
 void facts_read(struct reader *r, const struct layout *l, raddr_t interp, struct facts *f);

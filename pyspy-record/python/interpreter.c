@@ -12,6 +12,7 @@
 
 enum {
 	SCAN_BUDGET = 64 << 20, /* bytes of unlikely objects that one search reads */
+	TEXT_BYTES = 4 << 20,   /* that the text is worth when the number is known */
 	LOOKS_MAX = 64,
 	SEM_BYTES = 32, /* sem_t: what a lock of 2.x is on Linux (Python/thread_pthread.h, USE_SEMAPHORES) */
 };
@@ -161,7 +162,7 @@ static bool tell_version(struct search *s, const struct mapped_object *f, struct
 		reader_read(s->r, mapped_object_symbol(f, SYMBOL_VERSION), &hex, sizeof hex);
 	if (hex >> 24 != 3 || (hex >> 16 & 255) > 63)
 		hex = 0;
-	if (version_scan(s->r, f, text) && (!hex || version_hex(text) == hex))
+	if (version_scan(s->r, f, hex ? TEXT_BYTES : UINT64_MAX - 1, text) && (!hex || version_hex(text) == hex))
 		memcpy(in->version, text, sizeof text); /* it has the "+" too */
 	else if (hex)
 		version_text(hex, in->version);
@@ -304,7 +305,10 @@ bool interpreter_look_again(struct reader *r, struct interpreter *in)
 		in->gil_bytes = lock ? SEM_BYTES : 0;
 	}
 	bool searches = in->more.wants_current || in->more.wants_gil || in->more.wants_tid;
-	if (searches && in->more.looks++ && in->more.looks < LOOKS_MAX) {
+	/* not the first time, which is that of interpreter_find; after some times seldom */
+	uint32_t looks = in->more.looks;
+	in->more.looks += searches;
+	if (searches && looks && (looks < LOOKS_MAX || (looks & (looks - 1)) == 0)) {
 		struct search *s = malloc(sizeof *s);
 		struct mapped_object f;
 		if (s && open_search(r, s) == 0) {

@@ -41,5 +41,6 @@ struct interpreter {
  * process. */
 int interpreter_find(struct reader *r, struct interpreter *in);
 /* What could not be told at first (a 2.x program makes its GIL with the first thread; a stripped one names its current
- * thread state only while it runs) may be told now: to be called with each census. True: something has changed. */
+ * thread state only while it runs) may be told now: to be called with each census, and now and then. True: something
+ * has changed. */
 bool interpreter_look_again(struct reader *r, struct interpreter *in);

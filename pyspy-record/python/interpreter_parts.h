@@ -66,8 +66,8 @@ bool version_parse(const char *p, size_t n, char out[INTERPRETER_VERSION_TEXT]);
 /* PY_VERSION_HEX of "3.8.18", "3.9.0rc1", "2.5"; 0 when the text is none. A "+" means nothing. */
 uint32_t version_hex(const char *text);
 void version_text(uint32_t hex, char out[INTERPRETER_VERSION_TEXT]);
-/* Find that text in the object's memory. */
-bool version_scan(struct reader *r, const struct mapped_object *f, char out[INTERPRETER_VERSION_TEXT]);
+/* Find that text in the first `most` bytes of the object's data. */
+bool version_scan(struct reader *r, const struct mapped_object *f, uint64_t most, char out[INTERPRETER_VERSION_TEXT]);
 
 /* No symbols: find the word that points to the newest interpreter (up to 3.6), or _PyRuntime by it (3.7 to 3.12), with
  * the layout given. 0 and *at; ERR_AGAIN: there is none (yet). */

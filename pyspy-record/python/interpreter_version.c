@@ -93,16 +93,26 @@ void version_text(uint32_t hex, char out[INTERPRETER_VERSION_TEXT])
 		snprintf(out + n, INTERPRETER_VERSION_TEXT - (size_t)n, "%s%u", level, hex & 15);
 }
 
+struct version_search {
+	char *out;
+	uint64_t bytes_left;
+};
+
 static bool visit(void *ctx, raddr_t at, const char *bytes, size_t n)
 {
+	struct version_search *v = ctx;
 	for (const char *p = bytes, *end = bytes + n; (p = memchr(p, '.', (size_t)(end - p))); p++)
 		if (p > bytes && (p[-1] == '2' || p[-1] == '3') && (p - 1 == bytes || !is_version_byte(p[-2])) &&
-		    version_parse(p - 1, (size_t)(end - p) + 1, ctx))
+		    version_parse(p - 1, (size_t)(end - p) + 1, v->out)) {
+			v->bytes_left = UINT64_MAX;
 			return true;
-	return false;
+		}
+	v->bytes_left -= n < v->bytes_left ? n : v->bytes_left;
+	return v->bytes_left == 0;
 }
 
-bool version_scan(struct reader *r, const struct mapped_object *f, char out[INTERPRETER_VERSION_TEXT])
+bool version_scan(struct reader *r, const struct mapped_object *f, uint64_t most, char out[INTERPRETER_VERSION_TEXT])
 {
-	return segments_walk(r, f, SPAN, visit, out);
+	struct version_search v = {.out = out, .bytes_left = most};
+	return segments_walk(r, f, SPAN, visit, &v) && v.bytes_left == UINT64_MAX;
 }

@@ -51,9 +51,11 @@ static const struct field {
     FIELD(INTERP, 4, NOT_ALWAYS, interp.own_gil),
     FIELD(INTERP, 4, NOT_ALWAYS, interp.next_version),
     FIELD(INTERP, 8, NOT_ALWAYS, interp.code_generation),
+    FIELD(INTERP, 4, NOT_ALWAYS, interp.copies_generation),
     FIELD(TSTATE, 8, ALWAYS, tstate.next),
     FIELD(TSTATE, 8, ALWAYS, tstate.interp),
     FIELD(TSTATE, 8, ALWAYS, tstate.frame_root),
+    FIELD(TSTATE, 8, NOT_ALWAYS, tstate.cframe),
     FIELD(TSTATE, 4, NOT_ALWAYS, tstate.status),
     FIELD(TSTATE, 4, NOT_ALWAYS, tstate.state),
     FIELD(TSTATE, 8, NOT_ALWAYS, tstate.id),
@@ -165,12 +167,14 @@ static bool find_place(const struct layout *l, const struct field *f, uint64_t *
 	return *from || f->need == ALWAYS;
 }
 
-/* A name and a qualified name may be one. */
+/* A name and a qualified name may be one; the innermost frame may be found through the cframe. */
 static bool may_share(const struct layout *l, const struct field *a, const struct field *b)
 {
-	bool names =
-	    a->member == offsetof(struct layout, code.name) && b->member == offsetof(struct layout, code.qualname);
-	return names && l->code.name == l->code.qualname;
+	bool names = a->member == offsetof(struct layout, code.name) &&
+	             b->member == offsetof(struct layout, code.qualname) && l->code.name == l->code.qualname;
+	bool roots = a->member == offsetof(struct layout, tstate.frame_root) &&
+	             b->member == offsetof(struct layout, tstate.cframe) && l->tstate.frame_root == l->tstate.cframe;
+	return names || (roots && l->frame_root == LAYOUT_ROOT_CFRAME);
 }
 
 static const char *check_fields(const struct layout *l)

@@ -214,10 +214,10 @@ static int see_states(struct target *t, uint32_t interp)
 	return 0;
 }
 
-/* Up to 3.10 a new thread's state names the thread that made it until it begins to run. */
+/* Up to 3.11 a new thread's state names the thread that made it until it begins to run. */
 static bool is_starting(const struct target *t, const struct sample_thread *th, const struct seen_state *seen)
 {
-	if (t->interpreter.layout.tstate.native_thread_id || seen->root)
+	if (layout_minor(&t->interpreter.layout) >= 0x30c || !target_is_empty(t, seen->tstate, seen->root))
 		return false;
 	for (size_t i = 0; i < th->states.n; i++)
 		if (th->states.v[i]->interp == seen->interp)

@@ -49,6 +49,8 @@ int events_watch(struct target *t)
 {
 	struct kernel_process *p = &t->events.rules;
 	p->n_gils = 0;
+	p->gil_current = t->interpreter.current; /* may have been told meanwhile */
+	p->pthread_tid = t->interpreter.layout.tstate.native_thread_id ? 0 : t->interpreter.pthread_tid;
 	for (size_t i = t->n_interps; i-- > 0 && p->n_gils < KERNEL_GILS_MAX;) { /* the main one is the last */
 		const struct sample_interp *in = &t->interps[i];
 		if (p->n_gils && !in->own_gil)

@@ -219,12 +219,18 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 			proved = false; /* not this one, then: it came to the address of one that is gone */
 			TRY(codes_gone(&t->codes, &step.code));
 		}
+		raddr_t start;
+		int rc = find_start(t, f, step.code, copies, copies_same, &start, unproved);
+		if (rc == ERR_TORN && t->sampled_ns) { /* the same, or its copy is gone */
+			proved = false;
+			rc = codes_gone(&t->codes, &step.code);
+		}
+		if (rc < 0)
+			return rc;
 		if (!proved)
 			*unproved = true;
 		const struct code *code = codes_at(&t->codes, step.code);
 		bool is_generator = f->owner == 1;
-		raddr_t start;
-		TRY(find_start(t, f, step.code, copies, copies_same, &start, unproved));
 		/* a frame that is being set up is none yet (CPython: _PyFrame_IsIncomplete) */
 		if (code->is_gone && first_gone > i)
 			first_gone = i;

@@ -73,6 +73,7 @@ int target_tell_process(struct target *t, struct writer *w, bool started, uint64
 		reader_word(&t->reader, t->interpreter.heads, &interp);
 	facts_read(&t->reader, &t->interpreter.layout, interp, &f);
 	uint64_t hash = hash_text(hash_text(UINT64_C(0xcbf29ce484222325), f.prefix), f.base_prefix);
+	hash += f.is_debug;
 	for (uint32_t i = 0; i < f.n_path; i++)
 		hash = hash_text(hash, f.path[i]);
 	struct writer_process p = {
@@ -83,6 +84,7 @@ int target_tell_process(struct target *t, struct writer *w, bool started, uint64
 	    .flags = started ? WIRE_PROCESS_STARTED : 0,
 	    .uid = t->facts.uid,
 	    .version_hex = t->interpreter.version_hex,
+	    .build = f.is_debug | (uint32_t)layout_is_freethreaded(&t->interpreter.layout) << 1,
 	    .start_ns = t->facts.start_ns,
 	    .seen_ns = now_ns,
 	    .version = t->interpreter.version,

@@ -13,6 +13,9 @@
 enum {
 	ELF_PHDRS_MAX = 256,
 	ELF_SECTIONS_MAX = 65536,
+	ELF_SECTIONS_A_PIECE = 48,
+	ELF_SECTION_NAMES = 16384, /* bytes */
+	ELF_DYNAMIC_A_PIECE = 32,
 	ELF_NOTES_MAX = 1 << 16,
 	ELF_DYNAMIC_MAX = 4096,
 };
@@ -124,39 +127,63 @@ struct tables {
 	struct elf_table dynsym, symtab;
 };
 
-static bool read_section(const struct elf_source *s, const Elf64_Ehdr *h, uint64_t index, Elf64_Shdr *out)
+static bool read_sections(const struct elf_source *s, const Elf64_Ehdr *h, uint64_t index, Elf64_Shdr *out, size_t n)
 {
 	uint64_t into = index * sizeof *out;
 	return h->e_shoff && h->e_shentsize == sizeof *out && h->e_shoff + into >= into &&
-	       s->read(s->ctx, h->e_shoff + into, out, sizeof *out);
+	       s->read(s->ctx, h->e_shoff + into, out, n * sizeof *out);
+}
+
+/* Names of sections, as far as they are looked at. */
+struct section_names {
+	char text[ELF_SECTION_NAMES];
+	size_t n;
+};
+
+static bool is_named(const struct section_names *names, uint32_t at, const char *wanted, size_t size)
+{
+	return at < names->n && size <= names->n - at && !memcmp(names->text + at, wanted, size);
+}
+
+static void take_section(const struct elf_source *s, const Elf64_Ehdr *h, uint64_t count, const Elf64_Shdr *one,
+                         struct tables *t)
+{
+	Elf64_Shdr strings;
+	if (one->sh_entsize != sizeof(Elf64_Sym) || !one->sh_link || one->sh_link >= count ||
+	    !read_sections(s, h, one->sh_link, &strings, 1))
+		return;
+	*(one->sh_type == SHT_DYNSYM ? &t->dynsym : &t->symtab) = (struct elf_table){
+	    .at = one->sh_offset, .size = one->sh_size, .strings = strings.sh_offset, .n_strings = strings.sh_size};
 }
 
 static void take_sections(const struct elf_source *s, const Elf64_Ehdr *h, struct elf_facts *facts, struct tables *t)
 {
 	static const char wanted[] = ".PyRuntime";
-	Elf64_Shdr zero, names, one, strings;
-	if (!read_section(s, h, 0, &zero))
+	Elf64_Shdr names_header, some[ELF_SECTIONS_A_PIECE];
+	struct section_names names;
+	if (!read_sections(s, h, 0, some, 1))
 		return;
-	uint64_t count = h->e_shnum ? h->e_shnum : zero.sh_size;
-	uint64_t names_at = h->e_shstrndx == SHN_XINDEX ? zero.sh_link : h->e_shstrndx;
-	bool has_names = names_at && names_at < count && read_section(s, h, names_at, &names);
-	for (uint64_t i = 1; i < count && i < ELF_SECTIONS_MAX && read_section(s, h, i, &one); i++) {
-		char name[sizeof wanted];
-		if (has_names && one.sh_type != SHT_NULL && one.sh_addr && one.sh_name < names.sh_size &&
-		    names.sh_offset + one.sh_name >= one.sh_name &&
-		    s->read(s->ctx, names.sh_offset + one.sh_name, name, sizeof name) &&
-		    !memcmp(name, wanted, sizeof name)) {
-			facts->pyruntime_addr = one.sh_addr;
-			facts->pyruntime_size = one.sh_size;
+	uint64_t count = h->e_shnum ? h->e_shnum : some[0].sh_size;
+	uint64_t names_at = h->e_shstrndx == SHN_XINDEX ? some[0].sh_link : h->e_shstrndx;
+	names.n = 0;
+	if (names_at && names_at < count && read_sections(s, h, names_at, &names_header, 1)) {
+		names.n = names_header.sh_size < sizeof names.text ? (size_t)names_header.sh_size : sizeof names.text;
+		if (!s->read(s->ctx, names_header.sh_offset, names.text, names.n))
+			names.n = 0;
+	}
+	for (uint64_t i = 1; i < count && i < ELF_SECTIONS_MAX; i += ELF_SECTIONS_A_PIECE) {
+		size_t n = count - i < ELF_SECTIONS_A_PIECE ? (size_t)(count - i) : ELF_SECTIONS_A_PIECE;
+		if (!read_sections(s, h, i, some, n))
+			return;
+		for (size_t k = 0; k < n; k++) {
+			if (some[k].sh_type == SHT_DYNSYM || some[k].sh_type == SHT_SYMTAB)
+				take_section(s, h, count, &some[k], t);
+			if (some[k].sh_type == SHT_NULL || !some[k].sh_addr ||
+			    !is_named(&names, some[k].sh_name, wanted, sizeof wanted))
+				continue;
+			facts->pyruntime_addr = some[k].sh_addr;
+			facts->pyruntime_size = some[k].sh_size;
 		}
-		if ((one.sh_type != SHT_DYNSYM && one.sh_type != SHT_SYMTAB) || one.sh_entsize != sizeof(Elf64_Sym) ||
-		    !one.sh_link || one.sh_link >= count || !read_section(s, h, one.sh_link, &strings))
-			continue;
-		*(one.sh_type == SHT_DYNSYM ? &t->dynsym : &t->symtab) =
-		    (struct elf_table){.at = one.sh_offset,
-		                       .size = one.sh_size,
-		                       .strings = strings.sh_offset,
-		                       .n_strings = strings.sh_size};
 	}
 }
 
@@ -166,6 +193,26 @@ static uint64_t dynamic_vaddr(const struct elf_source *s, uint64_t value)
 	return s->is_image && s->bias && value >= s->bias ? value - s->bias : value;
 }
 
+/* True at the end of the list. */
+static bool take_dynamic(const struct elf_source *s, const Elf64_Dyn *some, size_t n, struct elf_dynamic *d)
+{
+	for (size_t i = 0; i < n; i++) {
+		const Elf64_Dyn *e = &some[i];
+		uint64_t *to = e->d_tag == DT_SYMTAB     ? &d->symtab
+		               : e->d_tag == DT_STRTAB   ? &d->strtab
+		               : e->d_tag == DT_HASH     ? &d->hash
+		               : e->d_tag == DT_GNU_HASH ? &d->gnu_hash
+		                                         : NULL;
+		if (e->d_tag == DT_NULL)
+			return true;
+		if (to)
+			*to = dynamic_vaddr(s, e->d_un.d_ptr);
+		else if (e->d_tag == DT_STRSZ)
+			d->strsz = e->d_un.d_val;
+	}
+	return false;
+}
+
 static void read_dynamic(const struct elf_source *s, struct elf_dynamic *d)
 {
 	memset(d, 0, sizeof *d);
@@ -173,19 +220,13 @@ static void read_dynamic(const struct elf_source *s, struct elf_dynamic *d)
 		const Elf64_Phdr *p = &s->phdrs[i];
 		if (p->p_type != PT_DYNAMIC)
 			continue;
-		for (uint64_t k = 0; k < ELF_DYNAMIC_MAX && (k + 1) * sizeof(Elf64_Dyn) <= p->p_filesz; k++) {
-			Elf64_Dyn e;
-			if (!read_segment(s, p, k * sizeof e, &e, sizeof e) || e.d_tag == DT_NULL)
+		uint64_t count = p->p_filesz / sizeof(Elf64_Dyn), k = 0;
+		Elf64_Dyn some[ELF_DYNAMIC_A_PIECE];
+		for (size_t n; k < ELF_DYNAMIC_MAX && k < count; k += n) {
+			n = count - k < ELF_DYNAMIC_A_PIECE ? (size_t)(count - k) : ELF_DYNAMIC_A_PIECE;
+			if (!read_segment(s, p, k * sizeof *some, some, n * sizeof *some) ||
+			    take_dynamic(s, some, n, d))
 				break;
-			uint64_t *to = e.d_tag == DT_SYMTAB     ? &d->symtab
-			               : e.d_tag == DT_STRTAB   ? &d->strtab
-			               : e.d_tag == DT_HASH     ? &d->hash
-			               : e.d_tag == DT_GNU_HASH ? &d->gnu_hash
-			                                        : NULL;
-			if (to)
-				*to = dynamic_vaddr(s, e.d_un.d_ptr);
-			else if (e.d_tag == DT_STRSZ)
-				d->strsz = e.d_un.d_val;
 		}
 	}
 }

@@ -70,7 +70,9 @@ int main(int argc, char **argv)
 	PRINT(interp.own_gil);
 	PRINT(interp.next_version);
 	PRINT(interp.code_generation);
+	PRINT(interp.copies_generation);
 	PRINT(tstate.size);
+	PRINT(tstate.cframe);
 	PRINT(tstate.next);
 	PRINT(tstate.interp);
 	PRINT(tstate.frame_root);

@@ -24,7 +24,7 @@ TARGETS = os.path.join(ROOT, "tests", "targets")
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import pyspy_reader  # noqa: E402
-from pythons import Python, interpreters, pythons, shim_of  # noqa: E402,F401: for the tests
+from pythons import Python, interpreters, newer, pythons, shim_of  # noqa: E402,F401: for the tests
 
 BUILD = os.path.join(ROOT, os.environ.get("PYSPY_BUILD", "build"))
 RECORD, REPORT = os.path.join(BUILD, "pyspy-record"), os.path.join(BUILD, "pyspy-report")

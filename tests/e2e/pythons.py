@@ -36,7 +36,8 @@ class Python:
         self.version = tuple(int(n) for n in re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", text).groups("0"))
         self.minor = self.version[1]
         self.free_threaded, self.debug = "freethreaded" in build, "debug" in build
-        self.prefix = ["chroot", root] if self.root else []
+        # a /proc of its own: the interpreter's word on itself is needed
+        self.prefix = ["unshare", "--mount-proc=" + root + "/proc", "chroot", root] if self.root else []
         where = ":" + os.path.basename(root).replace("-debug", "") if self.root else ""
         self.name = "%s/%s%s%s" % (text, kind, where, "" if build == "release" else "-" + build)
         self._put = {}
@@ -136,6 +137,15 @@ def pythons(kinds=None, one_per_minor=False):
     if not out and not os.environ.get("PYSPY_ONLY"):
         raise SystemExit("no CPython 3.11, 3.12 or 3.13 found: run scripts/get-pythons, or set PYSPY_PYTHONS")
     return out
+
+
+def newer(few=None):
+    """3.13 and later beyond what pythons() gives: roots, debug and free-threaded builds. few: in the quick form only
+    these (minor, build)"""
+    ordinary = {p.name for p in interpreters(TODAY, ("release",), HOST)}
+    out = [p for p in interpreters() if p.version >= (3, 13) and p.name not in ordinary]
+    full = os.environ.get("PYSPY_FULL", "") not in ("", "0")
+    return [p for p in out if full or few is None or (p.minor, p.build) in few]
 
 
 def shim_of(py):

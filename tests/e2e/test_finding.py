@@ -100,10 +100,14 @@ static const char *library;
 void Py_Initialize(void);
 int PyRun_SimpleStringFlags(const char *, void *);
 #endif
+#ifdef COPIED /* a program that is no PIE gets a copy of the variable, and the library uses that */
+extern void *_PyThreadState_Current;
+void *use(void) { return _PyThreadState_Current; }
+#endif
 #ifdef NOSITE /* site loads modules that bring the shared library */
 extern int Py_NoSiteFlag;
 #endif
-static const char *script;
+static const char *script, *argument = "";
 static void *python(void *unused)
 {
 	char text[9000];
@@ -120,7 +124,7 @@ static void *python(void *unused)
 #endif
 #endif
 #ifndef HOSTED
-	snprintf(text, sizeof text, "import sys; sys.argv = ['x']; exec(compile(open('%s').read(), '%s', 'exec'))", script, script);
+	snprintf(text, sizeof text, "import sys; sys.argv = ['x', '%s']; exec(compile(open('%s').read(), '%s', 'exec'))", argument, script, script);
 #ifdef NOSITE
 	Py_NoSiteFlag = 1;
 #endif
@@ -135,6 +139,8 @@ int main(int argc, char **argv)
 	script = argv[1];
 #ifdef DLOPEN
 	library = argv[2];
+#else
+	argument = argc > 2 ? argv[2] : "";
 #endif
 #ifdef SECOND /* Python in a thread that is not the first, beside another that never sees it */
 	pthread_create(&t, NULL, idle, NULL);
@@ -417,6 +423,86 @@ def refused(cmd, want, env=None, args=()):
     h.stop(p)
 
 
+def child(py):
+    """-p of a launcher that stays"""
+    refused(["sh", "-c", '"$0" "$1"; true', py.path, TARGET], "which it started, is: use -p", args=["--wait", "300ms"])
+
+
+def patient(py):
+    """--wait is for -p too: a launcher of no known name, and no longer young, becomes Python in the end"""
+    exe = compile(h.folder(), "launch", SHIM.replace("300000", "4500000"))
+    p = h.start([exe, py.path, TARGET], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    time.sleep(3.2)
+    out = os.path.join(h.folder(), "x.pyspy")
+    r = h.start_record(["-i", "-p", p.pid, "-r", 100, "-d", 0.3, "--wait", "20s"], out)
+    h.check(h.finish_record(r, out, 30).rec.samples, "no samples")
+    h.stop(p)
+
+
+def offsets(py, want, change):
+    """a library whose _Py_DebugOffsets says something else"""
+    folder = h.folder()
+    lib = shutil.copy(library(py), folder)
+    with open(lib, "r+b") as f:
+        b = bytearray(f.read())
+        at = b.index(b"xdebugpy" + struct.pack("<Q", py.version[0] << 24 | py.version[1] << 16 | py.version[2] << 8 | 0xf0))
+        change(b, at)
+        f.seek(0)
+        f.write(b)
+    refused([os.path.realpath(py.path), TARGET], want, dict(home(py), LD_LIBRARY_PATH=folder))
+
+
+def preview(b, at):
+    struct.pack_into("<Q", b, at + 8, 0x030f00a7)
+
+
+def nonsense(b, at):
+    for i in range(3, 70):
+        struct.pack_into("<Q", b, at + 8 * i, 0xffffffff00000000 + i)
+
+
+def wrong(b, at):
+    """sane, and not so: the threads of an interpreter are where its number is"""
+    struct.pack_into("<Q", b, at + 8 * 9, struct.unpack_from("<Q", b, at + 8 * 7)[0])
+
+
+def from_memory():
+    """a program that never was a file"""
+    code = """import os, sys
+fd = os.memfd_create("nothing", 0)
+os.write(fd, open("/usr/bin/python3.11", "rb").read())
+os.execve(fd, ["python3.11", sys.argv[1]], os.environ)"""
+    if not os.access("/usr/bin/python3.11", os.X_OK):
+        raise h.Skip("no /usr/bin/python3.11")
+    standing(["/usr/bin/python3.11", "-c", code, TARGET])
+
+
+def nobody(py, how):
+    """deleted, and we may not use /proc/PID/map_files"""
+    root_only()
+    need("setpriv")
+    if open("/proc/sys/kernel/yama/ptrace_scope").read().strip() not in ("0",) if os.path.exists("/proc/sys/kernel/yama") else False:
+        raise h.Skip("yama lets only parents look in")
+    folder = h.folder()
+    os.chmod(folder, 0o777)
+    # all of it in a folder that nobody can enter, which root's home is not
+    target, recorder = shutil.copy(TARGET, folder), shutil.copy(h.RECORD, folder)
+    lib = library(py) and shutil.copy(library(py), folder)
+    exe = shutil.copy(os.path.realpath(py.path), folder)
+    for f in filter(None, (lib, exe)):
+        bend(f, how)
+    version = "python%d.%d" % py.version[:2]
+    shutil.copytree(os.path.join(os.path.dirname(os.path.dirname(py.path)), "lib", version), os.path.join(folder, "lib", version),
+                    symlinks=True, ignore=shutil.ignore_patterns("test", "site-packages", "config*", "__pycache__", "idlelib"))
+    drop = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    with Standing(drop + [exe, target], dict(PYTHONHOME=folder, LD_LIBRARY_PATH=folder)) as v:
+        for f in filter(None, (lib, exe)):
+            os.unlink(f)
+        out = os.path.join(folder, "x.pyspy")
+        p = h.start(drop + [recorder, "-o", out, "--engine", "outside", "-i", "-r", "100", "-d", "0.3", "-p", str(v.pid)], stderr=subprocess.PIPE)
+        compare(v, h.finish_record(p, out, 30).rec)
+
+
 def locks(py, make, can_tell_waiters=True):
     """who has the GIL and who waits for it, of three threads that compute"""
     cmd, env = make(py)
@@ -437,6 +523,21 @@ def locks(py, make, can_tell_waiters=True):
             h.check(waits == 0, "%d of %d samples wait for the GIL" % (waits, n))
 
 
+def locks_later(py, make, engine):
+    """the same of one that is idle when it is attached to: then nothing in memory names the thread that has the GIL"""
+    cmd, env = make(py)
+    with Standing(cmd + ["later"], env) as v:
+        out = os.path.join(h.folder(), "x.pyspy")
+        p = h.start_record(["-i", "-p", v.pid, "-r", 200, "-d", 5], out, engine=engine)
+        time.sleep(1)
+        v.p.stdin.write(b"x")
+        v.p.stdin.flush()
+        rec = h.finish_record(p, out, 60).rec
+        has = sum(r.ns for r in rec.runs if r.gil) / 1e9
+        h.note("%.1f s with the GIL" % has)
+        h.check(has > 1, "%.1f s with the GIL, of 4" % has)
+
+
 def copies(how):
     def make(py):
         folder = h.folder()
@@ -445,6 +546,20 @@ def copies(how):
         bend(shutil.copy(library(py), folder), how)
         return [exe, TARGET], dict(home(py), LD_LIBRARY_PATH=folder)
     return make
+
+
+def copied(py):
+    """a copy relocation: the variable that says who has the GIL is the program's"""
+    folder, lib = h.folder(), library(py)
+    exe = compile(folder, "program", PROGRAM, "-DCOPIED", "-fno-pic", "-no-pie", "-L" + os.path.dirname(lib), "-l:" + os.path.basename(lib), *LIBS)
+    return [exe, TARGET], dict(home(py), LD_LIBRARY_PATH=os.path.dirname(lib))
+
+
+def bare(py):
+    """static, nothing exported, sstripped: the GIL by scan alone"""
+    exe = compile(h.folder(), "program", PROGRAM, archive(py), *sites(py), *LIBS)
+    bend(exe, "sstrip")
+    return [exe, TARGET], home(py)
 
 
 SHIM = r"""
@@ -469,10 +584,14 @@ for py in every if FULL else [p for p in every if p not in local or p.version[:2
 for i, py in enumerate(some):
     other = some[i - 1]
     cases.append(("stripped %s" % py, bent, py, "strip"))
-    cases.append(("sstripped %s" % py, bent, py, "sstrip"))
-    cases.append(("static, sstripped, not PIE %s" % py, static, py, "sstrip", "-no-pie"))
-    cases.append(("hidden in a plugin, sstripped %s" % py, plugin, py, "sstrip"))
-    if FULL or py.version[:2] in ((2, 7), (3, 8), (3, 13)):
+    minor = py.version[:2]
+    if FULL or minor in ((2, 7), (3, 8), (3, 13)):
+        cases.append(("sstripped %s" % py, bent, py, "sstrip"))
+    if FULL or minor in ((2, 7), (3, 12)):
+        cases.append(("static, sstripped, not PIE %s" % py, static, py, "sstrip", "-no-pie"))
+    if FULL or minor in ((3, 6), (3, 13)):
+        cases.append(("hidden in a plugin, sstripped %s" % py, plugin, py, "sstrip"))
+    if FULL or minor in ((2, 7), (3, 8)):
         cases.append(("linked, another name, stripped %s" % py, embedded, py, "linked", "strip"))
         cases.append(("dlopened, another name, in the second thread %s" % py, embedded, py, "dlopen", "strip", True))
         cases.append(("replaced, stripped %s" % py, deleted, py, "strip", other))
@@ -488,7 +607,7 @@ for i, py in enumerate(some):
             cases.append(("hidden in a plugin, %s %s" % (how or "whole", py), plugin, py, how))
         cases.append(("static, exporting, stripped, not PIE %s" % py, static, py, "strip", "-no-pie", "-rdynamic"))
         cases.append(("deleted, sstripped %s" % py, deleted, py, "sstrip"))
-    if FULL or py.version[:2] in ((2, 7), (3, 6), (3, 8)):
+    if FULL or minor == (3, 8):
         cases.append(("static C library, stripped %s" % py, static, py, "sstrip", "-static"))
 for how in ("", "sstrip"):
     cases.append(("Debian's, %s" % (how or "as it is"), system, how))
@@ -497,7 +616,12 @@ for py in [p for p in every if p.root]:
         cases.append(("in a container %s" % py, contained, py))
 for py in old:
     cases.append(("GIL, stripped %s" % py, locks, py, copies("strip"), py.version >= (3,)))
+    if FULL or py.version >= (3,):
+        cases.append(("GIL, static, sstripped %s" % py, locks, py, bare, py.version >= (3,)))
     if FULL:
+        cases.append(("GIL, copy relocation %s" % py, locks, py, copied))
+        for engine in ("outside", "kernel"):
+            cases.append(("GIL, static, sstripped, idle at first, %s %s" % (engine, py), locks_later, py, bare, engine))
         cases.append(("GIL %s" % py, locks, py, copies("")))
         cases.append(("GIL, sstripped %s" % py, locks, py, copies("sstrip"), py.version >= (3,)))
 for py in [p for p in local if FULL or p.version[:2] == (3, 12)]:
@@ -505,7 +629,18 @@ for py in [p for p in local if FULL or p.version[:2] == (3, 12)]:
     cases.append(("env %s" % py, launched, py, ["env", "A=b", "PYTHON"], "env"))
     cases.append(("a shim %s" % py, shim, py))
     cases.append(("-p of a shell that becomes it %s" % py, become, py, 'sleep 0.7; exec "$@"'))
-cases.append(("not Python", refused, ["sleep", "60"], "it is not Python"))
+for py in [p for p in local if FULL or p.version[:2] == (3, 8)]:
+    cases.append(("-p of a shell that started it %s" % py, child, py))
+    if FULL:
+        cases.append(("deleted, for nobody, stripped %s" % py, nobody, py, "strip"))
+for py in [p for p in local if p.version[:2] == (3, 13)]:
+    cases.append(("a preview %s" % py, offsets, py, "CPython 3.15.0a7 is a preview", preview))
+    if FULL:
+        cases.append(("offsets that are nonsense %s" % py, offsets, py, "are not where they should be", nonsense))
+        cases.append(("offsets that are wrong %s" % py, offsets, py, "cannot record", wrong))
+        cases.append(("--wait for -p %s" % py, patient, py))
+cases.append(("from memory", from_memory))
+cases.append(("not Python", refused, ["sleep", "60"], "it is not Python", None, () if FULL else ("--wait", "300ms")))
 
 if __name__ == "__main__":
     h.main(cases)

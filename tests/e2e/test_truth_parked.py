@@ -72,15 +72,16 @@ def text(name, file, line):
     return escaped((name or "<unknown>") + where)
 
 
-def snap(v, path):
-    v.say("snap " + path)
-    if v.line(150) != "snapped":
+def snap(v, folder):
+    """folder: as py.folder() gives it"""
+    v.say("snap " + os.path.join(folder[1], "truth.json"))
+    if v.line(60) != "snapped":
         raise h.Failure("the victim did not write its truth")
-    with open(path) as f:
+    with open(os.path.join(folder[0], "truth.json")) as f:
         return json.load(f)
 
 
-def compare(truth, r, v):
+def compare(py, truth, r, v):
     rec = r.rec
     by_tid = rec.by_tid()
     threads = {t["tid"]: t for t in rec.threads().values()}
@@ -142,9 +143,11 @@ def compare(truth, r, v):
     h.check(len(processes) == 1, "%d processes with pid %d" % (len(processes), v.pid))
     if processes:
         p = processes[0]
+        # paths are as this system sees them
+        facts["cwd"], facts["exe"] = os.path.realpath(py.outside(facts["cwd"])), py.outside(facts["exe"])
         for key, want in (("ns_pid", facts["pid"]), ("parent", facts["parent"]), ("version_hex", facts["hexversion"]), ("cwd", facts["cwd"]),
                           ("cmdline", facts["cmdline"]), ("exe", facts["exe"]), ("prefix", facts["prefix"]), ("base_prefix", facts["base_prefix"]),
-                          ("path", facts["path"]), ("uid", facts["uid"]), ("build", int(facts["debug"])), ("exec", 0), ("host", 0)):
+                          ("path", facts["path"]), ("uid", facts["uid"]), ("build", int(facts["debug"]) | 2 * py.free_threaded), ("exec", 0), ("host", 0)):
             if p[key] != want:
                 wrong("process", "%s %r, truth %r" % (key, p[key], want))
         if not p["version"].startswith(facts["version"].split()[0]):
@@ -180,14 +183,14 @@ def compare(truth, r, v):
 
 
 def parked(py, cmd=None, env=None, seconds=1.0, rate=100, engine="outside"):
-    where = os.path.join(h.folder(), "truth.json")
+    where = py.folder()
     with h.Victim(py, "parked.py", cmd=cmd, env=env, timeout=150) as v:
         before = snap(v, where)
         r = h.record(v.pid, seconds, rate, engine=engine)
         after = snap(v, where)
         if before["threads"] != after["threads"]:
             raise h.Failure("the threads moved between the two truths: the test proves nothing")
-        compare(after, r, v)
+        compare(py, after, r, v)
         h.note(h.cost(r.rec))
 
 
@@ -216,6 +219,16 @@ for py in h.pythons():
     cases.append(("parked %s" % py, parked, py))
     if h.FULL or py.minor == 13:
         cases.append(("parked, kernel %s" % py, parked, py, None, None, 1.0, 100, "kernel"))
+# 3.14, 3.15, debug and free-threaded builds
+for py in h.newer(((14, "release"), (15, "release"), (14, "freethreaded"), (15, "debug"))):
+    if h.FULL or py.minor == 14:
+        cases.append(("parked %s" % py, parked, py))
+    if h.FULL or py.minor == 15 or py.free_threaded:
+        cases.append(("parked, kernel %s" % py, parked, py, None, None, 1.0, 100, "kernel"))
+    if h.FULL:
+        cases.append(("parked %s, all cold" % py, parked, py, None, {"WARM": "0"}))
+        cases.append(("parked %s, very deep" % py, parked, py, None, {"DEEP": "15000"}))
+        cases.append(("renamed, kernel %s" % py, renamed, py, "kernel"))
 for py in h.pythons():
     if h.shim_of(py):
         cases.append(("parked %s through pyenv's shim" % py, shim, py))

@@ -45,12 +45,12 @@ class Run:
             self.rec = self.r.rec
             self.begin = min(run.times[0] for run in self.rec.runs) / 1e9
             self.end = max(run.times[-1] for run in self.rec.runs) / 1e9
-            where = os.path.join(h.folder(), "log.json")
+            outside, inside = py.folder()
 
             def covered():
-                v.say(where)
+                v.say(os.path.join(inside, "log.json"))
                 v.line()
-                with open(where) as f:
+                with open(os.path.join(outside, "log.json")) as f:
                     self.logs = json.load(f)
                 return all(log and log[-1][0] > self.end + 0.01 for log in self.logs.values())
             h.wait_for("a log that covers the recording", covered, 60, 0.2)

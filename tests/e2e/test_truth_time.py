@@ -17,14 +17,14 @@ class Run:
     def __init__(self, py, rate, specs, seconds=SECONDS, cpu=None):
         with h.Victim(py, "cycles.py", specs, cpu=cpu) as v:
             self.account, self.rec = accounts.record(v.pid, seconds, rate)
-            where = os.path.join(h.folder(), "log.json")
+            outside, inside = py.folder()
             self.main = v.pid
             self.begin, self.end = accounts.span(self.rec)
 
             def covered():
-                v.say("report " + where)
+                v.say("report " + os.path.join(inside, "log.json"))
                 v.line()
-                with open(where) as f:
+                with open(os.path.join(outside, "log.json")) as f:
                     self.logs = {int(tid): accounts.Log(*x) for tid, x in json.load(f).items()}
                 return all(log.at and log.at[-1] > self.end for log in self.logs.values())
             h.wait_for("logs that cover the recording", covered, 30, 0.3)

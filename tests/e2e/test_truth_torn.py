@@ -26,11 +26,11 @@ class Legal:
     each frame changes, so that what many stacks have in common is judged once."""
     EMPTY = (None, "", 0, False, None)  # the last frame of the sources, colour, how often it came in a row, line unknown, what is wrong
 
-    def __init__(self, sources, tids, qualified):
+    def __init__(self, sources, tids, qualified, outside):
         self.lines, self.entries, self.times = {}, {}, {}
         self.tids = {int(k): "t%d" % v for k, v in tids.items()}
         for path in sources:
-            with open(path) as f:
+            with open(outside(path)) as f:
                 for n, line in enumerate(f, 1):
                     code, _, allowed = line.partition("# -> ")
                     self.lines[path, n] = {name if qualified else name.rsplit(".", 1)[-1] for name in allowed.split()}
@@ -112,11 +112,11 @@ def recordings(pid, first=SECONDS, enough=ENOUGH, free=False, rate=RATE, engine=
         seconds = min(60, 1 + 1.1 * spent * (enough - total) / total)
 
 
-def torn(py, shape, threads, free=False, rates=None):
-    """rates: by the kernel engine, with these; else from outside"""
-    with h.Victim(py, "colours.py", [shape, threads, h.folder()], cpu=h.VICTIM_CPU) as v:
+def torn(py, shape, threads, free=False, rates=None, every_cpu=False):
+    """rates: by the kernel engine, with these; else from outside; every_cpu: its threads may run at the same time"""
+    with h.Victim(py, "colours.py", [shape, threads, py.folder()[1]], cpu=None if every_cpu else h.VICTIM_CPU) as v:
         facts = json.loads(" ".join(v.words))
-        legal = Legal(facts["sources"], facts["tids"], py.version >= (3, 11))
+        legal = Legal(facts["sources"], facts["tids"], py.version >= (3, 11), py.outside)
         samples = motion = unknown = cut = depth = 0
         wrongs, leaves, names = Counter(), Counter(), Counter()
         if rates:
@@ -169,10 +169,10 @@ def reused(py, kind, engine="outside", rate=RATE):
         main_tid = int(v.words[0])
         # by the kernel engine names are read when the ring is drained: most turns are over by then
         rs = list(recordings(v.pid, first=2.0, engine=engine, rate=rate, enough=ENOUGH if engine == "outside" else KERNEL_ENOUGH, gone=0.9))
-        where = os.path.join(h.folder(), "turns.json")
-        v.say(where)
+        outside, inside = py.folder()
+        v.say(os.path.join(inside, "turns.json"))
         v.line()
-        with open(where) as f:
+        with open(os.path.join(outside, "turns.json")) as f:
             turns = json.load(f)
         begins = [t[0] for t in turns]
         samples = marked = motion = stale = unknown = 0
@@ -282,6 +282,22 @@ for py in h.interpreters(OLD, ("release",), HOST, not h.FULL):
                 cases.append(("torn, kernel %s %s, %d threads" % (py, shape, threads), torn, py, shape, threads, threads > 1, (1000, 10000) if h.FULL else (10000,)))
     for kind in ("files", "same"):
         if h.FULL or (kind == "same") == (py.minor == 9):
+            cases.append(("reused, kernel %s %s" % (py, kind), reused, py, kind, "kernel", 10000))
+# 3.14, 3.15, debug and free-threaded builds; without a GIL several threads are in motion at once
+NEW_FEW = {(14, "release"): ("generators", "callbacks"), (15, "release"): ("helpers", "deep"), (13, "freethreaded"): ("generators",),
+           (14, "freethreaded"): ("helpers", "asyncio"), (15, "freethreaded"): ("generators", "callbacks")}
+for py in h.newer(NEW_FEW):
+    for shape in KERNEL_SHAPES:
+        for threads in (1, 4):
+            if not h.FULL and (shape not in NEW_FEW[py.minor, py.build] or (threads > 1) != py.free_threaded):
+                continue
+            every_cpu = py.free_threaded and threads > 1
+            if shape in SHAPES and (h.FULL or py.minor != 15):
+                cases.append(("torn %s %s, %d threads" % (py, shape, threads), torn, py, shape, threads, every_cpu, None, every_cpu))
+            cases.append(("torn, kernel %s %s, %d threads" % (py, shape, threads), torn, py, shape, threads, threads > 1, (1000, 10000) if h.FULL else (10000,), every_cpu))
+    for kind in ("files", "same"):
+        if h.FULL or kind == "files" and (py.minor, py.build) in ((14, "release"), (15, "freethreaded")):
+            cases.append(("reused %s %s" % (py, kind), reused, py, kind))
             cases.append(("reused, kernel %s %s" % (py, kind), reused, py, kind, "kernel", 10000))
 cases.append(("all by the kernel", all_by_kernel))
 

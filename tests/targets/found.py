@@ -1,7 +1,7 @@
 """Stands in known functions and says what it is: `ready PID VERSION HEX NAME=TID ...`. Runs on every CPython, also where
 only built-in modules can be imported: no import but of those.
 
-usage: found.py [spin]     spin: the threads compute instead of waiting
+usage: found.py [spin|later]     the threads compute instead of waiting; later: once there was a line on stdin
 """
 import posix
 import sys
@@ -12,7 +12,8 @@ except ImportError:
 
 held = thread.allocate_lock()
 held.acquire()
-SPIN = sys.argv[1:2] == ["spin"]
+LATER = sys.argv[1:2] == ["later"]
+SPIN = sys.argv[1:2] == ["spin"] or LATER
 told = {}
 
 
@@ -31,8 +32,9 @@ def tasks():
 
 
 def work():
-    if not SPIN:
+    if not SPIN or LATER:
         held.acquire()
+        held.release()
     while True:
         for _ in range(1000):
             pass
@@ -49,6 +51,8 @@ def stay_second():
 def stay_main():
     while posix.read(0, 100):
         if SPIN:
+            if LATER:
+                held.release()
             work()
 
 

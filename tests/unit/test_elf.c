@@ -191,7 +191,7 @@ static void test_image(void **state)
 {
 	(void)state;
 	static const char *const names[] = {"strtol", "environ",        "malloc",
-	                                    "stdout", "no_such_symbol", "pthread_create"};
+	                                    "stdout", "no_such_symbol", "gnu_get_libc_version"};
 	enum { N = sizeof names / sizeof *names };
 	struct elf_symbol file[N], image[N];
 	struct elf_facts a, b;
@@ -213,7 +213,7 @@ static void test_image(void **state)
 		void *known = dlsym(RTLD_DEFAULT, names[i]);
 		assert_int_equal(image[i].value != 0, known != NULL);
 	}
-	assert_int_equal(e->begin + image[2].value, (uintptr_t)dlsym(RTLD_NEXT, "malloc"));
+	assert_int_equal(e->begin + image[5].value, (uintptr_t)dlsym(RTLD_NEXT, names[5]));
 	assert_true(reads < 200); /* by hash, not by list */
 	/* the wanted size */
 	image[1] = (struct elf_symbol){.name = "environ", .wanted_size = 4};

@@ -51,7 +51,7 @@ static const char *const others[] = {
     "3.8.18rc (main, Aug 25 2023) [GCC 12.2.0]",
     "3.8.18\t(main, Aug 25 2023) [GCC 12.2.0]",
     "3.8.18 \x01(main, Aug 25 2023) [GCC 12.2.0]",
-    "3.8.18 (\0main, Aug 25 2023) [GCC 12.2.0]",
+    "3.8.18 (@main, Aug 25 2023) [GCC 12.2.0]", /* @: NUL */
     "3. (main, Aug 25 2023) [GCC 12.2.0]",
 };
 
@@ -79,9 +79,10 @@ static void test_forms(void **state)
 	}
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
 		memset(text, 0, sizeof text);
-		memcpy(text, others[i], strlen(others[i]) + 1 < 60 ? 60 : strlen(others[i]) + 1);
-		if (i != 14)
-			memset(text + strlen(others[i]), 0, sizeof text - strlen(others[i]));
+		memcpy(text, others[i], strlen(others[i]));
+		char *hole = strchr(text, '@');
+		if (hole)
+			*hole = '\0';
 		if (version_parse(text, sizeof text, out))
 			fail_msg("taken for a version: %s", others[i]);
 	}
@@ -141,11 +142,16 @@ static void test_scan(void **state)
 		char out[INTERPRETER_VERSION_TEXT] = "";
 		support_memory_init(&m);
 		support_memory_map(&m, 0x7f0000010008, SIZE);
-		assert_false(version_scan(&m.reader, &f, out));
+		assert_false(version_scan(&m.reader, &f, UINT64_MAX - 1, out));
 		support_memory_put(&m, 0x7f0000010008 + places[i], text, sizeof text);
-		if (!version_scan(&m.reader, &f, out))
+		if (!version_scan(&m.reader, &f, UINT64_MAX - 1, out))
 			fail_msg("not found at %zu", places[i]);
 		assert_string_equal(out, "3.8.18");
+		/* behind the bytes that it is worth */
+		if (places[i] >= SEGMENT_PIECE)
+			assert_false(version_scan(&m.reader, &f, SEGMENT_PIECE, out));
+		else if (places[i] + 64 < SEGMENT_PIECE)
+			assert_true(version_scan(&m.reader, &f, SEGMENT_PIECE, out));
 		support_memory_done(&m);
 	}
 	struct support_memory m;
@@ -153,10 +159,10 @@ static void test_scan(void **state)
 	support_memory_init(&m);
 	support_memory_map(&m, 0x7f0000020000, 4096); /* one page of it all */
 	support_memory_put(&m, 0x7f0000020100, text, sizeof text);
-	assert_true(version_scan(&m.reader, &f, out));
+	assert_true(version_scan(&m.reader, &f, UINT64_MAX - 1, out));
 	/* the end of another number */
 	support_memory_put(&m, 0x7f00000200ff, "1", 1);
-	assert_false(version_scan(&m.reader, &f, out));
+	assert_false(version_scan(&m.reader, &f, UINT64_MAX - 1, out));
 	support_memory_done(&m);
 }
 

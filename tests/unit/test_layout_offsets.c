@@ -71,6 +71,11 @@ static void test_real(void **state)
 			fail_msg("%s was refused", r->what);
 		const struct layout *row = layout_find((uint32_t)r->v[1], r->build);
 		assert_non_null(row);
+		/* this one differs between configurations of one release: the table does not know it */
+		unsigned slot = slot_of(r, "interpreter_state.tlbc_generation");
+		assert_int_equal(l.interp.copies_generation, slot ? r->v[slot] : 0);
+		assert_int_equal(row->interp.copies_generation, 0);
+		l.interp.copies_generation = 0;
 		size_t word = support_layout_difference(&l, row);
 		if (word != SIZE_MAX)
 			fail_msg("%s: word %zu of struct layout: %u, in the table %u", r->what, word,

@@ -19,6 +19,7 @@ void support_copy_forget(struct support_copy *c)
 	while (c->n_blocks)
 		free(c->blocks[--c->n_blocks]);
 	c->copy.n_chunks = c->copy.n_extras = c->copy.n_objects = 0;
+	c->copy.objects = NULL;
 	c->copy.is_cut = false;
 }
 

@@ -7,11 +7,11 @@
 
 enum {
 	KERNEL_GILS_MAX = 8,
-	KERNEL_STATES_MAX = 8,       /* thread states of one OS thread (sub-interpreters) that are known */
-	KERNEL_TSTATE_MAX = 512,     /* bytes copied of a thread state at most */
-	KERNEL_FRAME_MAX = 104,      /* bytes copied of a frame that lies outside of the data stack */
-	KERNEL_EXTRAS = 384,         /* frames outside of the data stack that are followed */
-	KERNEL_OBJECTS = 8000,       /* frame objects (up to 3.10) that are followed */
+	KERNEL_STATES_MAX = 8,   /* thread states of one OS thread (sub-interpreters) that are known */
+	KERNEL_TSTATE_MAX = 512, /* bytes copied of a thread state at most */
+	KERNEL_FRAME_MAX = 104,  /* bytes copied of a frame that lies outside of the data stack */
+	KERNEL_EXTRAS = 384,     /* frames outside of the data stack that are followed */
+	KERNEL_OBJECTS = 8000,   /* frame objects (up to 3.10) that are followed */
 	KERNEL_MARKS = 1 << 16,
 	KERNEL_LENGTHS = 8,
 	KERNEL_PHASES = 64,    /* parts of a tick's period that are told apart */
@@ -54,8 +54,8 @@ struct kernel_process {
 	    state_mask;
 	__u32 cframe_size, cframe_current_frame, cframe_previous;
 	__u32 frame_size, frame_first, frame_previous,
-	    frame_owner;                    /* frame_size: of the part that is read, from frame_first on */
-	__u32 frames_max;                   /* that lie outside of the data stack */
+	    frame_owner;  /* frame_size: of the part that is read, from frame_first on */
+	__u32 frames_max; /* that lie outside of the data stack */
 	/* Up to 3.10 all of them are objects; of each only these words are sent (struct kernel_object). Offsets count
 	 * from frame_first. */
 	__u32 frames_are_objects, frame_code, frame_globals, frame_instr;

@@ -1,5 +1,5 @@
-/* object: Python objects read from outside: strings, bytes, dictionaries, lists, ints, attributes; of 2.3 to 3.15, every
- * build.
+/* object: Python objects read from outside: strings, bytes, dictionaries, lists, ints, attributes; of 2.3 to 3.15,
+ * every build.
  *
  * Flow:    memory/reader -> [object] -> codes, names, facts.
  * Trust:   every length is bounded before anything is read; every loop is bounded. What was torn comes back as ERR_TORN

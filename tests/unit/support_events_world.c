@@ -7,9 +7,9 @@
 #include "libcommon/clock.h"
 #include "tests/unit/support_test.h"
 
-#define RUNTIME UINT64_C(0x20000000)
-#define INTERP  UINT64_C(0x21000000)
-#define GIL     UINT64_C(0x22000000)
+#define RUNTIME  UINT64_C(0x20000000)
+#define INTERP   UINT64_C(0x21000000)
+#define GIL      UINT64_C(0x22000000)
 #define PTHREADS UINT64_C(0x23000000) /* thread descriptors; the tid stands at PTHREAD_TID in each */
 enum { INTERP_BYTES = 32768, TSTATE_STRIDE = 0x1000, GENERATION = 1000, IDS = 4096, PTHREAD = 1024, PTHREAD_TID = 720 };
 

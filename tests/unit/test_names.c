@@ -228,7 +228,8 @@ static void unchanged(void)
 	/* the same Thread object under another ident, in the memory of the old one */
 	raddr_t key;
 	memcpy(&key, support_memory_at(&m, slot - 8, 8), 8);
-	unsigned char *low = support_memory_at(&m, key + (o.l->is_python2 ? o.l->integer.value : o.l->integer.digit), 1);
+	unsigned char *low =
+	    support_memory_at(&m, key + (o.l->is_python2 ? o.l->integer.value : o.l->integer.digit), 1);
 	*low ^= 0x40;
 	assert_false(object_trail_holds(&trail, &m.reader));
 	*low ^= 0x40;
@@ -282,12 +283,17 @@ static void facts(void)
 {
 	static const uint16_t narrow[] = {'/', 0x3b1};
 	static char nothing[] = "";
-	raddr_t path[] = {support_objects_ascii(&o, "/app"), support_objects_ascii(&o, ""), new_ident(5),
-	                  support_objects_str(&o, 2, false, narrow, 2), 0x5000, support_objects_ascii(&o, "/lib")};
+	raddr_t path[] = {support_objects_ascii(&o, "/app"),
+	                  support_objects_ascii(&o, ""),
+	                  new_ident(5),
+	                  support_objects_str(&o, 2, false, narrow, 2),
+	                  0x5000,
+	                  support_objects_ascii(&o, "/lib")};
 	raddr_t list = support_objects_list(&o, path, N_OF(path));
-	struct support_objects_entry e[] = {{support_objects_ascii(&o, "prefix"), support_objects_ascii(&o, "/venv")},
-	                                    {support_objects_ascii(&o, "base_prefix"), support_objects_ascii(&o, "/usr")},
-	                                    {support_objects_ascii(&o, "path"), list}};
+	struct support_objects_entry e[] = {
+	    {support_objects_ascii(&o, "prefix"), support_objects_ascii(&o, "/venv")},
+	    {support_objects_ascii(&o, "base_prefix"), support_objects_ascii(&o, "/usr")},
+	    {support_objects_ascii(&o, "path"), list}};
 	struct facts f;
 	support_memory_map(&m, INTERP, 1 << 20);
 	support_memory_u64(&m, INTERP + o.l->interp.sysdict, support_objects_dict(&o, false, e, 3));

@@ -1,5 +1,5 @@
-/* object: strings, bytes, dicts, lists, ints and attributes as each kind of version and build lays them out, at the very
- * end of what can be read, torn, and hostile. */
+/* object: strings, bytes, dicts, lists, ints and attributes as each kind of version and build lays them out, at the
+ * very end of what can be read, torn, and hostile. */
 #include "pyspy-record/python/object.h"
 
 #include "libcommon/err.h"
@@ -120,7 +120,7 @@ static void byte_strings(void)
 	    {"caf\xc3\xa9", "caf\xc3\xa9"},
 	    {"caf\xe9", "caf\xed\xb3\xa9"}, /* U+DCE9 */
 	    {"\x80\xff", "\xed\xb2\x80\xed\xb3\xbf"},
-	    {"\xc0\xaf", "\xed\xb3\x80\xed\xb2\xaf"},             /* overlong */
+	    {"\xc0\xaf", "\xed\xb3\x80\xed\xb2\xaf"},                   /* overlong */
 	    {"\xed\xa0\x80!", "\xed\xb3\xad\xed\xb2\xa0\xed\xb2\x80!"}, /* a surrogate in UTF-8 */
 	    {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
 	    {"\xf0\x9f\x98", "\xed\xb3\xb0\xed\xb2\x9f\xed\xb2\x98"},
@@ -215,9 +215,9 @@ static void is_text(void)
 	assert_int_equal(object_is_text(&m.reader, o.l, 7), ERR_TORN);
 	assert_int_equal(object_is_text(&m.reader, o.l, 0x12340), ERR_MEMORY_READ);
 	/* derived types: read as what they are */
-	support_memory_u64(&m, s + o.l->object.type,
-	                   support_objects_type(
-	                       &o, "Name", o.l->is_python2 ? SUPPORT_OBJECTS_STR2 : SUPPORT_OBJECTS_UNICODE, 0));
+	support_memory_u64(
+	    &m, s + o.l->object.type,
+	    support_objects_type(&o, "Name", o.l->is_python2 ? SUPPORT_OBJECTS_STR2 : SUPPORT_OBJECTS_UNICODE, 0));
 	assert_int_equal(object_is_text(&m.reader, o.l, s), has_flags);
 	if (has_flags)
 		STRING(s, "x");
@@ -300,7 +300,8 @@ static void torn_strings(void)
 	STRING(s, "name");
 	/* kinds that there are not */
 	for (uint32_t kind = 0; kind < 8; kind++) {
-		support_memory_u32(&m, s + l->unicode.state, kind << l->unicode.kind_shift | l->unicode.compact | l->unicode.ascii);
+		support_memory_u32(&m, s + l->unicode.state,
+		                   kind << l->unicode.kind_shift | l->unicode.compact | l->unicode.ascii);
 		if (kind != 1 && kind != 2 && kind != 4)
 			assert_int_equal(read_string(s), ERR_TORN);
 	}
@@ -470,7 +471,8 @@ static void dicts(void)
 						assert_true(got == e[i].value);
 				}
 				assert_int_equal(object_dict_get(&m.reader, o.l, d[k], "key", &got, NULL), ERR_AGAIN);
-				assert_int_equal(object_dict_get(&m.reader, o.l, d[k], "key 5000", &got, NULL), ERR_AGAIN);
+				assert_int_equal(object_dict_get(&m.reader, o.l, d[k], "key 5000", &got, NULL),
+				                 ERR_AGAIN);
 			}
 		}
 	}
@@ -540,7 +542,8 @@ static void torn_counts(raddr_t d, raddr_t keys)
 				support_memory_u64(&m, keys + l->keys.slots, value);
 			/* an index table of 2^32 entries there may be */
 			int rc = walk(d, &s);
-			assert_true(rc == ERR_TORN || (l->keys.n_entries && wild[i] == 1ull << 32 && rc == ERR_MEMORY_READ));
+			assert_true(rc == ERR_TORN ||
+			            (l->keys.n_entries && wild[i] == 1ull << 32 && rc == ERR_MEMORY_READ));
 		}
 		if (l->is_python2)
 			support_objects_size(&o, d + l->dict.mask, 7);
@@ -708,7 +711,8 @@ static void ints(void)
 	if (o.l->is_python2) {
 		static const int64_t small[] = {0, 1, -1, INT64_MAX, INT64_MIN, 0x7f1234567890};
 		for (size_t i = 0; i < N_OF(small); i++) {
-			assert_int_equal(object_int(&m.reader, o.l, support_objects_small(&o, small[i]), &got, NULL), 0);
+			assert_int_equal(object_int(&m.reader, o.l, support_objects_small(&o, small[i]), &got, NULL),
+			                 0);
 			assert_true(got == (uint64_t)small[i]);
 		}
 	}
@@ -808,8 +812,7 @@ static void attributes(void)
 	struct support_objects_entry e[] = {{support_objects_ascii(&o, "_target"), v},
 	                                    {support_objects_ascii(&o, "_name"), v + 32}};
 	/* flags that meant something else in 2.x */
-	uint64_t flags =
-	    layout_minor(o.l) < 0x30b ? SUPPORT_OBJECTS_MANAGED_DICT | SUPPORT_OBJECTS_INLINE_VALUES : 0;
+	uint64_t flags = layout_minor(o.l) < 0x30b ? SUPPORT_OBJECTS_MANAGED_DICT | SUPPORT_OBJECTS_INLINE_VALUES : 0;
 	size_t basicsize = o.l->object.size;
 	raddr_t type = support_objects_type(&o, "Old", flags, basicsize + 8);
 	raddr_t at = support_objects_new(&o, type, basicsize + 8, 0);

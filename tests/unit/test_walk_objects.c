@@ -276,9 +276,9 @@ static void test_anything(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_whole),   cmocka_unit_test(test_programs), cmocka_unit_test(test_deep),
-	    cmocka_unit_test(test_far_apart), cmocka_unit_test(test_circles),  cmocka_unit_test(test_nowhere),
-	    cmocka_unit_test(test_at_the_end), cmocka_unit_test(test_cut),     cmocka_unit_test(test_anything),
+	    cmocka_unit_test(test_whole),      cmocka_unit_test(test_programs), cmocka_unit_test(test_deep),
+	    cmocka_unit_test(test_far_apart),  cmocka_unit_test(test_circles),  cmocka_unit_test(test_nowhere),
+	    cmocka_unit_test(test_at_the_end), cmocka_unit_test(test_cut),      cmocka_unit_test(test_anything),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,12 +171,9 @@ static void test_not_found(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_runtime_word),
-	    cmocka_unit_test(test_thread_states_word),
-	    cmocka_unit_test(test_awaited),
-	    cmocka_unit_test(test_several_states),
-	    cmocka_unit_test(test_free_threaded),
-	    cmocka_unit_test(test_not_found),
+	    cmocka_unit_test(test_runtime_word),  cmocka_unit_test(test_thread_states_word),
+	    cmocka_unit_test(test_awaited),       cmocka_unit_test(test_several_states),
+	    cmocka_unit_test(test_free_threaded), cmocka_unit_test(test_not_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

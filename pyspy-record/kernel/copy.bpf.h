@@ -24,6 +24,7 @@ enum {
 	NO_WAKEUP = 1,
 	FORCE_WAKEUP = 2,
 	AVAILABLE_DATA = 0,
+	NO_HEADER = KERNEL_DATA + 1,
 	MAX_TAIL_CALLS = 32 /* as many as the kernel allows for */
 };
 
@@ -371,8 +372,51 @@ static __always_inline int step(struct scratch *s)
 	return previous == f ? STEP_DONE : STEP_ON;
 }
 
+/* One frame object, and on to its caller. All of the part with the words is read in one go, behind what is sent of it.
+ */
+static __always_inline int step_object(struct scratch *s)
+{
+	__u64 f = s->frame, at = s->n, size = s->process.frame_size;
+	if (!f)
+		return STEP_DONE;
+	OPAQUE(at);
+	OPAQUE(size);
+	if (at > KERNEL_DATA || s->n_extras++ >= s->process.frames_max) { /* a circle, if not very deep */
+		s->sample.cut |= KERNEL_CUT_FULL;
+		return STEP_DONE;
+	}
+	if (size > KERNEL_FRAME_MAX)
+		size = KERNEL_FRAME_MAX;
+	struct kernel_object *o = (void *)(s->data + at);
+	unsigned char *raw = s->data + at + sizeof *o;
+	if (bpf_probe_read_user(raw, size, (void *)(f + s->process.frame_first))) {
+		s->sample.cut |= KERNEL_CUT_ABSENT;
+		return STEP_DONE;
+	}
+	o->at = f;
+	o->code = *(__u64 *)(raw + (s->process.frame_code & 0xff));
+	o->globals = *(__u64 *)(raw + (s->process.frame_globals & 0xff));
+	o->instr = *(__u32 *)(raw + (s->process.frame_instr & 0xff));
+	o->unused = 0;
+	s->frame = *(__u64 *)(raw + (s->process.frame_previous & 0xff));
+	s->n = at + sizeof *o;
+	return STEP_ON;
+}
+
+/* The piece that they are in is as long as it is now. */
+static __always_inline void end_objects(struct scratch *s)
+{
+	__u64 at = s->header;
+	OPAQUE(at);
+	if (!s->process.frames_are_objects || at > KERNEL_DATA)
+		return;
+	((struct kernel_piece *)(s->data + at))->len = s->n - at - sizeof(struct kernel_piece);
+	s->header = NO_HEADER;
+}
+
 static __always_inline void send(struct scratch *s)
 {
+	end_objects(s);
 	__u64 n = s->n;
 	if (s->sample.cut & KERNEL_CUT_FULL)
 		count(KERNEL_COUNT_CUT);
@@ -414,6 +458,19 @@ static __always_inline bool begin_chain(struct scratch *s, struct kernel_process
 	__u64 chunk = *(__u64 *)(tstate + (p->datastack_chunk & 0x1ff));
 	__u64 top = *(__u64 *)(tstate + (p->datastack_top & 0x1ff));
 	s->frame = root;
+	if (p->frames_are_objects) {
+		__u64 here = s->n;
+		OPAQUE(here);
+		if (here > KERNEL_DATA)
+			return false;
+		struct kernel_piece *piece = (void *)(s->data + here);
+		piece->at = root;
+		piece->len = 0;
+		piece->kind = KERNEL_PIECE_OBJECTS;
+		s->header = here;
+		s->n = here + sizeof *piece;
+		return true;
+	}
 	if (p->root_is_cframe && root) {
 		__u64 before = 0;
 		if (!append(s, root, p->cframe_size, KERNEL_PIECE_EXTRA))
@@ -464,8 +521,15 @@ static __always_inline void go_on(void *ctx, struct scratch *s, void *more)
 static __always_inline void follow(void *ctx, struct scratch *s, void *more)
 {
 	bool is_done = false;
-	for (int i = 0; i < KERNEL_CHAIN && !is_done; i++)
-		is_done = step(s) == STEP_DONE;
+	if (s->process.frames_are_objects) {
+		for (int i = 0; i < KERNEL_ROW && !is_done; i++)
+			is_done = step_object(s) == STEP_DONE;
+		if (is_done)
+			end_objects(s);
+	} else {
+		for (int i = 0; i < KERNEL_CHAIN && !is_done; i++)
+			is_done = step(s) == STEP_DONE;
+	}
 	if (!is_done || begin_next(s))
 		go_on(ctx, s, more);
 	else

@@ -7,17 +7,18 @@
 
 enum {
 	KERNEL_GILS_MAX = 8,
-	KERNEL_STATES_MAX = 8,       /* thread states of one OS thread (sub-interpreters) that are known */
-	KERNEL_TSTATE_MAX = 512,     /* bytes copied of a thread state at most */
-	KERNEL_FRAME_MAX = 104,      /* bytes copied of a frame that lies outside of the data stack */
-	KERNEL_EXTRAS = 384,         /* frames outside of the data stack that are followed */
-	KERNEL_FRAME_OBJECTS = 4096, /* the same, up to 3.10, where all frames are */
+	KERNEL_STATES_MAX = 8,   /* thread states of one OS thread (sub-interpreters) that are known */
+	KERNEL_TSTATE_MAX = 512, /* bytes copied of a thread state at most */
+	KERNEL_FRAME_MAX = 104,  /* bytes copied of a frame that lies outside of the data stack */
+	KERNEL_EXTRAS = 384,     /* frames outside of the data stack that are followed */
+	KERNEL_OBJECTS = 8000,   /* frame objects (up to 3.10) that are followed */
 	KERNEL_MARKS = 1 << 16,
 	KERNEL_LENGTHS = 8,
 	KERNEL_PHASES = 64,    /* parts of a tick's period that are told apart */
 	KERNEL_DATA = 1 << 18, /* bytes of pieces in a sample: at this mark no more are added ... */
 	KERNEL_COPY = 1 << 15, /* ... and this is the most that one addition takes */
-	KERNEL_CHAIN = 80,     /* frames followed before the program calls itself again */
+	KERNEL_CHAIN = 80,     /* frames followed before the program calls itself again; */
+	KERNEL_ROW = 256,      /* frame objects */
 };
 
 /* Map `config`, entry 0. The marks keep switches between other programs cheap: where there is none, the task or the
@@ -53,8 +54,11 @@ struct kernel_process {
 	    state_mask;
 	__u32 cframe_size, cframe_current_frame, cframe_previous;
 	__u32 frame_size, frame_first, frame_previous,
-	    frame_owner;                    /* frame_size: of the part that is read, from frame_first on */
-	__u32 frames_max;                   /* that lie outside of the data stack */
+	    frame_owner;  /* frame_size: of the part that is read, from frame_first on */
+	__u32 frames_max; /* that lie outside of the data stack */
+	/* Up to 3.10 all of them are objects; of each only these words are sent (struct kernel_object). Offsets count
+	 * from frame_first. */
+	__u32 frames_are_objects, frame_code, frame_globals, frame_instr;
 	__u32 gil_last_holder;              /* followed by `locked` */
 	__u32 interp_gc, interp_generation; /* in an interpreter; 0 = there is none */
 	__u32 n_gils;
@@ -149,7 +153,16 @@ struct kernel_sample {
 	__u64 syscall_arg;
 };
 /* A piece of kind TSTATE begins what belongs to one thread state; the first state that is bound is the first. */
-enum kernel_piece_kind { KERNEL_PIECE_TSTATE, KERNEL_PIECE_CHUNK, KERNEL_PIECE_EXTRA };
+enum kernel_piece_kind {
+	KERNEL_PIECE_TSTATE,
+	KERNEL_PIECE_CHUNK,
+	KERNEL_PIECE_EXTRA,
+	KERNEL_PIECE_OBJECTS, /* of kernel_object, innermost first */
+};
+struct kernel_object {
+	__u64 at, code, globals;
+	__u32 instr, unused;
+};
 struct kernel_piece {
 	__u64 at;
 	__u32 len, kind; /* len bytes follow, and fill up to a multiple of 8 */

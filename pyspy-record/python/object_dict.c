@@ -74,9 +74,7 @@ static int read_table(struct reader *r, const struct layout *l, raddr_t dict, st
                       struct object_trail *trail)
 {
 	unsigned char head[HEAD_MAX];
-	uint32_t last = l->is_python2                       ? l->dict.table
-	                : l->dict.values > l->dict.keys ? l->dict.values
-	                                                : l->dict.keys;
+	uint32_t last = l->is_python2 ? l->dict.table : l->dict.values > l->dict.keys ? l->dict.values : l->dict.keys;
 	size_t size = last + 8;
 	*t = (struct table){.entry_size = 24, .key_at = 8, .value_at = 16};
 	if (!object_is_address(dict) || size > sizeof head)

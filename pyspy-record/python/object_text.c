@@ -74,7 +74,9 @@ static void put(struct buf *out, uint32_t cp)
 
 static uint32_t unit_at(const unsigned char *data, size_t i, unsigned width)
 {
-	return width == 1 ? data[i] : width == 2 ? (uint32_t)(data[2 * i] | data[2 * i + 1] << 8) : object_u32(data, 4 * i);
+	return width == 1   ? data[i]
+	       : width == 2 ? (uint32_t)(data[2 * i] | data[2 * i + 1] << 8)
+	                    : object_u32(data, 4 * i);
 }
 
 static void put_units(struct buf *out, const unsigned char *data, size_t n, unsigned width)

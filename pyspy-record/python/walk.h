@@ -58,6 +58,12 @@ struct walk_piece {
 	const unsigned char *bytes;
 };
 
+/* What is copied of a frame object (up to 3.10). */
+struct walk_object {
+	raddr_t at, code, globals;
+	uint32_t lasti, unused;
+};
+
 /* A stack copied at one instant by somebody else (the kernel's program). All memory stays the caller's. */
 struct walk_copy {
 	const unsigned char *tstate; /* from its first byte on */
@@ -70,6 +76,10 @@ struct walk_copy {
 	 * then frames (walk_frame_bytes of each, or more). */
 	struct walk_piece extras[WALK_COPY_EXTRAS];
 	size_t n_extras;
+	/* Up to 3.10, in place of the others: the frames, innermost first, as one calls the other. */
+	const struct walk_object *objects;
+	size_t n_objects;
+	bool is_cut; /* there are more */
 };
 
 struct walk_chunk {

@@ -206,10 +206,8 @@ static int follow_frame_objects(struct walk_chain *c, const unsigned char *tstat
 		if ((w->frames.n & (w->frames.n - 1)) ==
 		    0) /* a circle comes to its mark again before twice its length */
 			mark = at;
-		int32_t lasti = (int32_t)walk_u32(p, l->frame.instr);
-		struct walk_frame f = {.code = walk_u64(p, l->frame.code),
-		                       .instr = lasti < 0 ? WALK_NOT_STARTED : (uint64_t)lasti * l->frame.instr_unit,
-		                       .globals = walk_u64(p, l->frame.globals)};
+		struct walk_frame f = walk_frame_of_object(l, walk_u64(p, l->frame.code), walk_u64(p, l->frame.globals),
+		                                           (int32_t)walk_u32(p, l->frame.instr));
 		if (!vec_push(&w->frames, f))
 			return ERR_NO_MEMORY;
 		outermost = at;

@@ -46,6 +46,26 @@ static int count_chunks(const struct walk_copy *c, raddr_t first, size_t *n)
 	return 0;
 }
 
+/* Up to 3.10: who copied them followed the chain. */
+static int walk_objects(struct walk *w, const struct walk_copy *c, raddr_t root)
+{
+	raddr_t mark = 0;
+	if ((c->n_objects ? c->objects[0].at : 0) != root)
+		return ERR_TORN;
+	for (size_t i = 0; i < c->n_objects; i++) {
+		const struct walk_object *o = &c->objects[i];
+		if (!walk_is_address(o->at) || o->at == mark)
+			return ERR_TORN;
+		if ((i & (i - 1)) == 0) /* a circle comes to its mark again before twice its length */
+			mark = o->at;
+		if (w->frames.n < WALK_FRAMES_MAX &&
+		    !vec_push(&w->frames, walk_frame_of_object(w->layout, o->code, o->globals, (int32_t)o->lasti)))
+			return ERR_NO_MEMORY;
+	}
+	w->is_cut = c->is_cut || c->n_objects > WALK_FRAMES_MAX;
+	return 0;
+}
+
 int walk_copied(struct walk *w, const struct walk_copy *c)
 {
 	const struct layout *l = w->layout;
@@ -55,6 +75,8 @@ int walk_copied(struct walk *w, const struct walk_copy *c)
 	if (c->tstate_len < l->tstate.frame_root + 8 || c->tstate_len < l->tstate.datastack_chunk + 8 ||
 	    c->tstate_len < l->tstate.datastack_top + 8)
 		return ERR_TORN;
+	if (l->frame_root == LAYOUT_ROOT_FRAME)
+		return walk_objects(w, c, walk_u64(c->tstate, l->tstate.frame_root));
 	TRY(count_chunks(c, walk_u64(c->tstate, l->tstate.datastack_chunk), &n_chunks));
 	struct copied copied = {
 	    .chain = {.layout = l, .chunks = c->chunks, .n_chunks = n_chunks, .outside = outside, .may_lack = true},

@@ -5,7 +5,11 @@
 
 #include "libcommon/err.h"
 
-enum { FIRST_CAP = 16, SPARE = 0, ROW = 256 }; /* the first WALK_PIECE bytes of `spans` are for what is not remembered */
+enum {
+	FIRST_CAP = 16,
+	SPARE = 0,
+	ROW = 256
+}; /* the first WALK_PIECE bytes of `spans` are for what is not remembered */
 
 void walk_extras_done(struct walk_thread *t)
 {
@@ -198,7 +202,8 @@ static void read_row(struct walk *w, struct walk_thread *t, size_t k)
 	}
 	reader_batch_clear(&batch);
 	for (size_t i = 0; i < n; i++)
-		reader_batch_add(&batch, t->extras[row[i]].at, t->spans + t->extras[row[i]].image, t->extras[row[i]].len);
+		reader_batch_add(&batch, t->extras[row[i]].at, t->spans + t->extras[row[i]].image,
+		                 t->extras[row[i]].len);
 	w->repairs++;
 	int got = n ? reader_batch_read(w->reader, &batch) : 0;
 	for (size_t i = got < 0 ? 0 : (size_t)got; i < n; i++)

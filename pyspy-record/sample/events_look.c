@@ -25,8 +25,7 @@ static void look_at_first_sleep(struct target *t, struct writer *w, struct event
 	    .chance = 256,
 	    .node = node,
 	    .trie_epoch = t->trie.epoch,
-	    .flags =
-	        target_sleep_flags(t, th) | gil_flags(t, th) | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT,
+	    .flags = target_sleep_flags(t, th) | gil_flags(t, th) | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT,
 	    .id = th->id,
 	};
 	t->events.counts.still++;
@@ -71,8 +70,8 @@ static void take_asleep(struct target *t, struct events_thread *et, struct sampl
 	bool is_cut = t->walk.is_cut;
 	if (target_resolve(t, th, &node, &unproved) < 0)
 		return;
-	uint32_t flags = events_off_flags(et->task.off_state) | gil_flags(t, th) |
-	                 (is_cut ? WIRE_FLAG_CUT : 0) | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT;
+	uint32_t flags = events_off_flags(et->task.off_state) | gil_flags(t, th) | (is_cut ? WIRE_FLAG_CUT : 0) |
+	                 WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT;
 	if (taskstate_blocked(&th->task, &th->block) == 1 && gil_is_awaited(t, th, th->block.number, th->block.args[0]))
 		flags = (flags & ~(uint32_t)(WIRE_FLAG_GIL | WIRE_FLAG_GC)) | WIRE_FLAG_GIL_WAIT;
 	et->sleep = (struct events_sleep){

@@ -13,6 +13,7 @@ enum { UNMET_NS = 1000 * 1000 * 1000 }; /* a census is taken oftener */
 /* The pieces that follow a sample's head, of one thread state; they end where the next one's begin. */
 struct pieces {
 	const unsigned char *p, *end;
+	bool is_cut;
 };
 
 static bool begin_pieces(const struct kernel_sample *m, size_t n, struct pieces *left)
@@ -21,6 +22,7 @@ static bool begin_pieces(const struct kernel_sample *m, size_t n, struct pieces 
 		return false;
 	left->p = (const unsigned char *)(m + 1);
 	left->end = left->p + m->n_bytes;
+	left->is_cut = m->cut != 0;
 	return true;
 }
 
@@ -28,7 +30,8 @@ static bool begin_pieces(const struct kernel_sample *m, size_t n, struct pieces 
 static bool take_apart(struct pieces *left, size_t tstate_size, struct walk_copy *c, raddr_t *tstate)
 {
 	c->tstate = NULL;
-	c->n_chunks = c->n_extras = 0;
+	c->n_chunks = c->n_extras = c->n_objects = 0;
+	c->is_cut = left->is_cut;
 	while ((size_t)(left->end - left->p) >= sizeof(struct kernel_piece)) {
 		const struct kernel_piece *k = (const void *)left->p;
 		const unsigned char *p = left->p + sizeof *k;
@@ -45,6 +48,10 @@ static bool take_apart(struct pieces *left, size_t tstate_size, struct walk_copy
 			c->chunks[c->n_chunks++] = piece;
 		} else if (k->kind == KERNEL_PIECE_EXTRA && c->n_extras < WALK_COPY_EXTRAS) {
 			c->extras[c->n_extras++] = piece;
+		} else if (k->kind == KERNEL_PIECE_OBJECTS) {
+			_Static_assert(sizeof(struct kernel_object) == sizeof(struct walk_object), "one is the other");
+			c->objects = (const struct walk_object *)(const void *)p;
+			c->n_objects = k->len / sizeof *c->objects;
 		}
 		size_t fill = (k->len + 7) / 8 * 8;
 		left->p = p + (fill < (size_t)(left->end - p) ? fill : (size_t)(left->end - p));

@@ -18,7 +18,9 @@ void support_copy_forget(struct support_copy *c)
 {
 	while (c->n_blocks)
 		free(c->blocks[--c->n_blocks]);
-	c->copy.n_chunks = c->copy.n_extras = 0;
+	c->copy.n_chunks = c->copy.n_extras = c->copy.n_objects = 0;
+	c->copy.objects = NULL;
+	c->copy.is_cut = false;
 }
 
 uint64_t support_copy_word(struct support_stack *s, raddr_t at)
@@ -46,8 +48,6 @@ static bool in_a_chunk(struct support_stack *s, raddr_t at)
 
 static void copy_chunks(struct support_copy *c, struct support_stack *s)
 {
-	if (!s->l->tstate.datastack_chunk)
-		return;
 	raddr_t at = support_copy_word(s, SUPPORT_STACK_TSTATE + s->l->tstate.datastack_chunk);
 	raddr_t top = support_copy_word(s, SUPPORT_STACK_TSTATE + s->l->tstate.datastack_top);
 	for (size_t i = 0; at && i < WALK_COPY_CHUNKS; i++) {
@@ -58,6 +58,23 @@ static void copy_chunks(struct support_copy *c, struct support_stack *s)
 		    (struct walk_piece){at, (uint32_t)used, support_copy_block(c, s, at, used)};
 		at = support_copy_word(s, at);
 	}
+}
+
+static void copy_objects(struct support_copy *c, struct support_stack *s)
+{
+	raddr_t at = support_copy_word(s, SUPPORT_STACK_TSTATE + s->l->tstate.frame_root);
+	size_t n = walk_frame_bytes(s->l);
+	c->copy.objects = c->objects;
+	while (at && c->copy.n_objects < SUPPORT_COPY_OBJECTS && support_memory_has(&s->m, at + s->l->frame.first, n)) {
+		raddr_t first = at + s->l->frame.first;
+		c->objects[c->copy.n_objects++] =
+		    (struct walk_object){.at = at,
+		                         .code = support_copy_word(s, first + s->l->frame.code),
+		                         .globals = support_copy_word(s, first + s->l->frame.globals),
+		                         .lasti = walk_u32(support_memory_at(&s->m, first + s->l->frame.instr, 4), 0)};
+		at = support_copy_word(s, first + s->l->frame.previous);
+	}
+	c->copy.is_cut = at != 0;
 }
 
 static void copy_frames(struct support_copy *c, struct support_stack *s)
@@ -72,11 +89,10 @@ static void copy_frames(struct support_copy *c, struct support_stack *s)
 		if (support_memory_has(&s->m, before, cframe_bytes))
 			support_copy_extra(c, s, before, cframe_bytes);
 	}
-	raddr_t first = s->l->frame.first;
-	for (int i = 0; frame && i < FRAMES_MAX && support_memory_has(&s->m, frame + first, n); i++) {
+	for (int i = 0; frame && i < FRAMES_MAX && support_memory_has(&s->m, frame, n); i++) {
 		if (!in_a_chunk(s, frame))
-			support_copy_extra(c, s, frame + first, n);
-		frame = support_copy_word(s, frame + first + s->l->frame.previous);
+			support_copy_extra(c, s, frame, n);
+		frame = support_copy_word(s, frame + s->l->frame.previous);
 	}
 }
 
@@ -85,6 +101,10 @@ void support_copy_make(struct support_copy *c, struct support_stack *s)
 	support_copy_forget(c);
 	c->copy.tstate_len = s->l->tstate.size;
 	c->copy.tstate = support_copy_block(c, s, SUPPORT_STACK_TSTATE, c->copy.tstate_len);
+	if (support_stack_is_old(s)) {
+		copy_objects(c, s);
+		return;
+	}
 	copy_chunks(c, s);
 	copy_frames(c, s);
 }

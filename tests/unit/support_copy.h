@@ -5,10 +5,13 @@
 #pragma once
 #include "tests/unit/support_stack.h"
 
+enum { SUPPORT_COPY_OBJECTS = 30000 };
+
 struct support_copy {
 	struct walk_copy copy; /* tests may change all of it */
 	void *blocks[WALK_COPY_CHUNKS + WALK_COPY_EXTRAS + 64];
 	size_t n_blocks;
+	struct walk_object objects[SUPPORT_COPY_OBJECTS]; /* of `copy` */
 };
 
 /* What the target's memory holds now. All chunks in use (as many as fit), and what the chain of frames meets outside of

@@ -7,10 +7,11 @@
 #include "libcommon/clock.h"
 #include "tests/unit/support_test.h"
 
-#define RUNTIME UINT64_C(0x20000000)
-#define INTERP  UINT64_C(0x21000000)
-#define GIL     UINT64_C(0x22000000)
-enum { INTERP_BYTES = 32768, TSTATE_STRIDE = 0x1000, GENERATION = 1000, IDS = 4096 };
+#define RUNTIME  UINT64_C(0x20000000)
+#define INTERP   UINT64_C(0x21000000)
+#define GIL      UINT64_C(0x22000000)
+#define PTHREADS UINT64_C(0x23000000) /* thread descriptors; the tid stands at PTHREAD_TID in each */
+enum { INTERP_BYTES = 32768, TSTATE_STRIDE = 0x1000, GENERATION = 1000, IDS = 4096, PTHREAD = 1024, PTHREAD_TID = 720 };
 
 static void make_interpreter(struct support_world *w)
 {
@@ -18,7 +19,8 @@ static void make_interpreter(struct support_world *w)
 	struct support_memory *m = &w->s.m;
 	support_memory_map(m, RUNTIME, 4096);
 	support_memory_map(m, INTERP, INTERP_BYTES);
-	support_memory_map(m, GIL, l->gil.size);
+	support_memory_map(m, GIL, l->gil.size ? l->gil.size : 8);
+	support_memory_map(m, PTHREADS, (size_t)WORLD_THREADS * PTHREAD);
 	support_memory_u64(m, RUNTIME + l->runtime.interpreters_head, INTERP);
 	if (l->interp.gil)
 		support_memory_u64(m, INTERP + l->interp.gil, GIL);
@@ -51,9 +53,10 @@ static void make_target(struct support_world *w)
 	t->interpreter.heads = RUNTIME + w->s.l->runtime.interpreters_head;
 	if (w->s.l->gil_kind == LAYOUT_GIL_CURRENT) {
 		t->interpreter.current = RUNTIME + w->s.l->runtime.gil_current;
-		t->interpreter.gil = RUNTIME + w->s.l->runtime.gil;
+		t->interpreter.gil = w->s.l->runtime.gil ? RUNTIME + w->s.l->runtime.gil : 0;
 		t->interpreter.gil_bytes = w->s.l->gil.size;
 	}
+	t->interpreter.pthread_tid = w->s.l->tstate.native_thread_id ? 0 : PTHREAD_TID;
 	walk_init(&t->walk, &t->reader, &t->interpreter.layout);
 	assert_int_equal(codes_init(&t->codes, &t->reader, &t->interpreter.layout), 0);
 	assert_int_equal(trie_init(&t->trie), 0);
@@ -128,8 +131,14 @@ raddr_t support_world_thread(struct support_world *w, pid_t tid)
 		support_memory_map(m, at, l->tstate.size);
 	w->tstates[w->n_tstates++] = at;
 	support_memory_u64(m, at + l->tstate.interp, w->interp);
-	support_memory_u64(m, at + l->tstate.native_thread_id, (uint64_t)tid);
-	support_memory_u64(m, at + l->tstate.thread_id, 0x7f0000000000 + (uint64_t)tid);
+	if (l->tstate.native_thread_id) {
+		support_memory_u64(m, at + l->tstate.native_thread_id, (uint64_t)tid);
+		support_memory_u64(m, at + l->tstate.thread_id, 0x7f0000000000 + (uint64_t)tid);
+	} else {
+		raddr_t descriptor = PTHREADS + (w->n_tstates - 1) * PTHREAD;
+		support_memory_u32(m, descriptor + PTHREAD_TID, (uint32_t)tid);
+		support_memory_u64(m, at + l->tstate.thread_id, descriptor);
+	}
 	support_memory_u64(m, at + l->tstate.next, support_copy_word(&w->s, w->interp + l->interp.threads_head));
 	support_memory_u64(m, w->interp + l->interp.threads_head, at);
 	return at;
@@ -157,9 +166,13 @@ void support_world_push(struct support_world *w, unsigned code, unsigned unit)
 void support_world_dress(struct support_world *w, unsigned code, unsigned unit)
 {
 	const struct layout *l = w->s.l;
-	raddr_t at = support_stack_innermost(&w->s);
+	raddr_t at = support_stack_innermost(&w->s) + l->frame.first;
 	support_memory_u64(&w->s.m, at + l->frame.code, w->codes[code]);
 	support_memory_u64(&w->s.m, at + l->frame.globals, w->globals);
+	if (l->frame.instr_unit) {
+		support_memory_u32(&w->s.m, at + l->frame.instr, 2 * unit / l->frame.instr_unit);
+		return;
+	}
 	support_memory_u64(&w->s.m, at + l->frame.instr, w->codes[code] + l->code.code_adaptive + 2 * unit);
 }
 
@@ -180,6 +193,8 @@ static size_t size_of_pieces(const struct walk_copy *c)
 		n += sizeof(struct kernel_piece) + (c->chunks[i].len + 7) / 8 * 8;
 	for (size_t i = 0; i < c->n_extras; i++)
 		n += sizeof(struct kernel_piece) + (c->extras[i].len + 7) / 8 * 8;
+	if (c->objects)
+		n += sizeof(struct kernel_piece) + c->n_objects * sizeof *c->objects;
 	return n;
 }
 
@@ -191,7 +206,8 @@ struct kernel_sample *support_world_sample(struct support_world *w, const struct
 	uint64_t tid = head->tid;
 	support_copy_make(&w->copy, &w->s);
 	memcpy(image, c->tstate, c->tstate_len);
-	memcpy(image + w->s.l->tstate.native_thread_id, &tid, sizeof tid);
+	if (w->s.l->tstate.native_thread_id)
+		memcpy(image + w->s.l->tstate.native_thread_id, &tid, sizeof tid);
 	size_t pieces = size_of_pieces(c);
 	struct kernel_sample *m = calloc(1, sizeof *m + pieces);
 	assert_non_null(m);
@@ -208,6 +224,8 @@ struct kernel_sample *support_world_sample(struct support_world *w, const struct
 		p = put_piece(p, KERNEL_PIECE_CHUNK, c->chunks[i].at, c->chunks[i].bytes, c->chunks[i].len);
 	for (size_t i = 0; i < c->n_extras; i++)
 		p = put_piece(p, KERNEL_PIECE_EXTRA, c->extras[i].at, c->extras[i].bytes, c->extras[i].len);
+	if (c->objects)
+		put_piece(p, KERNEL_PIECE_OBJECTS, 0, c->objects, c->n_objects * sizeof *c->objects);
 	*n = sizeof *m + pieces;
 	return m;
 }

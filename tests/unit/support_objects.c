@@ -65,8 +65,11 @@ void support_objects_init_build(struct support_objects *o, struct support_memory
 	*o = (struct support_objects){.m = m, .l = layout_find(version_hex, build), .next = FIRST_ADDRESS};
 	assert_non_null(o->l);
 	bool has_flags = layout_minor(o->l) >= 0x206, is_2 = o->l->is_python2;
-	o->str = support_objects_type(
-	    o, "str", !has_flags ? 0 : is_2 ? SUPPORT_OBJECTS_STR2 : SUPPORT_OBJECTS_UNICODE, 0);
+	o->str = support_objects_type(o, "str",
+	                              !has_flags ? 0
+	                              : is_2     ? SUPPORT_OBJECTS_STR2
+	                                         : SUPPORT_OBJECTS_UNICODE,
+	                              0);
 	o->unicode = is_2 ? support_objects_type(o, "unicode", has_flags ? SUPPORT_OBJECTS_UNICODE : 0, 0) : o->str;
 	o->bytes = is_2 ? o->str : support_objects_type(o, "bytes", SUPPORT_OBJECTS_STR2, 0);
 	o->dict = support_objects_type(o, "dict", 0, 0);
@@ -81,6 +84,20 @@ void support_objects_init_build(struct support_objects *o, struct support_memory
 void support_objects_init(struct support_objects *o, struct support_memory *m, uint32_t version_hex)
 {
 	support_objects_init_build(o, m, version_hex, LAYOUT_RELEASE);
+}
+
+void support_objects_in_all(struct support_objects *o, struct support_memory *m, void (*test)(void))
+{
+	for (size_t i = 0; i < SUPPORT_OBJECTS_FAMILIES; i++) {
+		const struct support_objects_family *f = &support_objects_families[i];
+		for (int pages = 0; pages < 2; pages++) {
+			support_memory_init(m);
+			support_objects_init_build(o, m, f->version_hex, f->build);
+			o->pages = pages;
+			test();
+			support_memory_done(m);
+		}
+	}
 }
 
 /* --- strings */
@@ -321,8 +338,7 @@ static raddr_t new_dict_2(struct support_objects *o, const struct support_object
 
 raddr_t support_objects_dict(struct support_objects *o, bool general, const struct support_objects_entry *e, size_t n)
 {
-	return o->l->is_python2 ? new_dict_2(o, e, n)
-	                        : new_dict(o, support_objects_keys(o, general, false, e, n), 0);
+	return o->l->is_python2 ? new_dict_2(o, e, n) : new_dict(o, support_objects_keys(o, general, false, e, n), 0);
 }
 
 raddr_t support_objects_values(struct support_objects *o, raddr_t at, const struct support_objects_entry *e, size_t n)

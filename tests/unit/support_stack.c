@@ -5,8 +5,7 @@
 enum { CHUNK_STRIDE = 16 << 20 };
 
 const uint32_t support_stack_versions[3] = {0x030b07f0, 0x030c01f0, 0x030d00f0};
-const uint32_t support_stack_old_versions[6] = {0x020307f0, 0x020712f0, 0x030306f0, 0x03060ff0, 0x030812f0,
-                                                0x030a0df0};
+const uint32_t support_stack_old_versions[6] = {0x020307f0, 0x020712f0, 0x030306f0, 0x03060ff0, 0x030812f0, 0x030a0df0};
 
 uint32_t support_stack_draw(struct support_stack *s, uint32_t below)
 {

@@ -3,8 +3,8 @@
  *
  * Use:    support_stack_begin, then calls and pushes as the evaluator makes them; `frames` says what a walk must find.
  * Layout: the thread state at SUPPORT_STACK_TSTATE, data-stack chunks around SUPPORT_STACK_CHUNKS, 16 MiB from each
- * other, cframes and shims on a C stack, generators among the objects; up to 3.10 all frames are there, and calls of the
- * evaluator leave no mark. Errors: none; a test that builds nonsense dies.
+ * other, cframes and shims on a C stack, generators among the objects; up to 3.10 all frames are there, and calls of
+ * the evaluator leave no mark. Errors: none; a test that builds nonsense dies.
  */
 #pragma once
 #include "libcommon/vec.h"

@@ -641,8 +641,9 @@ int main(void)
 	    cmocka_unit_test(test_there_again),    cmocka_unit_test(test_replaced),
 	    cmocka_unit_test(test_replaced_names), cmocka_unit_test(test_alive),
 	    cmocka_unit_test(test_kinds_of_names), cmocka_unit_test(test_proof),
-	    cmocka_unit_test(test_proof_by_count), cmocka_unit_test(test_meanwhile),      cmocka_unit_test(test_many),
-	    cmocka_unit_test(test_refused),        cmocka_unit_test(test_full),
+	    cmocka_unit_test(test_proof_by_count), cmocka_unit_test(test_meanwhile),
+	    cmocka_unit_test(test_many),           cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_full),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

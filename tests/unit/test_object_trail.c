@@ -58,8 +58,9 @@ static void test_many(void **state)
 	uint64_t calls = m.reader.calls;
 	assert_true(object_trail_holds(&t, &m.reader));
 	assert_true(m.reader.calls - calls <= 5 + 10);
-	static const raddr_t at[] = {0x100000, 0x100000 + 1023 * 16, 0x100000 + 1024 * 16, 0x100000 + 4999 * 16 + 7,
-	                             0x140000, 0x140000 + 9 * 40000 + 39999};
+	static const raddr_t at[] = {
+	    0x100000, 0x100000 + 1023 * 16,        0x100000 + 1024 * 16, 0x100000 + 4999 * 16 + 7,
+	    0x140000, 0x140000 + 9 * 40000 + 39999};
 	for (size_t i = 0; i < N_OF(at); i++) {
 		support_memory_u8(&m, at[i], 1);
 		assert_false(object_trail_holds(&t, &m.reader));

@@ -174,8 +174,13 @@ static void count_sample(struct target *t, const struct kernel_sample *m, uint32
 
 /* The thread entered an interpreter that the kernel's program was not told of yet, then or later: where its stack
  * ended is not known. */
-static bool may_lack_state(const struct sample_thread *th, const struct kernel_sample *m, size_t n_states)
+static bool may_lack_state(const struct sample_thread *th, const struct kernel_sample *m, raddr_t first,
+                           size_t n_states)
 {
+	const struct sample_state *own = th->states.v[0];
+	/* only the state that has the GIL was known to the kernel's program then */
+	if (th->states.n > 1 && first != own->tstate && own->found_ns < m->head.time_ns && !own->is_empty)
+		return true;
 	if (th->states.n <= n_states)
 		return false;
 	for (size_t i = 0; i < th->states.n; i++)
@@ -237,6 +242,7 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 	take_words(t, m, interp);
 	t->sampled_ns = m->head.time_ns;
 	uint64_t codes = t->codes.v.n;
+	raddr_t first = tstate;
 	int rc = walk_sample(t, th, m, &left, &copy, tstate, &image, &n_states);
 	bool is_cut = t->walk.is_cut;
 	if (rc == 0)
@@ -244,7 +250,7 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 	uint32_t gil = gil_state_flags(t, m->tstate, interp, image);
 	t->sampled_ns = 0;
 	t->events.news += t->codes.v.n != codes;
-	if (may_lack_state(th, m, n_states)) {
+	if (may_lack_state(th, m, first, n_states)) {
 		t->counts.reads_failed++;
 		return 0;
 	}

@@ -127,7 +127,8 @@ int target_join_add(struct target *t, const struct sample_thread *th, const stru
 		return rc;
 	uint64_t pthread = th->pthread;
 	raddr_t place = find_place(t, top, &pthread);
-	if (pthread != th->pthread) {
+	bool is_own = th->states.n && th->states.v[0]->tstate == top->tstate; /* is never lent */
+	if (pthread != th->pthread && !is_own) {
 		t->census_due = true; /* another thread runs in it */
 		return 0;
 	}

@@ -141,7 +141,9 @@ def contention(py, engine, rate):
     for n, tid in enumerate(run.tids):
         on, ready = run.scheduled.shares(run.begin, run.end, tid)
         run.near(n, "holds the GIL", pr.GIL, on + ready / 2, 0.03 + ready / 2)
-        if tells_all(py):
+        if "musl" in (py.root or ""):  # there a condition is waited for in a futex of the waiter's own
+            run.near(n, "waits for it (musl: cannot be told)", pr.GIL_WAIT, 0.0)
+        elif tells_all(py):
             run.near(n, "waits for it", pr.GIL_WAIT, 1 - on - ready / 2, 0.03 + ready / 2)
         else:
             run.near(n, "waits for it (stripped: cannot be told)", pr.GIL_WAIT, 0.0)
@@ -170,7 +172,7 @@ def kinds(py, engine, rate):
         h.note("stripped: nobody can tell whether the collector runs")
         run.near(2, "collects", pr.GC, 0.0)
     # one that computed for long is put aside as it goes to sleep, with the GIL
-    run.calls(2, "holds the GIL", pr.GIL, 8 * SLOW)
+    run.calls(2, "holds the GIL", pr.GIL, 1.0 if py.debug else 8 * SLOW)
 
 
 def own(py, engine, rate):
@@ -182,7 +184,7 @@ def own(py, engine, rate):
     run.near(0, "waits for it", pr.GIL_WAIT, 0.0)
     run.near(0, "collects", pr.GC, 0.0)
     run.calls(1, "collects", pr.GC)
-    run.calls(1, "holds its GIL", pr.GIL, 8 * SLOW)
+    run.calls(1, "holds its GIL", pr.GIL, 1.0 if py.debug else 8 * SLOW)
     run.near(1, "waits for it", pr.GIL_WAIT, 0.0)
     run.calls(2, "holds the first one's", pr.GIL)
     run.near(2, "collects", pr.GC, 0.0)
@@ -192,8 +194,9 @@ def none(py, engine, rate):
     """Free-threaded: nobody holds a GIL that is switched off, nobody waits for it"""
     run = Run(py, ["spin", "spin", "free"], engine, rate)
     for n in range(3):
-        h.check(run.share(n, pr.GIL)[0] == 0, "thread %d holds the GIL" % n)
-        h.check(run.share(n, pr.GIL_WAIT)[0] == 0, "thread %d waits for the GIL" % n)
+        # an extension module that is imported switches it on for a moment
+        h.check(run.share(n, pr.GIL)[0] <= 0.01, "thread %d holds the GIL" % n)
+        h.check(run.share(n, pr.GIL_WAIT)[0] <= 0.01, "thread %d waits for the GIL" % n)
 
 
 everyone = h.interpreters() if h.FULL else h.interpreters(builds=("release",), one_per_minor=True)

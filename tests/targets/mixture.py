@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""matrix.py: what the support matrix (tests/e2e/matrix.py) records; runs on every CPython from 2.3 to 3.15.
+"""mixture.py: what the support matrix (tests/e2e/matrix.py) records; runs on every CPython from 2.3 to 3.15.
 
 Threads park in known places. Then `ready PID` is printed and what the interpreter itself says of all threads, a line each,
 fields between tabs:
@@ -161,9 +161,10 @@ def busy(seconds):
     end = clock() + seconds
     now = clock()
     while now < end:
-        begin, n = now, random.randint(20, 120)  # -> lib
+        n, m = random.randint(4, 24), random.randint(2, 10)  # -> lib
+        begin = clock()
         work_A(n)  # -> work_A
-        middle, m = clock(), random.randint(8, 50)  # -> lib
+        middle = clock()
         work_B(m)  # -> work_B
         now = clock()
         spent[0] += middle - begin

@@ -36,7 +36,8 @@ int object_dict(struct reader *r, const struct layout *l, raddr_t dict, object_v
 int object_dict_get(struct reader *r, const struct layout *l, raddr_t dict, const char *key, raddr_t *value,
                     struct object_trail *trail);
 /* A list's items: at most cap of them into `items`. */
-int object_list(struct reader *r, const struct layout *l, raddr_t list, raddr_t *items, size_t cap, size_t *n);
+int object_list(struct reader *r, const struct layout *l, raddr_t list, raddr_t *items, size_t cap, size_t *n,
+                struct object_trail *trail);
 /* An int object's (2.x: int or long) low 64 bits, two's complement. */
 int object_int(struct reader *r, const struct layout *l, raddr_t integer, uint64_t *value, struct object_trail *trail);
 /* An attribute kept in an instance's own dict or inline values: 0 and *value, or ERR_AGAIN when it has none. */

@@ -86,6 +86,20 @@ void support_objects_init(struct support_objects *o, struct support_memory *m, u
 	support_objects_init_build(o, m, version_hex, LAYOUT_RELEASE);
 }
 
+void support_objects_in_all(struct support_objects *o, struct support_memory *m, void (*test)(void))
+{
+	for (size_t i = 0; i < SUPPORT_OBJECTS_FAMILIES; i++) {
+		const struct support_objects_family *f = &support_objects_families[i];
+		for (int pages = 0; pages < 2; pages++) {
+			support_memory_init(m);
+			support_objects_init_build(o, m, f->version_hex, f->build);
+			o->pages = pages;
+			test();
+			support_memory_done(m);
+		}
+	}
+}
+
 /* --- strings */
 
 static uint64_t string_state(const struct support_objects *o, unsigned kind, bool ascii, bool compact)

@@ -4,6 +4,7 @@
 
 #include "pyspy-record/memory/reader.h"
 #include "pyspy-record/python/layout.h"
+#include "pyspy-record/python/object_trail.h"
 
 enum { FACTS_PATHS_MAX = 256 };
 struct facts {
@@ -12,6 +13,8 @@ struct facts {
 	uint32_t n_path;
 	bool is_debug; /* sys.gettotalrefcount is there: builds with Py_DEBUG have it */
 };
-/* Always leaves *f valid; what cannot be read stays empty. */
-void facts_read(struct reader *r, const struct layout *l, raddr_t interp, struct facts *f);
+/* Always leaves *f valid; what cannot be read stays empty. While `trail` (NULL = none) holds, it would be the same
+ * again.
+ */
+void facts_read(struct reader *r, const struct layout *l, raddr_t interp, struct facts *f, struct object_trail *trail);
 void facts_done(struct facts *f);

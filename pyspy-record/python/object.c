@@ -66,18 +66,24 @@ int object_type_is(struct reader *r, const struct layout *l, raddr_t object, con
 	return memcmp(text, name, n) == 0;
 }
 
-int object_list(struct reader *r, const struct layout *l, raddr_t list, raddr_t *items, size_t cap, size_t *n)
+int object_list(struct reader *r, const struct layout *l, raddr_t list, raddr_t *items, size_t cap, size_t *n,
+                struct object_trail *trail)
 {
-	int64_t size;
-	uint64_t at;
-	if (!object_is_address(list))
+	unsigned char head[64]; /* size, and where the items are */
+	size_t first = l->list.ob_size, end = l->list.ob_item + 8;
+	if (!object_is_address(list) || end < first + 16 || end - first > sizeof head)
 		return ERR_TORN;
-	TRY(read_size(r, l, list + l->list.ob_size, &size));
-	TRY(reader_word(r, list + l->list.ob_item, &at));
+	TRY(reader_read(r, list + first, head, end - first));
+	object_trail_add(trail, list + first, head, end - first);
+	int64_t size = object_size(l, head, 0);
+	raddr_t at = object_u64(head, l->list.ob_item - first);
 	if (size < 0 || size > 1 << 20)
 		return ERR_TORN;
 	*n = (size_t)size < cap ? (size_t)size : cap;
-	return *n ? reader_read(r, at, items, *n * 8) : 0;
+	if (*n)
+		TRY(reader_read(r, at, items, *n * 8));
+	object_trail_add(trail, at, items, *n * 8);
+	return 0;
 }
 
 /* --- ints */

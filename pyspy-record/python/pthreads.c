@@ -12,7 +12,7 @@
 #include "pyspy-record/python/interpreter_parts.h"
 #include "pyspy-record/target/process.h"
 
-enum { TIDS_MAX = 4096 };
+enum { TIDS_MAX = 32768 };
 
 static int by_number(const void *a, const void *b)
 {
@@ -20,23 +20,36 @@ static int by_number(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
+/* Has each descriptor a tid of the process at `at`, another one each? */
+static bool fits(const uint8_t (*descriptors)[PTHREAD_BYTES], const size_t *sizes, size_t n, const pid_t *tids,
+                 size_t n_tids, uint32_t at)
+{
+	pid_t seen[PTHREADS_MAX];
+	for (size_t k = 0; k < n && k < PTHREADS_MAX; k++) {
+		if (at + 4 > sizes[k])
+			return false;
+		memcpy(&seen[k], descriptors[k] + at, 4);
+		for (size_t j = 0; j < k; j++)
+			if (seen[j] == seen[k])
+				return false;
+		if (!bsearch(&seen[k], tids, n_tids, sizeof *tids, by_number))
+			return false;
+	}
+	return n > 0;
+}
+
 uint32_t pthreads_search(const uint8_t (*descriptors)[PTHREAD_BYTES], const size_t *sizes, size_t n, const pid_t *tids,
                          size_t n_tids)
 {
-	for (uint32_t at = 4; at + 4 <= PTHREAD_BYTES && n; at += 4) {
-		pid_t seen[PTHREADS_MAX];
-		size_t k = 0;
-		for (; k < n && k < PTHREADS_MAX && at + 4 <= sizes[k]; k++) {
-			memcpy(&seen[k], descriptors[k] + at, 4);
-			bool twice = false;
-			for (size_t j = 0; j < k; j++)
-				twice |= seen[j] == seen[k];
-			if (twice || !bsearch(&seen[k], tids, n_tids, sizeof *tids, by_number))
-				break;
-		}
-		if (k == n)
+	/* A single thread's tid may be a number that is anywhere: 1 in a container. So first where x86_64's glibc and
+	 * musl have it. */
+	static const uint32_t usual[] = {720, 48};
+	for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+		if (fits(descriptors, sizes, n, tids, n_tids, usual[i]))
+			return usual[i];
+	for (uint32_t at = 4; at + 4 <= PTHREAD_BYTES; at += 4)
+		if (fits(descriptors, sizes, n, tids, n_tids, at))
 			return at;
-	}
 	return 0;
 }
 

@@ -8,10 +8,9 @@
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "libcommon/log.h"
-#include "pyspy-record/python/names.h"
 #include "pyspy-record/sample/target.h"
 
-enum { KERNEL_NAME_MAX = 64, THREAD_NAME_MAX = 4096 };
+enum { KERNEL_NAME_MAX = 64 };
 
 /* The tid that we see of a thread whose own pid namespace calls it `ns_tid`; 0 = none. */
 static pid_t outer_tid(const struct target *t, pid_t ns_tid)
@@ -82,7 +81,7 @@ static void kernel_name(struct sample_thread *th, pid_t pid)
 	th->thread_flags |= WIRE_THREAD_KERNEL_NAME;
 }
 
-static void tell_thread(struct target *t, struct writer *w, struct sample_thread *th)
+void target_tell_thread(struct target *t, struct writer *w, struct sample_thread *th)
 {
 	struct writer_thread wt = {
 	    .process = t->id,
@@ -165,7 +164,7 @@ static int add_thread(struct target *t, struct writer *w, const struct seen_stat
 	if (taskstate_run(&th->task, &run) == 0)
 		th->cpu_told_ns = run.cpu_ns; /* what it used before we came is not ours to tell */
 	kernel_name(th, t->facts.pid);
-	tell_thread(t, w, th);
+	target_tell_thread(t, w, th);
 	t->names_due = true;
 	*out = th;
 	return 0;
@@ -180,7 +179,7 @@ struct sample_thread *target_add_ghost(struct target *t, struct writer *w, const
 	if (!th)
 		return NULL;
 	th->task = (struct taskstate){t->facts.pid, tid, -1, -1, -1};
-	tell_thread(t, w, th);
+	target_tell_thread(t, w, th);
 	object_trail_break(&t->names_trail); /* its name may be to be had still */
 	return th;
 }
@@ -452,51 +451,6 @@ int target_census(struct target *t, struct writer *w, uint64_t now_ns)
 	if (!whole)
 		t->census_due = true;
 	return t->threads.n ? 0 : ERR_AGAIN;
-}
-
-struct naming {
-	struct target *t;
-	struct writer *w;
-	uint32_t interp;
-};
-
-static void take_name(void *ctx, uint64_t ident, const char *name, size_t n)
-{
-	struct naming *k = ctx;
-	if (n > THREAD_NAME_MAX) /* cut, but not inside of a character */
-		for (n = THREAD_NAME_MAX; n > 0 && ((unsigned char)name[n] & 0xc0) == 0x80;)
-			n--;
-	for (size_t i = 0; i < k->t->threads.n; i++) {
-		struct sample_thread *th = k->t->threads.v[i];
-		if (th->pthread != ident || target_interp(th) != k->interp)
-			continue;
-		if ((th->has_name && th->name.n == n && (n == 0 || memcmp(th->name.v, name, n) == 0)) ||
-		    !vec_room(&th->name, n - (n < th->name.n ? n : th->name.n)))
-			continue;
-		if (n)
-			memcpy(th->name.v, name, n);
-		th->name.n = n;
-		th->has_name = true;
-		th->thread_flags &= ~(uint32_t)WIRE_THREAD_KERNEL_NAME;
-		tell_thread(k->t, k->w, th);
-	}
-}
-
-void target_names(struct target *t, struct writer *w)
-{
-	/* as long as nobody new has come and nothing has changed this is one call */
-	if (!t->names_due && object_trail_holds(&t->names_trail, &t->reader))
-		return;
-	t->names_due = false;
-	object_trail_clear(&t->names_trail);
-	for (uint32_t i = 0; i < t->n_interps; i++) {
-		struct naming k = {t, w, i};
-		names_read(&t->reader, &t->interpreter.layout, t->interps[i].at, take_name, &k, &t->names_trail);
-	}
-	/* a thread gets its place in threading._active only when it begins to run: look twice */
-	for (size_t i = 0; i < t->threads.n; i++)
-		if (!t->threads.v[i]->has_name && t->threads.v[i]->name_looks++ < 3)
-			t->names_due = true;
 }
 
 void target_close_threads(struct target *t)

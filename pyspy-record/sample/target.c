@@ -38,6 +38,7 @@ void target_close(struct target *t)
 	vec_free(&t->active);
 	vec_free(&t->to_check);
 	object_trail_done(&t->names_trail);
+	object_trail_done(&t->facts_trail);
 	process_facts_done(&t->facts);
 }
 
@@ -71,7 +72,11 @@ int target_tell_process(struct target *t, struct writer *w, bool started, uint64
 	    t->n_interps ? t->interps[t->n_interps - 1].at : 0; /* the main one is the oldest, the last of the list */
 	if (!interp)
 		reader_word(&t->reader, t->interpreter.heads, &interp);
-	facts_read(&t->reader, &t->interpreter.layout, interp, &f);
+	if (t->id && interp == t->facts_interp && object_trail_holds(&t->facts_trail, &t->reader))
+		return 0;
+	t->facts_interp = interp;
+	object_trail_clear(&t->facts_trail);
+	facts_read(&t->reader, &t->interpreter.layout, interp, &f, &t->facts_trail);
 	uint64_t hash = hash_text(hash_text(UINT64_C(0xcbf29ce484222325), f.prefix), f.base_prefix);
 	hash += f.is_debug;
 	for (uint32_t i = 0; i < f.n_path; i++)

@@ -70,6 +70,7 @@ struct sample_thread {
 	uint32_t thread_flags;
 	bool has_name; /* the name is Python's */
 	unsigned name_looks;
+	uint64_t name_look; /* that named it last */
 
 	struct taskstate task;
 	struct taskstate_run run; /* of this tick */
@@ -189,7 +190,9 @@ struct target {
 	uint64_t census; /* counts them */
 	bool census_due;
 	bool names_due;
-	struct object_trail names_trail; /* of the names last told */
+	struct object_trail names_trail, facts_trail; /* of the names, the facts last told */
+	uint64_t name_look;                           /* counts the looks at names */
+	raddr_t facts_interp;                         /* of this interpreter */
 	bool has_ended;
 	pid_t pending_detach; /* a thread that would not stop: to be let go as soon as it does */
 	pid_t ended_tid;      /* waiting for a stop brought the end of this thread instead ... */
@@ -276,6 +279,8 @@ static inline raddr_t target_generation(const struct target *t, const struct sam
 	                                                           : 0;
 }
 void target_close_threads(struct target *t);
+/* Tell the writer of a thread, again when something about it has changed. */
+void target_tell_thread(struct target *t, struct writer *w, struct sample_thread *th);
 /* Read these threads (and the words of the interpreters) in as few calls as possible. 0, ERR_GONE,
  * or the error of reading. Threads that are gone get LOOK_GONE. */
 int target_read(struct target *t, struct sample_thread **threads, size_t n);

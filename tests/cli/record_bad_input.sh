@@ -77,15 +77,6 @@ else
     echo "not root: no small disk to fill"
 fi
 
-# a Python that is not known yet is named
-old=$(ls -d ~/.pyenv/versions/3.10.*/bin/python3 2>/dev/null | head -1)
-if [ -n "$old" ]; then
-    "$old" victim.py old.log 60 0 & started+=($!)
-    until_true "the old Python" grep -qs ready old.log
-    expect 1 "$record" -p $!; one_line "3.10" "not supported"
-    nothing_new
-fi
-
 # no permission: somebody else's process
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     chmod 755 "$dir"; cp "$record" ./recorder; chmod 755 recorder; mkdir open; chmod 777 open

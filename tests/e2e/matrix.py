@@ -8,7 +8,7 @@
 A row for each interpreter and engine. tests/targets/matrix.py parks threads in known places, says what sys._current_frames
 (and co_positions, threading) say of them, and then works with known shares. Compared are:
     found      what the image offers to find the interpreter by: symbols, the section .PyRuntime, or nothing (a scan)
-    version    PY_VERSION_HEX and whether it is a debug build
+    version    PY_VERSION_HEX, and whether it is a debug or a free-threaded build
     threads    all that the interpreter knows were recorded, and no other; with their OS thread ids
     names      threading's names; the kernel's for a thread that threading does not know
     functions  frames of the parked threads: qualified name (2.x to 3.10: name), file, first line, module
@@ -85,11 +85,11 @@ def how_found(py, pid):
 
 class Truth:
     def __init__(self, v):
-        self.threads, self.hex, self.debug, self.gil = [], 0, 0, 1
+        self.threads, self.hex, self.build, self.gil = [], 0, 0, 1
         while True:
             w = v.line(30).split("\t")
             if w[0] == "version":
-                self.hex, self.debug, self.gil = int(w[1]), int(w[2]), int(w[3])
+                self.hex, self.build, self.gil = int(w[1]), int(w[2]), int(w[3])
             elif w[0] == "thread":
                 self.threads.append(dict(ident=int(w[1]), tid=int(w[2]), name=w[3], frames=[]))
             elif w[0] == "frame":
@@ -173,8 +173,9 @@ def parked(row, truth, pid, seconds):
     by_tid = rec.by_tid()
     threads = {t["tid"]: t for t in rec.threads().values()}
     p = [p for p in rec.processes().values() if p["pid"] == pid]
-    got = (p[0]["version_hex"], p[0]["build"] & 1) if p else None
-    row.put("version", "%x" % got[0] if got else "-", got == (truth.hex, truth.debug), "%s, truth %s" % (got, (truth.hex, truth.debug)))
+    got = (p[0]["version_hex"], p[0]["build"]) if p else None
+    row.put("version", "%x" % got[0] if got else "-", got == (truth.hex, truth.build),
+            got and "%x build %d, truth %x build %d" % (got + (truth.hex, truth.build)))
     want = {t["tid"] for t in truth.threads}
     seen = want & set(by_tid)
     row.put("threads", "%d/%d" % (len(seen), len(want)), set(by_tid) == want, "%s, truth %s" % (sorted(by_tid), sorted(want)))
@@ -266,7 +267,8 @@ def working(row, truth, v, pid, seconds, held_when_parked, attempts=3):
     gil = sum(weight(r) for r in runs if r.gil) / total
     if truth.gil:
         row.put("gil", "%.1f %%" % (100 * gil), gil >= HOLDS and not others and not held_when_parked,
-                "%.1f %% of the working thread's samples have it, %d of other threads', %d while all were parked" % (100 * gil, others, held_when_parked))
+                "%.1f %% of the working thread's samples have it, %d of other threads', %d while all were parked; without it: %s" % (
+                    100 * gil, others, held_when_parked, Counter((r.state, r.way, r.stack[-1].name) for r in runs if not r.gil).most_common(4)))
     else:
         row.put("gil", "no GIL", not gil and not others, "%.1f %% of the samples have a GIL that there is not" % (100 * gil))
     if known < 0.5 * total:

@@ -60,7 +60,12 @@ class Python:
     def folder(self):
         """-> a new folder as this system sees it, as the interpreter sees it; gone at the end of the test"""
         tmp = self.outside("/tmp") if self.root else tempfile.gettempdir()
-        d = tempfile.mkdtemp(prefix="pyspy-e2e-", dir=tmp)
+        if self.root:  # a test that was killed could not clean up, and roots stay
+            for old in os.listdir(tmp):
+                pid = re.match(r"pyspy-e2e-(\d+)-", old)
+                if pid and not os.path.exists("/proc/" + pid.group(1)):
+                    shutil.rmtree(os.path.join(tmp, old), ignore_errors=True)
+        d = tempfile.mkdtemp(prefix="pyspy-e2e-%d-" % os.getpid(), dir=tmp)
         os.chmod(d, 0o755)
         _folders.append(d)
         return d, d[len(self.root):] if self.root else d

@@ -514,11 +514,11 @@ def locks(py, make, can_tell_waiters=True):
         has = sum(r.ticks for r in rec.runs if r.gil)
         waits = sum(r.ticks for r in rec.runs if r.flags & h.pyspy_reader.GIL_WAIT)
         h.note("%d samples: %d have the GIL, %d wait for it" % (n, has, waits))
-        # Two or three threads compute, one at a time
-        h.check(has > 0.2 * n, "%d of %d samples have the GIL" % (has, n))
+        # three threads compute, one at a time; how often those who wait stand still depends on the machine
+        h.check(0.1 * n < has < 0.4 * n, "%d of %d samples have the GIL" % (has, n))
         if can_tell_waiters:
             # 2.x hands its GIL over every 100 bytecodes: waiters seldom stand still
-            h.check(waits > (0.3 * n if py.version >= (3,) else 0), "%d of %d samples wait for the GIL" % (waits, n))
+            h.check(waits > (0.05 * n if py.version >= (3,) else 0), "%d of %d samples wait for the GIL" % (waits, n))
         else:
             h.check(waits == 0, "%d of %d samples wait for the GIL" % (waits, n))
 

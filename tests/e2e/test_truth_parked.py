@@ -220,10 +220,10 @@ for py in h.pythons():
     if h.FULL or py.minor == 13:
         cases.append(("parked, kernel %s" % py, parked, py, None, None, 1.0, 100, "kernel"))
 # 3.14, 3.15, debug and free-threaded builds
-for py in h.newer(((14, "release"), (15, "release"), (14, "freethreaded"), (15, "debug"))):
-    if h.FULL or py.minor == 14:
+for py in h.newer(((15, "release"), (14, "freethreaded"))):
+    if h.FULL or not py.free_threaded:
         cases.append(("parked %s" % py, parked, py))
-    if h.FULL or py.minor == 15 or py.free_threaded:
+    if h.FULL or py.free_threaded:
         cases.append(("parked, kernel %s" % py, parked, py, None, None, 1.0, 100, "kernel"))
     if h.FULL:
         cases.append(("parked %s, all cold" % py, parked, py, None, {"WARM": "0"}))

@@ -39,7 +39,7 @@ class Clock:
 
 class Run:
     def __init__(self, py, shape, rate=RATE, unit=(), free=False, engine="outside"):
-        with h.Victim(py, "shares.py", [shape] + list(unit), cpu=h.VICTIM_CPU) as v:
+        with h.Victim(py, "shares.py", [shape] + list(unit), cpu=None if shape == "parallel" else h.VICTIM_CPU) as v:
             self.tid = int(v.words[0])
             self.r = h.record(v.pid, SECONDS, rate, cpu=None if free else h.RECORD_CPU, engine=engine)
             self.rec = self.r.rec
@@ -179,6 +179,24 @@ def threads(py):
     h.note("%d samples hold the GIL, %d wait for it" % (len(held), waiting))
 
 
+def parallel(py, engine="outside", rate=1000):
+    """without a GIL: two threads run at once, and each is sampled for itself"""
+    r = Run(py, "parallel", rate, (), True, engine)
+    threads = {t["name"]: t["tid"] for t in r.rec.threads().values()}
+    when = {}
+    for name in ("one", "two"):
+        s = r.samples(threads[name])
+        if engine == "kernel":
+            s = on_cpu(s)
+        when[name] = [run for _, run in s]
+        for work in ("work_05", "work_15", "work_30", "work_40"):
+            # a thread that lost its CPU is where it was, by its own clock as well
+            add(py, "%s, parallel %s, %s" % (engine, name, work), s, within(work), r.share(work, log=name), 0.01)
+        h.check(not any(run.gil or run.flags & pr.GIL_WAIT for _, run in s), "%s: samples with a GIL, or waiting for it" % name)
+    h.note("samples of the two: %s" % {k: len(v) for k, v in when.items()})
+    h.check(min(map(len, when.values())) > 0.5 * max(map(len, when.values())), "one is sampled oftener: %s" % {k: len(v) for k, v in when.items()})
+
+
 def polling(py, free=False):
     r = Run(py, "asyncio", free=free)
     s = r.samples(r.tid)
@@ -239,6 +257,19 @@ for py in old:
     for shape, rate in (("functions", 2000), ("sleeper", 1000), ("asyncio", 2000)):
         if (h.FULL or OLD_KERNEL[shape] == py.version[:2]) and (shape != "asyncio" or py.version >= (3, 5)):
             cases.append(("%s, kernel %s, %d Hz" % (shape, py, rate), by_kernel, py, shape, rate))
+# 3.14, 3.15, debug and free-threaded builds
+NEW_FEW = {(14, "release"): ("lines",), (15, "freethreaded"): ("parallel",)}
+for py in h.newer(NEW_FEW):
+    for shape, f in SHAPES.items():
+        if (h.FULL or shape in NEW_FEW[py.minor, py.build]) and (shape != "threads" or not py.free_threaded):
+            cases.append(("%s %s" % (shape, py), f, py))
+    for shape, rate in (("functions", 2000), ("sleeper", 1000), ("asyncio", 2000)):
+        if h.FULL:
+            cases.append(("%s, kernel %s, %d Hz" % (shape, py, rate), by_kernel, py, shape, rate))
+    if py.free_threaded and h.FULL:
+        cases.append(("parallel %s" % py, parallel, py))
+    if py.free_threaded:
+        cases.append(("parallel, kernel %s" % py, parallel, py, "kernel", 2000))
 cases.append(("judge", judge))
 
 if __name__ == "__main__":

@@ -109,5 +109,11 @@ for n, py in enumerate(h.pythons(one_per_minor=True)):
         # many short sleeps, few of them sampled: long ones must not count as short ones do
         cases.append(("64 short sleepers %s" % py, naps, py, 100, ["naps:0.5:20:0.8*64"]))
 
+for py in h.newer(()):
+    for rate in (100, 1000, 10000):
+        cases.append(("half idle %s, %d Hz" % (py, rate), time_per_thread, py, rate, HALF_IDLE + SLEEPY))
+        cases.append(("%s %s, %d Hz" % ("threads at once" if py.free_threaded else "GIL shared", py, rate), time_per_thread, py, rate, SHARING))
+    cases.append(("naps %s, 1000 Hz" % py, naps, py, 1000, NAPS))
+
 if __name__ == "__main__":
     h.main(cases)

@@ -284,20 +284,20 @@ for py in h.interpreters(OLD, ("release",), HOST, not h.FULL):
         if h.FULL or (kind == "same") == (py.minor == 9):
             cases.append(("reused, kernel %s %s" % (py, kind), reused, py, kind, "kernel", 10000))
 # 3.14, 3.15, debug and free-threaded builds; without a GIL several threads are in motion at once
-NEW_FEW = {(14, "release"): ("generators", "callbacks"), (15, "release"): ("helpers", "deep"), (13, "freethreaded"): ("generators",),
-           (14, "freethreaded"): ("helpers", "asyncio"), (15, "freethreaded"): ("generators", "callbacks")}
+NEW_FEW = {(14, "release"): ("generators",), (15, "release"): ("callbacks",), (14, "freethreaded"): ("helpers",), (15, "freethreaded"): ("generators",)}
 for py in h.newer(NEW_FEW):
     for shape in KERNEL_SHAPES:
         for threads in (1, 4):
             if not h.FULL and (shape not in NEW_FEW[py.minor, py.build] or (threads > 1) != py.free_threaded):
                 continue
             every_cpu = py.free_threaded and threads > 1
-            if shape in SHAPES and (h.FULL or py.minor != 15):
+            if shape in SHAPES and (h.FULL or py.free_threaded and py.minor == 14):
                 cases.append(("torn %s %s, %d threads" % (py, shape, threads), torn, py, shape, threads, every_cpu, None, every_cpu))
             cases.append(("torn, kernel %s %s, %d threads" % (py, shape, threads), torn, py, shape, threads, threads > 1, (1000, 10000) if h.FULL else (10000,), every_cpu))
     for kind in ("files", "same"):
-        if h.FULL or kind == "files" and (py.minor, py.build) in ((14, "release"), (15, "freethreaded")):
+        if h.FULL:
             cases.append(("reused %s %s" % (py, kind), reused, py, kind))
+        if h.FULL or kind == "files" and (py.minor, py.build) == (14, "release"):
             cases.append(("reused, kernel %s %s" % (py, kind), reused, py, kind, "kernel", 10000))
 cases.append(("all by the kernel", all_by_kernel))
 

@@ -31,7 +31,10 @@ def tasks():
         return []
 
 
-def work():
+def work(name=None, ready=None):
+    if name:
+        told[name] = native()
+        ready.release()
     if not SPIN or LATER:
         held.acquire()
         held.release()
@@ -40,15 +43,16 @@ def work():
             pass
 
 
-def stay_first():
-    work()
+def stay_first(ready):
+    work("stay_first", ready)
 
 
-def stay_second():
-    work()
+def stay_second(ready):
+    work("stay_second", ready)
 
 
-def stay_main():
+def stay_main(words):
+    posix.write(1, (" ".join(words) + "\n").encode("ascii"))
     while posix.read(0, 100):
         if SPIN:
             if LATER:
@@ -56,18 +60,12 @@ def stay_main():
             work()
 
 
-def begin(name, f, ready):
-    told[name] = native()
-    ready.release()
-    f()
-
-
 def start(name, f):
     """-> the tid, from the interpreter or, before 3.8, by what is new among the process's threads"""
     before = tasks()
     ready = thread.allocate_lock()
     ready.acquire()
-    thread.start_new_thread(begin, (name, f, ready))
+    thread.start_new_thread(f, (ready,))
     ready.acquire()
     new = [t for t in tasks() if t not in before]
     return told[name] or (len(new) == 1 and int(new[0])) or 0
@@ -76,5 +74,4 @@ def start(name, f):
 words = ["ready", str(posix.getpid()), sys.version.split()[0], str(sys.hexversion), "stay_main=%d" % (native() or (tasks()[1:] == [] and posix.getpid()) or 0)]
 for f in (stay_first, stay_second):
     words.append("%s=%d" % (f.__name__, start(f.__name__, f)))
-posix.write(1, (" ".join(words) + "\n").encode("ascii"))
-stay_main()
+stay_main(words)

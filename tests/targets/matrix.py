@@ -3,7 +3,7 @@
 
 Threads park in known places. Then `ready PID` is printed and what the interpreter itself says of all threads, a line each,
 fields between tabs:
-    version HEXVERSION DEBUG GIL(1, 0)
+    version HEXVERSION BUILD(bit 0 debug, 1 free-threaded) GIL(1, 0)
     thread IDENT TID NAME             NAME: threading's, `-` = threading does not know it
     frame NAME FILE FIRST-LINE LINE MODULE POSITION     of the thread before it, outermost first; POSITION: END-LINE:COL:END-COL or -
     end
@@ -161,9 +161,9 @@ def busy(seconds):
     end = clock() + seconds
     now = clock()
     while now < end:
-        begin, n = now, random.randint(200, 1200)  # -> lib
+        begin, n = now, random.randint(20, 120)  # -> lib
         work_A(n)  # -> work_A
-        middle, m = clock(), random.randint(80, 500)  # -> lib
+        middle, m = clock(), random.randint(8, 50)  # -> lib
         work_B(m)  # -> work_B
         now = clock()
         spent[0] += middle - begin
@@ -230,7 +230,8 @@ def speak():
     gil = 1
     if hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled():
         gil = 0
-    put("ready %d\nversion\t%d\t%d\t%d\n" % (os.getpid(), sys.hexversion, hasattr(sys, "gettotalrefcount"), gil))
+    build = hasattr(sys, "gettotalrefcount") + 2 * ("t" in getattr(sys, "abiflags", ""))
+    put("ready %d\nversion\t%d\t%d\t%d\n" % (os.getpid(), sys.hexversion, build, gil))
     for ident, name, stack in now:
         put("thread\t%d\t%d\t%s\n" % (ident, tids[ident], name))
         for f in stack:

@@ -1074,6 +1074,29 @@ def case_settrace():
         sys.settrace(None)
 
 
+def case_monitoring():
+    """sys.monitoring (3.12): the code is instrumented in place"""
+    m = getattr(sys, "monitoring", None)
+    if not m:
+        return halt()
+    if not armed.get(_thread.get_ident()):
+        return None
+    m.use_tool_id(4, "parked")
+
+    def on_line(code, line):
+        if code is watched.__code__ and line == watched.__code__.co_firstlineno + 2:
+            halt()
+    m.register_callback(4, m.events.LINE, on_line)
+    m.set_local_events(4, watched.__code__, m.events.LINE | m.events.PY_START | m.events.INSTRUCTION)
+    watched(1)
+
+
+def watched(x):
+    y = identity(x)
+    return [identity(z) for z in (
+        x, y)]
+
+
 FOLDER = tempfile.mkdtemp(prefix="pyspy-mödül-\u6a21-")
 sys.path.insert(0, FOLDER)
 with open(os.path.join(FOLDER, "top_\xe9.py"), "w", encoding="utf-8") as _f:

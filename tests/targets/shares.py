@@ -196,16 +196,39 @@ def two_threads():
     threading.Event().wait()
 
 
+# ---------------------------------------------------------------- two threads at once, where there is no GIL
+def functions_of(name):
+    total, log = {}, logs[name]
+    todo = [(f, 600 * share) for f, share in FUNCTIONS]
+    while True:
+        random.shuffle(todo)
+        for f, n in todo:
+            t = wall()
+            if log[-1][0] < t:
+                log.append((t, dict(total)))
+            f(n)
+            now = wall()
+            total[f.__name__] = total.get(f.__name__, 0) + now - t
+            log.append((now, dict(total)))
+
+
+def parallel():
+    threads = [threading.Thread(target=functions_of, args=(name,), name=name, daemon=True) for name in ("one", "two")]
+    for t in threads:
+        t.start()
+    threading.Event().wait()
+
+
 # ---------------------------------------------------------------- an event loop that polls
 def poller():
     import shares_loop
     shares_loop.run(wall, total, mark)
 
 
-SHAPES = {"functions": functions, "lines": one_function, "sleeper": sleeper, "threads": two_threads, "asyncio": poller}
+SHAPES = {"functions": functions, "lines": one_function, "sleeper": sleeper, "threads": two_threads, "parallel": parallel, "asyncio": poller}
 every.start(listen, name="listener")
 # the logs begin before the recording does
-if sys.argv[1] == "threads":
+if sys.argv[1] in ("threads", "parallel"):
     logs.clear()
     logs.update(one=[(wall(), {"one": 0.0})], two=[(wall(), {"two": 0.0})])
 else:

@@ -33,6 +33,8 @@ struct support_objects {
 void support_objects_init(struct support_objects *o, struct support_memory *m, uint32_t version_hex);
 void support_objects_init_build(struct support_objects *o, struct support_memory *m, uint32_t version_hex,
                                 enum layout_build build);
+/* Run a test with each family, with and without something readable behind the objects. */
+void support_objects_in_all(struct support_objects *o, struct support_memory *m, void (*test)(void));
 /* n bytes for an object, `front` bytes in front of it too. Returns the object's address; its header's type is set. */
 raddr_t support_objects_new(struct support_objects *o, raddr_t type, size_t n, size_t front);
 /* Set a size or length (4 bytes before 2.5). */

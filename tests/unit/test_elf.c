@@ -224,6 +224,46 @@ static void test_image(void **state)
 	maps_done(&m);
 }
 
+struct garbled {
+	const unsigned char *copy;
+	size_t n;
+};
+
+static bool read_garbled(void *ctx, uint64_t address, void *out, size_t n)
+{
+	const struct garbled *g = ctx;
+	if (address < 0x10000 || address - 0x10000 > g->n || n > g->n - (address - 0x10000))
+		return false;
+	memcpy(out, g->copy + (address - 0x10000), n);
+	return true;
+}
+
+static void test_damaged_image(void **state)
+{
+	(void)state;
+	uint64_t seed = 2;
+	size_t n = n_bytes < 65536 ? n_bytes : 65536;
+	unsigned char *copy = malloc(n);
+	struct elf_facts facts;
+	unsigned whole = 0;
+	for (int round = 0; round < 2000; round++) {
+		struct elf_symbol symbols[] = {{.name = "strtol"}, {.name = "no_such_symbol"}};
+		memcpy(copy, bytes, n);
+		for (int i = 0; i < 12; i++) {
+			seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+			size_t at = (seed >> 33) % (i % 3 ? 1024 : n); /* program headers; hash table, symbols */
+			copy[at < 20 ? 20 : at] = (unsigned char)(seed >> 24);
+		}
+		struct garbled g = {copy, round % 4 ? n : (seed >> 33) % n};
+		int rc = elf_read_image(read_garbled, &g, 0x10000, &facts, symbols, 2);
+		assert_true(rc == 0 || rc == ERR_FORMAT);
+		assert_true(facts.n_data <= 8 && facts.n_build_id <= sizeof facts.build_id);
+		whole += rc == 0;
+	}
+	assert_true(whole > 100); /* else the damage is always at the same place */
+	free(copy);
+}
+
 /* A made-up file with hash tables of one kind and the other, whole and hostile. */
 struct made {
 	Elf64_Ehdr h;
@@ -347,9 +387,10 @@ static void test_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_image),    cmocka_unit_test(test_tables),           cmocka_unit_test(test_self),
-	    cmocka_unit_test(test_stripped), cmocka_unit_test(test_without_sections), cmocka_unit_test(test_not_ours),
-	    cmocka_unit_test(test_damaged),
+	    cmocka_unit_test(test_image),    cmocka_unit_test(test_damaged_image),
+	    cmocka_unit_test(test_tables),   cmocka_unit_test(test_self),
+	    cmocka_unit_test(test_stripped), cmocka_unit_test(test_without_sections),
+	    cmocka_unit_test(test_not_ours), cmocka_unit_test(test_damaged),
 	};
 	return cmocka_run_group_tests(tests, load, unload);
 }

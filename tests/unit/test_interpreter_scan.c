@@ -263,8 +263,16 @@ static void test_tids(void **state)
 	put32(d[0], 48, 100); /* by accident, in one of them */
 	assert_int_equal(pthreads_search((const uint8_t(*)[PTHREAD_BYTES])d, sizes, 3, tids, 4), 720);
 	for (int i = 0; i < 3; i++)
+		put32(d[i], 720, 0);
+	assert_int_equal(pthreads_search((const uint8_t(*)[PTHREAD_BYTES])d, sizes, 3, tids, 4), 0);
+	for (int i = 0; i < 3; i++)
+		put32(d[i], 1000, 102 - i); /* anywhere */
+	assert_int_equal(pthreads_search((const uint8_t(*)[PTHREAD_BYTES])d, sizes, 3, tids, 4), 1000);
+	for (int i = 0; i < 3; i++)
 		put32(d[i], 48, 102 - i); /* musl */
 	assert_int_equal(pthreads_search((const uint8_t(*)[PTHREAD_BYTES])d, sizes, 3, tids, 4), 48);
+	put32(d[0], 24, 7); /* a number that happens to be a tid, of a single thread */
+	assert_int_equal(pthreads_search((const uint8_t(*)[PTHREAD_BYTES])d, sizes, 1, tids, 4), 48);
 	sizes[1] = 32; /* the descriptor ends where no more can be read */
 	assert_int_equal(pthreads_search((const uint8_t(*)[PTHREAD_BYTES])d, sizes, 3, tids, 4), 0);
 	assert_int_equal(pthreads_search((const uint8_t(*)[PTHREAD_BYTES])d, sizes, 1, tids, 4), 48);

@@ -116,16 +116,7 @@ static void build(size_t n)
 
 static void in_all(void (*test)(void))
 {
-	for (size_t i = 0; i < SUPPORT_OBJECTS_FAMILIES; i++) {
-		const struct support_objects_family *f = &support_objects_families[i];
-		for (int pages = 0; pages < 2; pages++) {
-			support_memory_init(&m);
-			support_objects_init_build(&o, &m, f->version_hex, f->build);
-			o.pages = pages;
-			test();
-			support_memory_done(&m);
-		}
-	}
+	support_objects_in_all(&o, &m, test);
 }
 
 static void names(void)
@@ -297,7 +288,7 @@ static void facts(void)
 	struct facts f;
 	support_memory_map(&m, INTERP, 1 << 20);
 	support_memory_u64(&m, INTERP + o.l->interp.sysdict, support_objects_dict(&o, false, e, 3));
-	facts_read(&m.reader, o.l, INTERP, &f);
+	facts_read(&m.reader, o.l, INTERP, &f, NULL);
 	assert_string_equal(f.prefix, "/venv");
 	assert_string_equal(f.base_prefix, "/usr");
 	assert_int_equal(f.n_path, 3);
@@ -309,7 +300,7 @@ static void facts(void)
 	e[1].value = 0;
 	e[2].value = o.dict;
 	support_memory_u64(&m, INTERP + o.l->interp.sysdict, support_objects_dict(&o, false, e, 3));
-	facts_read(&m.reader, o.l, INTERP, &f);
+	facts_read(&m.reader, o.l, INTERP, &f, NULL);
 	assert_string_equal(f.prefix, "/venv");
 	assert_string_equal(f.base_prefix, nothing);
 	assert_int_equal(f.n_path, 0);
@@ -319,10 +310,10 @@ static void facts(void)
 		many[i] = path[0];
 	e[2].value = support_objects_list(&o, many, N_OF(many));
 	support_memory_u64(&m, INTERP + o.l->interp.sysdict, support_objects_dict(&o, false, e, 3));
-	facts_read(&m.reader, o.l, INTERP, &f);
+	facts_read(&m.reader, o.l, INTERP, &f, NULL);
 	assert_int_equal(f.n_path, FACTS_PATHS_MAX);
 	facts_done(&f);
-	facts_read(&m.reader, o.l, 0x8000, &f);
+	facts_read(&m.reader, o.l, 0x8000, &f, NULL);
 	assert_string_equal(f.prefix, nothing);
 	assert_int_equal(f.n_path, 0);
 	facts_done(&f);
@@ -332,11 +323,59 @@ static void test_facts(void **state)
 	in_all(facts);
 }
 
+/* As long as nothing has changed, one call tells so. */
+static void facts_unchanged(void)
+{
+	struct object_trail trail = {0};
+	struct facts f;
+	raddr_t path[] = {support_objects_ascii(&o, "/app"), support_objects_ascii(&o, "/lib")};
+	raddr_t list = support_objects_list(&o, path, 2), items;
+	struct support_objects_entry e[] = {
+	    {support_objects_ascii(&o, "prefix"), support_objects_ascii(&o, "/venv")},
+	    {support_objects_ascii(&o, "base_prefix"), support_objects_ascii(&o, "/usr")},
+	    {support_objects_ascii(&o, "path"), list}};
+	raddr_t sysdict = support_objects_dict(&o, false, e, 3);
+	support_memory_map(&m, INTERP, 1 << 20);
+	support_memory_u64(&m, INTERP + o.l->interp.sysdict, sysdict);
+	memcpy(&items, support_memory_at(&m, list + o.l->list.ob_item, 8), 8);
+	facts_read(&m.reader, o.l, INTERP, &f, &trail);
+	facts_done(&f);
+	uint64_t calls = m.reader.calls, was;
+	assert_true(object_trail_holds(&trail, &m.reader));
+	assert_int_equal(m.reader.calls - calls, 1);
+	raddr_t links[] = {INTERP + o.l->interp.sysdict,
+	                   support_objects_slot(&o, sysdict, 0),
+	                   support_objects_slot(&o, sysdict, 1),
+	                   support_objects_slot(&o, sysdict, 2),
+	                   list + o.l->list.ob_item,
+	                   items + 8};
+	for (size_t i = 0; i < N_OF(links); i++) {
+		memcpy(&was, support_memory_at(&m, links[i], 8), 8);
+		support_memory_u64(&m, links[i], was + 64);
+		assert_false(object_trail_holds(&trail, &m.reader));
+		support_memory_u64(&m, links[i], was);
+		assert_true(object_trail_holds(&trail, &m.reader));
+	}
+	support_objects_size(&o, list + o.l->list.ob_size, 1);
+	assert_false(object_trail_holds(&trail, &m.reader));
+	object_trail_clear(&trail); /* a path that cannot be read is looked at again */
+	support_memory_u64(&m, items, 0x5000);
+	facts_read(&m.reader, o.l, INTERP, &f, &trail);
+	assert_int_equal(f.n_path, 0);
+	facts_done(&f);
+	assert_false(object_trail_holds(&trail, &m.reader));
+	object_trail_done(&trail);
+}
+static void test_facts_unchanged(void **state)
+{
+	in_all(facts_unchanged);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_names),        cmocka_unit_test(test_idents), cmocka_unit_test(test_unchanged),
-	    cmocka_unit_test(test_not_imported), cmocka_unit_test(test_facts),
+	    cmocka_unit_test(test_not_imported), cmocka_unit_test(test_facts),  cmocka_unit_test(test_facts_unchanged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,6 +39,13 @@ void codes_clear(struct codes *c)
 	c->epoch++;
 }
 
+void codes_by_words(struct codes *c)
+{
+	c->has_words = true;
+	c->has_generation = false;
+	codes_clear(c);
+}
+
 bool codes_is_full(const struct codes *c)
 {
 	return c->v.n >= CODES_MAX || copies_is_full(&c->copies) || c->names.len > CODES_BYTES_MAX / 4 * 3 ||
@@ -53,7 +60,7 @@ code_id codes_known(const struct codes *c, raddr_t at, raddr_t globals)
 
 static bool by_version(const struct codes *c)
 {
-	return c->layout->code.version != 0;
+	return c->layout->code.version != 0 && !c->has_words;
 }
 
 static uint32_t u32_at(const unsigned char *p, size_t at)

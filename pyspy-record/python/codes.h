@@ -72,6 +72,7 @@ struct codes {
 	struct copies copies; /* by code_id */
 	raddr_t code_type;    /* address of PyCode_Type, once known */
 	bool has_generation;  /* the generation word can be trusted */
+	bool has_words;       /* identity is told by words and names, whatever the version: see codes_by_words */
 	uint32_t epoch;       /* counts codes_clear */
 	uint64_t checks;      /* objects looked at again */
 	code_id gone;         /* see codes_gone; 0 = not made yet */
@@ -81,6 +82,9 @@ struct codes {
 int codes_init(struct codes *c, struct reader *r, const struct layout *l);
 void codes_done(struct codes *c);
 void codes_clear(struct codes *c);
+/* From now on identity is told by the words of the objects, as up to 3.11: each interpreter of a process gives out
+ * versions of its own, the same ones again, and has a generation of its own. Forgets everything. */
+void codes_by_words(struct codes *c);
 bool codes_is_full(const struct codes *c);
 
 static inline struct code *codes_at(struct codes *c, code_id id)

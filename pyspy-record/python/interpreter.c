@@ -14,6 +14,7 @@ enum {
 	SCAN_BUDGET = 64 << 20, /* bytes of unlikely objects that one search reads */
 	TEXT_BYTES = 4 << 20,   /* that the text is worth when the number is known */
 	LOOKS_MAX = 64,
+	INTERPRETERS_MAX = 4096,
 	SEM_BYTES = 32, /* sem_t: what a lock of 2.x is on Linux (Python/thread_pthread.h, USE_SEMAPHORES) */
 };
 
@@ -22,11 +23,14 @@ enum {
 static int check_layout(struct reader *r, const struct interpreter *in)
 {
 	const struct layout *l = &in->layout;
-	uint64_t interp, tstate, back, modules;
+	uint64_t interp, tstate = 0, back, modules;
 	TRY(reader_word(r, in->heads, &interp));
-	if (!interp)
-		return ERR_AGAIN;
-	TRY(reader_word(r, interp + l->interp.threads_head, &tstate));
+	for (int i = 0; i < INTERPRETERS_MAX && interp; i++) { /* one that nobody is in has no thread states (3.13) */
+		TRY(reader_word(r, interp + l->interp.threads_head, &tstate));
+		if (tstate)
+			break;
+		TRY(reader_word(r, interp + l->interp.next, &interp));
+	}
 	if (!tstate)
 		return ERR_AGAIN;
 	TRY(reader_word(r, tstate + l->tstate.interp, &back));

@@ -9,7 +9,7 @@
 enum {
 	HITS_MAX = 64,
 	BATCH = 512,
-	INTERPRETERS_MAX = 64,
+	INTERPRETERS_MAX = 4096,
 	NEAR = 64,      /* bytes between variables of one source file that belong together */
 	GIL_NEAR = 256, /* the same of ceval.c: the GIL's mutexes and conditions around gil_last_holder */
 	RUNTIME_MAIN = 8,

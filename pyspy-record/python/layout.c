@@ -11,10 +11,6 @@ void layout_finish(struct layout *l)
 	                          l->tstate.id,          l->tstate.thread_id,       l->tstate.native_thread_id,
 	                          l->tstate.status,      l->tstate.datastack_chunk, l->tstate.datastack_top,
 	                          l->tstate.state & ~7u, l->tstate.cframe};
-	/* 3.10 has it right behind `frame` and four ints (PyThreadState, Include/cpython/pystate.h) */
-	l->tstate.cframe = l->frame_root == LAYOUT_ROOT_CFRAME ? l->tstate.frame_root
-	                   : layout_minor(l) == 0x30a          ? l->tstate.frame_root + 24
-	                                                       : 0;
 	l->tstate.size = 0;
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (words[i] + 8 > l->tstate.size)

@@ -179,6 +179,9 @@ struct sample_thread *target_add_ghost(struct target *t, struct writer *w, const
 	if (!th)
 		return NULL;
 	th->task = (struct taskstate){t->facts.pid, tid, -1, -1, -1};
+	uint64_t ticks;
+	if (process_start_ticks(t->facts.pid, tid, &ticks) == 0) /* only its state is gone */
+		th->start_ns = process_ticks_to_ns(ticks);
 	target_tell_thread(t, w, th);
 	object_trail_break(&t->names_trail); /* its name may be to be had still */
 	return th;
@@ -409,6 +412,12 @@ static int census_interpreters(struct target *t, struct writer *w)
 			t->interps[i].gil = found[i].gil;
 		return 0;
 	}
+	if (n > 1 && !t->codes.has_words) {
+		codes_by_words(&t->codes);
+		target_forget(t);
+	}
+	if (t->n_interps)
+		t->interps_changed_ns = clock_mono_ns();
 	memcpy(t->interps, found, n * sizeof *found);
 	t->n_interps = n;
 	for (size_t i = 0; i < n && n > 1; i++)

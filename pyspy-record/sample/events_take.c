@@ -200,7 +200,7 @@ static int walk_sample(struct target *t, struct sample_thread *th, const struct 
 	}
 	int rc = 0, joined;
 	bool has_more = true;
-	target_join_begin(t);
+	target_join_begin(t, m->tstate);
 	for (*n = 0; *n < KERNEL_STATES_MAX && has_more && rc == 0; ++*n) {
 		struct sample_top top = {tstate, interp, copy->tstate, false};
 		find_interp(t, walk_u64(copy->tstate, t->interpreter.layout.tstate.interp), &top.interp);

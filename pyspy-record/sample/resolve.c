@@ -4,7 +4,6 @@
 #include "pyspy-record/sample/target.h"
 
 enum { CHECKS_MAX = 4096 };
-#define JOINED (UINT64_C(1) << 63)
 
 /* Each object once: recursion brings the same one again and again. */
 static bool add_check(struct target *t, code_id id)
@@ -35,7 +34,7 @@ static size_t shared_steps(const struct sample_thread *th, const struct walk_fra
 static int check_codes(struct target *t, struct sample_thread *th, const struct walk_frame *frames, size_t n,
                        size_t *shared, uint64_t generation, bool *unproved)
 {
-	bool by_generation = (t->codes.has_generation && !th->top.is_joined) || t->sampled_ns;
+	bool by_generation = t->codes.has_generation || t->sampled_ns;
 	t->to_check.n = 0;
 	t->check_mark++;
 	for (size_t i = 0; i < *shared && !(by_generation && th->path_generation == generation); i++)
@@ -66,8 +65,6 @@ static int check_codes(struct target *t, struct sample_thread *th, const struct 
 static struct codes_generation generation_of(const struct target *t, const struct sample_thread *th)
 {
 	const struct sample_interp *in = &t->interps[th->top.interp];
-	if (th->top.is_joined) /* each interpreter has its own: no number that either of them will have */
-		return (struct codes_generation){0, JOINED | t->events.stamp, 0};
 	/* without generations: what was looked at since the kernel's samples came over, later than all of them, needs
 	 * no second look */
 	if (t->sampled_ns && !t->codes.has_generation)
@@ -78,13 +75,11 @@ static struct codes_generation generation_of(const struct target *t, const struc
 }
 
 /* May this object have come to its address after the sample was taken? */
-static bool is_younger(struct target *t, const struct sample_thread *th, code_id id, uint64_t generation)
+static bool is_younger(struct target *t, code_id id, uint64_t generation)
 {
 	if (!t->sampled_ns)
 		return false;
 	const struct code *code = codes_at(&t->codes, id);
-	if (th->top.is_joined)
-		return code->read_ns > t->sampled_ns;
 	if (t->codes.has_generation && t->interpreter.layout.generation_kind == LAYOUT_GENERATION_MADE)
 		return codes_version(&t->codes, id) >= generation;
 	return code->read_ns > t->sampled_ns && !(t->codes.has_generation && code->read_generation == generation);
@@ -93,8 +88,11 @@ static bool is_younger(struct target *t, const struct sample_thread *th, code_id
 /* A sample that was taken earlier, by the kernel: is one of the objects of its path younger than it? */
 static bool has_younger(struct target *t, const struct sample_thread *th, uint64_t generation)
 {
+	/* interpreters come up the same way each time: an object that looks the same may be one of another */
+	if (t->sampled_ns && t->sampled_ns < t->interps_changed_ns && th->path.n)
+		return true;
 	for (size_t i = 0; t->sampled_ns && i < th->path.n; i++)
-		if (is_younger(t, th, th->path.v[i].code, generation))
+		if (is_younger(t, th->path.v[i].code, generation))
 			return true;
 	return false;
 }
@@ -112,7 +110,7 @@ void target_weigh_generation(struct target *t, uint32_t interp)
 static void note_version(struct target *t, const struct sample_thread *th, code_id id)
 {
 	struct sample_interp *in = &t->interps[th->top.interp];
-	if (!th->top.is_joined && codes_version(&t->codes, id) > in->highest_version)
+	if (codes_version(&t->codes, id) > in->highest_version)
 		in->highest_version = codes_version(&t->codes, id);
 }
 

@@ -62,8 +62,9 @@ bool target_states_moved(const struct target *t)
 
 /* --- one stack */
 
-void target_join_begin(struct target *t)
+void target_join_begin(struct target *t, raddr_t running)
 {
+	t->join.running = running;
 	t->join.frames.n = t->join.parts.n = t->join.states.n = 0;
 	t->walk.wants_entries = true;
 }
@@ -94,7 +95,7 @@ static bool add_part(struct join *j, uint64_t place, size_t from, size_t n)
 }
 
 /* The parts of the state just walked, by its entry frames. */
-static bool add_parts(struct target *t, size_t base)
+static bool add_parts(struct target *t, raddr_t tstate, size_t base)
 {
 	struct join *j = &t->join;
 	const struct walk *w = &t->walk;
@@ -104,7 +105,9 @@ static bool add_parts(struct target *t, size_t base)
 			return false;
 		done = w->entries.v[i].n_frames;
 	}
-	if (!add_part(j, UINT64_MAX, base + done, w->frames.n - done))
+	/* what is left is of a call whose entry is missing; else there is nothing left */
+	uint64_t place = done ? w->entries.v[w->entries.n - 1].at + 1 : tstate == j->running ? 0 : UINT64_MAX;
+	if (!add_part(j, place, base + done, w->frames.n - done))
 		return false;
 	for (size_t i = first + 1; i < j->parts.n; i++)
 		if (j->parts.v[i].place <= j->parts.v[i - 1].place) { /* not on one stack: they stay together */
@@ -133,7 +136,8 @@ int target_join_add(struct target *t, const struct sample_thread *th, const stru
 	for (size_t i = 0; i < w->frames.n; i++)
 		j->frames.v[j->frames.n++] = w->frames.v[i];
 	bool has_entries = t->interpreter.layout.frame.owner_cstack != UINT8_MAX;
-	if (!(has_entries ? add_parts(t, base) : add_part(j, place ? place : rank(t, top), base, w->frames.n)))
+	if (!(has_entries ? add_parts(t, top->tstate, base)
+	                  : add_part(j, place ? place : rank(t, top), base, w->frames.n)))
 		return ERR_NO_MEMORY;
 	s.end = j->parts.n;
 	return vec_push(&j->states, s) ? 0 : ERR_NO_MEMORY;
@@ -184,7 +188,7 @@ int target_walk(struct target *t, struct sample_thread *th)
 	th->top = (struct sample_top){first->tstate, first->interp, first->walk.image, false};
 	if (th->states.n == 1)
 		return walk_frames(&t->walk, &first->walk);
-	target_join_begin(t);
+	target_join_begin(t, 0);
 	for (size_t i = 0; i < th->states.n && rc == 0; i++) {
 		struct sample_state *s = th->states.v[i];
 		if (s->is_gone)

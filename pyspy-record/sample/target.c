@@ -120,10 +120,8 @@ void target_before_flush(struct target *t, struct writer *w)
 	}
 }
 
-void target_trim(struct target *t)
+void target_forget(struct target *t)
 {
-	if (!codes_is_full(&t->codes) && !trie_is_full(&t->trie))
-		return;
 	codes_clear(&t->codes);
 	trie_clear(&t->trie);
 	lockstep_forget(&t->events.lockstep);
@@ -132,4 +130,10 @@ void target_trim(struct target *t)
 		t->threads.v[i]->shown_epoch = UINT32_MAX; /* its node means nothing any more: show it anew */
 		t->threads.v[i]->path.n = 0;
 	}
+}
+
+void target_trim(struct target *t)
+{
+	if (codes_is_full(&t->codes) || trie_is_full(&t->trie))
+		target_forget(t);
 }

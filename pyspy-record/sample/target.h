@@ -154,6 +154,7 @@ struct join {
 	VEC(struct walk_frame) frames;
 	VEC(struct join_part) parts;
 	VEC(struct join_state) states;
+	raddr_t running;
 };
 
 struct target_counts {
@@ -180,8 +181,9 @@ struct target {
 	VEC(struct seen_state) seen;        /* scratch of a census */
 	VEC(struct watched_state) watched;
 	VEC(struct frame_place) places;
-	struct join join;      /* scratch */
-	size_t interps_unseen; /* interpreters that there is no room for */
+	struct join join;            /* scratch */
+	uint64_t interps_changed_ns; /* CLOCK_MONOTONIC; 0 = not since the first census */
+	size_t interps_unseen;       /* interpreters that there is no room for */
 	struct reader_batch batch;
 	VEC(code_id) to_check; /* scratch: code objects to be looked at again */
 	uint64_t check_mark;   /* tells those already in it */
@@ -229,6 +231,8 @@ int target_words(struct target *t);
 void target_before_flush(struct target *t, struct writer *w);
 /* Between blocks: let go of what has grown to its bound. */
 void target_trim(struct target *t);
+/* Code objects and stacks, all of them. Not while a sample is dealt with. */
+void target_forget(struct target *t);
 
 /* A thread whose last sample was not certified; NULL = none. `draw` picks among them. */
 struct sample_thread *target_wants_stop(struct target *t, uint64_t draw);
@@ -247,8 +251,9 @@ static inline uint32_t target_interp(const struct sample_thread *th)
 }
 /* The frames of all states of th that were just read, as one stack: t->walk.frames, is_cut; th->top. As walk_frames. */
 int target_walk(struct target *t, struct sample_thread *th);
-/* The same, state by state: begin; add after each walk (rc: what the walk said; its frames are in t->walk); end. */
-void target_join_begin(struct target *t);
+/* The same, state by state: begin (running: the state that runs, 0 = not known); add after each walk (rc: what the walk
+ * said; its frames are in t->walk); end. */
+void target_join_begin(struct target *t, raddr_t running);
 int target_join_add(struct target *t, const struct sample_thread *th, const struct sample_top *top, int rc);
 int target_join_end(struct target *t, struct sample_thread *th);
 /* Has the thread state no frame? `root`: its word at frame_root. */

@@ -428,6 +428,73 @@ static void test_several_states(void **state)
 	kt_close(&t);
 }
 
+/* The thread states of a sample, in order, each with the frames outside of the data stack that follow it. */
+static void expect_pieces(const struct kernel_sample *m, const size_t *places, const unsigned *frames, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)(m + 1), *end = p + m->n_bytes;
+	size_t state = 0;
+	unsigned extras = 0;
+	while (p < end) {
+		const struct kernel_piece *piece = (const void *)p;
+		if (piece->kind == KERNEL_PIECE_TSTATE) {
+			if (state)
+				assert_int_equal(extras, frames[state - 1]);
+			assert_true(state < n);
+			assert_int_equal(piece->at, kt_at(&t, places[state++]));
+			assert_memory_equal(piece + 1, t.memory + places[state - 1], piece->len);
+			extras = 0;
+		}
+		extras += piece->kind == KERNEL_PIECE_EXTRA;
+		p += sizeof *piece + (piece->len + 7) / 8 * 8;
+	}
+	assert_int_equal(state, n);
+	assert_int_equal(extras, frames[n - 1]);
+}
+
+/* All states of the thread are followed, the one that runs too only once; one that cannot be read is left out. */
+static void test_all_states(void **state)
+{
+	static const size_t places[] = {KT_TSTATE, KT_OTHER_TSTATE, KT_OTHER_TSTATE + 0x200};
+	if (!begin())
+		skip();
+	kt_clear(&t);
+	kt_push_outside(&t, KT_CSTACK);
+	kt_push_outside(&t, KT_GENERATOR);
+	kt_push_outside(&t, KT_GENERATOR);
+	for (size_t i = 1; i < N_OF(places); i++)
+		memcpy(t.memory + places[i], t.memory + KT_TSTATE, KT_TSTATE_SIZE);
+	/* the second one is at its caller's caller, the third one has no frame */
+	kt_put(&t, kt_at(&t, places[1]) + t.rules.frame_root, t.frames[0]);
+	kt_put(&t, kt_at(&t, places[2]) + t.rules.frame_root, 0);
+	t.binding.n = 3;
+	for (size_t i = 0; i < N_OF(places); i++) {
+		t.binding.states[i] = t.binding.states[0];
+		t.binding.states[i].tstate = kt_at(&t, places[i]);
+	}
+	kt_put_u32(&t, kt_at(&t, places[1]) + t.rules.state_word, 1);
+	kt_tell(&t);
+	kt_run(&t, KT_SPIN, 20);
+	size_t n = 0;
+	for (size_t i = 0; i < t.records.n; i++) {
+		const struct kernel_sample *m = t.records.v[i].m;
+		if (m->head.kind != KERNEL_SAMPLE)
+			continue;
+		n++;
+		assert_int_equal(m->tstate, kt_at(&t, places[1]));
+		assert_int_equal(m->cut, 0);
+		expect_pieces(m, places, (unsigned[]){3, 1, 0}, 3);
+	}
+	assert_true(n > 0);
+	t.binding.states[1].tstate = 0x1000; /* nothing is there */
+	kt_tell(&t);
+	kt_run(&t, KT_SPIN, 20);
+	for (size_t i = 0; i < t.records.n; i++)
+		if (t.records.v[i].m->head.kind == KERNEL_SAMPLE)
+			expect_pieces(t.records.v[i].m, (size_t[]){KT_TSTATE, places[2]}, (unsigned[]){3, 0}, 2);
+	assert_true(kt_count(&t, KERNEL_SAMPLE, KERNEL_ON_CLOCK) > 0);
+	kt_close(&t);
+}
+
 static int set_up(void **state)
 {
 	k = kt_engine(1000);
@@ -457,6 +524,7 @@ int main(void)
 	    cmocka_unit_test(test_large),
 	    cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_several_states),
+	    cmocka_unit_test(test_all_states),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -6,7 +6,7 @@
 #include "libcommon/err.h"
 #include "pyspy-record/python/walk_chain.h"
 
-enum { CHUNK_SLACK = 768, CHUNK_LEAST = 1024, CHUNK_GRAIN = 256, ROOT_DOUBTS = 3 };
+enum { CHUNK_SLACK = 768, CHUNK_LEAST = 1024, CHUNK_GRAIN = 256, ROOT_DOUBTS = 16 };
 
 void walk_init(struct walk *w, struct reader *r, const struct layout *l)
 {
@@ -258,13 +258,16 @@ static int settle_chunks(struct walk *w, struct walk_thread *t)
 static int check_root(struct walk_thread *t)
 {
 	raddr_t root = t->n_older ? t->older[t->n_older - 1].at : t->top.at;
-	bool is_known = !t->root || !root || root == t->root || root == t->root_before;
-	if (is_known || ++t->root_doubts >= ROOT_DOUBTS) { /* then it was the first one that was wrong */
-		t->root_before = root && root != t->root ? t->root : t->root_before;
+	if (!t->root || !root || root == t->root) {
 		t->root = root ? root : t->root;
 		t->root_doubts = 0;
+		return 0;
 	}
-	return is_known ? 0 : ERR_TORN;
+	t->root_doubts = root == t->other_root ? t->root_doubts + 1 : 1;
+	t->other_root = root;
+	if (t->root_doubts == ROOT_DOUBTS) /* then it was the first one that was wrong */
+		t->root = root;
+	return ERR_TORN;
 }
 
 struct live {

@@ -135,7 +135,7 @@ static void other_root(void)
 	support_memory_map(&s.m, other, 4096);
 	support_memory_u64(&s.m, other + 8, 4096);
 	support_memory_u64(&s.m, s.chunk, other);
-	for (int pass = 0; pass < 2; pass++)
+	for (int pass = 0; pass < 15; pass++)
 		assert_int_equal(walk_alone(&s.w, &s.t, &s.batch), ERR_TORN);
 	support_memory_u64(&s.m, s.chunk, 0);
 	support_stack_expect_whole(&s);
@@ -145,7 +145,7 @@ static void other_root(void)
 	support_memory_u64(&s.m, s.chunk, other);
 	support_stack_expect_whole(&s);
 	support_memory_u64(&s.m, s.chunk, 0);
-	for (int pass = 0; pass < 3; pass++)
+	for (int pass = 0; pass < 16; pass++)
 		assert_int_equal(walk_alone(&s.w, &s.t, &s.batch), ERR_TORN);
 	support_stack_expect_planned(&s);
 }

@@ -5,7 +5,7 @@
     tests/e2e/matrix.py [--quick] [--markdown] [--engine kernel|outside] [--seconds S] [PATTERN]
         --quick: what `make check` has; PATTERN: only interpreters whose name matches it
 
-A row for each interpreter and engine. tests/targets/matrix.py parks threads in known places, says what sys._current_frames
+A row for each interpreter and engine. tests/targets/mixture.py parks threads in known places, says what sys._current_frames
 (and co_positions, threading) say of them, and then works with known shares. Compared are:
     found      what the image offers to find the interpreter by: symbols, the section .PyRuntime, or nothing (a scan)
     version    PY_VERSION_HEX, and whether it is a debug or a free-threaded build
@@ -35,7 +35,7 @@ from pythons import interpreters
 COLUMNS = ("found", "version", "threads", "names", "functions", "lines", "columns", "gil", "impossible", "shares")
 HOLDS = 0.95  # of the working thread's samples that must have the GIL
 SLACK = 0.02
-TARGET = os.path.join(h.TARGETS, "matrix.py")
+TARGET = os.path.join(h.TARGETS, "mixture.py")
 
 
 # ---------------------------------------------------------------- how it can be found
@@ -283,7 +283,7 @@ def working(row, truth, v, pid, seconds, held_when_parked, attempts=3):
 def run(py, engines, seconds):
     rows = [Row(py, e) for e in engines]
     try:
-        with h.Victim(py, "matrix.py", cpu=h.VICTIM_CPU, timeout=30, stderr=subprocess.PIPE) as v:
+        with h.Victim(py, "mixture.py", cpu=h.VICTIM_CPU, timeout=30, stderr=subprocess.PIPE) as v:
             truth = Truth(v)
             pid = v.pid if not py.root else v.p.pid
             found = how_found(py, pid)

@@ -228,7 +228,9 @@ static __always_inline bool append(struct scratch *s, __u64 from, __u64 len, __u
 	OPAQUE(at);
 	if (at > KERNEL_DATA)
 		return false;
+	/* from here on the pointer: old verifiers forget the bounds of a number that is put aside */
 	struct kernel_piece *piece = (void *)(s->data + at);
+	OPAQUE(piece);
 	if (len > KERNEL_FRAME_MAX && kind != KERNEL_PIECE_TSTATE)
 		len = KERNEL_FRAME_MAX;
 	OPAQUE(len);
@@ -237,9 +239,9 @@ static __always_inline bool append(struct scratch *s, __u64 from, __u64 len, __u
 	piece->at = from;
 	piece->len = len;
 	piece->kind = kind;
-	if (bpf_probe_read_user(s->data + at + sizeof *piece, len, (void *)from))
+	if (bpf_probe_read_user(piece + 1, len, (void *)from))
 		return false;
-	s->n = at + sizeof *piece + ((len + 7) & ~7ULL);
+	s->n += sizeof *piece + ((len + 7) & ~7ULL);
 	return true;
 }
 
@@ -388,7 +390,8 @@ static __always_inline int step_object(struct scratch *s)
 	if (size > KERNEL_FRAME_MAX)
 		size = KERNEL_FRAME_MAX;
 	struct kernel_object *o = (void *)(s->data + at);
-	unsigned char *raw = s->data + at + sizeof *o;
+	OPAQUE(o);
+	unsigned char *raw = (unsigned char *)(o + 1);
 	if (bpf_probe_read_user(raw, size, (void *)(f + s->process.frame_first))) {
 		s->sample.cut |= KERNEL_CUT_ABSENT;
 		return STEP_DONE;
@@ -399,8 +402,22 @@ static __always_inline int step_object(struct scratch *s)
 	o->instr = *(__u32 *)(raw + (s->process.frame_instr & 0xff));
 	o->unused = 0;
 	s->frame = *(__u64 *)(raw + (s->process.frame_previous & 0xff));
-	s->n = at + sizeof *o;
+	s->n += sizeof *o;
 	return STEP_ON;
+}
+
+static __always_inline void begin_objects(struct scratch *s)
+{
+	__u64 at = s->n;
+	OPAQUE(at);
+	if (at > KERNEL_DATA)
+		return;
+	struct kernel_piece *piece = (void *)(s->data + at);
+	piece->at = s->frame;
+	piece->len = 0;
+	piece->kind = KERNEL_PIECE_OBJECTS;
+	s->header = s->n;
+	s->n += sizeof *piece;
 }
 
 /* The piece that they are in is as long as it is now. */
@@ -458,19 +475,9 @@ static __always_inline bool begin_chain(struct scratch *s, struct kernel_process
 	__u64 chunk = *(__u64 *)(tstate + (p->datastack_chunk & 0x1ff));
 	__u64 top = *(__u64 *)(tstate + (p->datastack_top & 0x1ff));
 	s->frame = root;
-	if (p->frames_are_objects) {
-		__u64 here = s->n;
-		OPAQUE(here);
-		if (here > KERNEL_DATA)
-			return false;
-		struct kernel_piece *piece = (void *)(s->data + here);
-		piece->at = root;
-		piece->len = 0;
-		piece->kind = KERNEL_PIECE_OBJECTS;
-		s->header = here;
-		s->n = here + sizeof *piece;
+	s->header = NO_HEADER;
+	if (p->frames_are_objects)
 		return true;
-	}
 	if (p->root_is_cframe && root) {
 		__u64 before = 0;
 		if (!append(s, root, p->cframe_size, KERNEL_PIECE_EXTRA))
@@ -522,6 +529,8 @@ static __always_inline void follow(void *ctx, struct scratch *s, void *more)
 {
 	bool is_done = false;
 	if (s->process.frames_are_objects) {
+		if (s->header == NO_HEADER)
+			begin_objects(s);
 		for (int i = 0; i < KERNEL_ROW && !is_done; i++)
 			is_done = step_object(s) == STEP_DONE;
 		if (is_done)

@@ -8,6 +8,7 @@ import os
 import accounts
 import harness as h
 import pyspy_reader as pr
+from pythons import HOST
 
 SECONDS = 8.0 if h.FULL else 2.0
 ONE_PERCENT = 0.01
@@ -108,6 +109,13 @@ for n, py in enumerate(h.pythons(one_per_minor=True)):
     if h.FULL or py.minor == 13:
         # many short sleeps, few of them sampled: long ones must not count as short ones do
         cases.append(("64 short sleepers %s" % py, naps, py, 100, ["naps:0.5:20:0.8*64"]))
+
+OLD = {(2, 7): ("GIL shared", 100), (3, 6): ("naps", 1000), (3, 8): ("half idle", 1000), (3, 10): ("GIL shared", 1000)}
+for py in h.interpreters(((2, 7), (3, 6), (3, 7), (3, 8), (3, 9), (3, 10)), ("release",), HOST, not h.FULL):
+    for what, f, specs in (("half idle", time_per_thread, HALF_IDLE + SLEEPY), ("GIL shared", time_per_thread, SHARING), ("naps", naps, NAPS)):
+        for rate in (100, 1000):
+            if h.FULL or OLD.get(py.version[:2]) == (what, rate):
+                cases.append(("%s %s, %d Hz" % (what, py, rate), f, py, rate, specs))
 
 for py in h.newer(()):
     for rate in (100, 1000, 10000):

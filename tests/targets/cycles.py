@@ -15,7 +15,10 @@ import sys
 import threading
 import time
 
-boot, cpu = lambda: time.clock_gettime(time.CLOCK_BOOTTIME), time.thread_time
+import every
+
+CLOCK_THREAD_CPUTIME_ID = 3
+boot, cpu = every.wall, lambda: every.clock_gettime(CLOCK_THREAD_CPUTIME_ID)
 logs = {}
 
 
@@ -44,7 +47,7 @@ def nap_b(seconds):
 class Clock:
     def __init__(self, spec):
         self.log, self.total, self.last = [], dict(work=0.0, work_of_one_size=0.0, nap_a=0.0, nap_b=0.0, calls=0), 0.0
-        logs[threading.get_native_id()] = [spec, self.log]
+        logs[every.native_id()] = [spec, self.log]
 
     def run(self, f, seconds):
         begin = self.mark()
@@ -91,21 +94,24 @@ SHAPES = {"busy": busy, "cycle": cycle, "naps": naps, "count": count}
 def begin(spec):
     words = spec.split(":")
     clock = Clock(spec)
+    began.append(spec)
     started.wait()
     SHAPES[words[0]](clock, *map(float, words[1:]))
 
 
 def listen():
-    for line in sys.stdin:
+    for line in iter(sys.stdin.readline, ""):
         with open(line.split()[1], "w") as f:
             json.dump({tid: [spec, list(log)] for tid, (spec, log) in logs.items()}, f)
-        print("written", flush=True)
+        every.say("written")
 
 
 specs = [s for word in sys.argv[1:] for s in [word.split("*")[0]] * int((word.split("*") + ["1"])[1])]
-started = threading.Barrier(len(specs) + 1)
+started, began = threading.Event(), []
 for s in specs:
-    threading.Thread(target=begin, args=(s,), name=s, daemon=True).start()
-started.wait()
-print("ready", os.getpid(), flush=True)
+    every.start(begin, (s,), s)
+while len(began) < len(specs):
+    time.sleep(0.001)
+started.set()
+every.say("ready", os.getpid())
 listen()

@@ -6,7 +6,7 @@
 #include "libcommon/err.h"
 #include "pyspy-record/python/walk_chain.h"
 
-enum { CHUNK_SLACK = 768, CHUNK_LEAST = 1024, CHUNK_GRAIN = 256 };
+enum { CHUNK_SLACK = 768, CHUNK_LEAST = 1024, CHUNK_GRAIN = 256, ROOT_DOUBTS = 16 };
 
 void walk_init(struct walk *w, struct reader *r, const struct layout *l)
 {
@@ -252,6 +252,24 @@ static int settle_chunks(struct walk *w, struct walk_thread *t)
 	return settle_older(w, t);
 }
 
+/* A thread keeps its outermost chunk for life (Python/pystate.c, push_chunk). Another one is another thread's: without
+ * a GIL, a chunk that this thread gave back may be in use there by the time that it is read, and all that follows is a
+ * stack that makes sense. */
+static int check_root(struct walk_thread *t)
+{
+	raddr_t root = t->n_older ? t->older[t->n_older - 1].at : t->top.at;
+	if (!t->root || !root || root == t->root) {
+		t->root = root ? root : t->root;
+		t->root_doubts = 0;
+		return 0;
+	}
+	t->root_doubts = root == t->other_root ? t->root_doubts + 1 : 1;
+	t->other_root = root;
+	if (t->root_doubts == ROOT_DOUBTS) /* then it was the first one that was wrong */
+		t->root = root;
+	return ERR_TORN;
+}
+
 struct live {
 	struct walk_chain chain;
 	struct walk *w;
@@ -281,6 +299,7 @@ int walk_frames(struct walk *w, struct walk_thread *t)
 	w->is_cut = false;
 	t->last_extra = t->n_extras;
 	TRY(settle_chunks(w, t));
+	TRY(check_root(t));
 	if (!add_piece(w, &t->top))
 		return ERR_NO_MEMORY;
 	for (size_t i = 0; i < t->n_older; i++)

@@ -105,6 +105,8 @@ struct walk_thread {
 	struct walk_chunk top;
 	struct walk_chunk *older; /* below the top chunk, next one first */
 	size_t n_older, cap_older;
+	raddr_t root, other_root;  /* its outermost chunk, as far as is known; what was met in its place ... */
+	unsigned root_doubts;      /* ... so many times in a row */
 	struct walk_extra *extras; /* by address */
 	size_t n_extras, cap_extras;
 	size_t last_extra; /* met last in this walk; n_extras = none yet */

@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""matrix.py: what the support matrix (tests/e2e/matrix.py) records; runs on every CPython from 2.3 to 3.15.
+"""mixture.py: what the support matrix (tests/e2e/matrix.py) records; runs on every CPython from 2.3 to 3.15.
 
 Threads park in known places. Then `ready PID` is printed and what the interpreter itself says of all threads, a line each,
 fields between tabs:
@@ -7,7 +7,7 @@ fields between tabs:
     thread IDENT TID NAME             NAME: threading's, `-` = threading does not know it
     frame NAME FILE FIRST-LINE LINE MODULE POSITION     of the thread before it, outermost first; POSITION: END-LINE:COL:END-COL or -
     end
-A line `busy SECONDS` on stdin: work with known shares, then `account A B CALLS` (seconds in work_A and in work_B) and the
+A line `busy SECONDS` on stdin: work with known shares, then `account A B CALLS` (CPU seconds in work_A and in work_B) and the
 main thread parks again where it was. Behind `# ->` stand the functions that a line may call; lib: of another file.
 """
 import os
@@ -22,7 +22,7 @@ except ImportError:
 
 tids = {}  # ident -> tid
 frames = {}  # ident -> a frame that goes on running; for 2.3 and 2.4, which have no sys._current_frames
-clock = getattr(time, "perf_counter", time.time)
+clock = getattr(time, "process_time", None) or time.clock  # CPU time
 never = threading.Event()
 pipe_out, pipe_in = os.pipe()
 lock = thread.allocate_lock()
@@ -158,12 +158,13 @@ def work_B(calls):
 def busy(seconds):
     spent = [0.0, 0.0]
     calls = 0
-    end = clock() + seconds
+    end = time.time() + seconds
     now = clock()
-    while now < end:
-        begin, n = now, random.randint(20, 120)  # -> lib
+    while time.time() < end:
+        n, m = random.randint(4, 24), random.randint(2, 10)  # -> lib
+        begin = clock()
         work_A(n)  # -> work_A
-        middle, m = clock(), random.randint(8, 50)  # -> lib
+        middle = clock()
         work_B(m)  # -> work_B
         now = clock()
         spent[0] += middle - begin

@@ -100,6 +100,8 @@ def raw_text(text):
     api.PyUnicode_FromUnicode.restype = ctypes.py_object
     api.PyUnicode_AsUnicode.argtypes = [ctypes.py_object]
     api.PyUnicode_AsUnicode.restype = ctypes.c_void_p
+    import warnings
+    warnings.simplefilter("ignore")
     new = api.PyUnicode_FromUnicode(None, len(text))
     to = (ctypes.c_uint32 * len(text)).from_address(api.PyUnicode_AsUnicode(new))
     for i, c in enumerate(text):

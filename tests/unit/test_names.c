@@ -261,6 +261,14 @@ static void not_imported(void)
 	raddr_t used = dict + o.l->object.size; /* 2.x: slots in use, ma_fill */
 	support_objects_size(&o, used, 3);
 	assert_false(object_trail_holds(&trail, &m.reader));
+	support_objects_size(&o, used, 0);
+	assert_true(object_trail_holds(&trail, &m.reader));
+	if (o.l->keys.n_entries) { /* one came, another went: as many are used, but the key table is fuller */
+		raddr_t keys;
+		memcpy(&keys, support_memory_at(&m, dict + o.l->dict.keys, 8), 8);
+		support_memory_u64(&m, keys + o.l->keys.n_entries, 3);
+		assert_false(object_trail_holds(&trail, &m.reader));
+	}
 	object_trail_done(&trail);
 }
 static void test_not_imported(void **state)

@@ -3,7 +3,6 @@
 #include "pyspy-record/python/object.h"
 
 #include "libcommon/err.h"
-#include "libcommon/utf8.h"
 #include "tests/unit/support_objects.h"
 #include "tests/unit/support_test.h"
 

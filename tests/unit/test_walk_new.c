@@ -126,12 +126,41 @@ static void test_copies(void **state)
 	in_all(copies);
 }
 
+/* The chunk that was this thread's may be another one's by the time that it is read: its outermost chunk is another. */
+static void other_root(void)
+{
+	raddr_t other = SUPPORT_STACK_CHUNKS + (UINT64_C(1) << 34);
+	assert_int_equal(s.chunks.n, 1);
+	support_stack_expect_whole(&s);
+	support_memory_map(&s.m, other, 4096);
+	support_memory_u64(&s.m, other + 8, 4096);
+	support_memory_u64(&s.m, s.chunk, other);
+	for (int pass = 0; pass < 15; pass++)
+		assert_int_equal(walk_alone(&s.w, &s.t, &s.batch), ERR_TORN);
+	support_memory_u64(&s.m, s.chunk, 0);
+	support_stack_expect_whole(&s);
+	/* the other one may have been met first: then it is not held on to */
+	walk_thread_done(&s.t);
+	s.t = (struct walk_thread){.tstate = SUPPORT_STACK_TSTATE};
+	support_memory_u64(&s.m, s.chunk, other);
+	support_stack_expect_whole(&s);
+	support_memory_u64(&s.m, s.chunk, 0);
+	for (int pass = 0; pass < 16; pass++)
+		assert_int_equal(walk_alone(&s.w, &s.t, &s.batch), ERR_TORN);
+	support_stack_expect_planned(&s);
+}
+static void test_other_root(void **state)
+{
+	in_all(other_root);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_tags),
 	    cmocka_unit_test(test_owners),
 	    cmocka_unit_test(test_copies),
+	    cmocka_unit_test(test_other_root),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,9 +76,9 @@ class Scheduled(threading.Thread):
 class Run:
     """the recording of a program, by thread"""
 
-    def __init__(self, py, kinds, engine, rate):
+    def __init__(self, py, kinds, engine, rate, cpu=None):
         outside, inside = py.folder()
-        with h.Victim(py, "gilwork.py", [inside] + kinds) as v:
+        with h.Victim(py, "gilwork.py", [inside] + kinds, cpu=cpu) as v:
             self.tids = [int(w) for w in v.words]
             self.scheduled = Scheduled(v.pid, self.tids)
             self.rec = h.record(v.pid, SECONDS, rate, engine=engine, gone=0.01).rec
@@ -135,8 +135,9 @@ class Run:
 
 def contention(py, engine, rate):
     """Three that compute: who is on a CPU has the GIL (but for some us when it wakes to ask for it), who sleeps waits for
-    it. Who is neither waits for a CPU: with the GIL; or without, and then it counts as asleep until it runs."""
-    run = Run(py, ["spin"] * 3, engine, rate)
+    it. Who is neither waits for a CPU: with the GIL; or without, and then it counts as asleep until it runs. The threads of
+    2.x fight for their GIL on all CPUs that they are given, most of the time in vain: they get one."""
+    run = Run(py, ["spin"] * 3, engine, rate, cpu=h.VICTIM_CPU if py.version < (3, 2) else None)
     held = 0.0
     for n, tid in enumerate(run.tids):
         on, ready = run.scheduled.shares(run.begin, run.end, tid)

@@ -220,23 +220,21 @@ SHAPES = {"functions": functions, "lines": lines, "threads": threads, "asyncio":
 OLD_FEW = {"functions": (3, 6), "lines": (3, 8), "threads": (2, 7), "asyncio": (3, 10), "sleeper": (3, 7)}
 OLD_KERNEL = {"functions": (2, 7), "sleeper": (3, 9), "asyncio": (3, 6)}
 
+# and each shape on one of these
+FEW = {11: ("threads", "asyncio, free"), 12: ("lines", "sleeper"), 13: ("functions", "asyncio")}
+
 cases = []
 for py in h.pythons():
-    once = h.FULL or py.kind != "system"
-    cases.append(("functions %s" % py, functions, py))
-    if once:
-        cases.append(("lines %s" % py, lines, py))
-        cases.append(("threads %s" % py, threads, py))
-    if h.FULL or py.minor != 11:
-        cases.append(("asyncio %s" % py, polling, py))
-    if h.FULL or py.minor == 12:
-        cases.append(("sleeper %s" % py, sleeper, py))
+    for shape, f in SHAPES.items():
+        if h.FULL or (("functions",) if py.kind == "system" else FEW[py.minor]).count(shape):
+            cases.append(("%s %s" % (shape, py), f, py))
     # the recorder free to go where the target is (pyspy-record/sample/hold.h), as users have it; else each has a CPU
-    if once and (h.FULL or py.minor != 12):
+    if h.FULL or py.kind != "system" and "asyncio, free" in FEW[py.minor]:
         cases.append(("asyncio %s, free" % py, polling, py, True))
     if h.FULL or py.minor == 12:
-        cases.append(("functions %s, free" % py, functions, py, RATE, 600, True))
         cases.append(("functions %s, 200 Hz, free" % py, functions, py, 200, 600, True))
+    if h.FULL:
+        cases.append(("functions %s, free" % py, functions, py, RATE, 600, True))
     if h.FULL:
         cases.append(("functions %s, 100 Hz" % py, functions, py, 100))
         cases.append(("functions %s, 5 kHz" % py, functions, py, 5000))

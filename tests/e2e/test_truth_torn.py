@@ -243,19 +243,22 @@ def has(py, shape):
     return shape != "asyncio" or py.version >= (3, 5)
 
 
+FEW = {11: ("generators",), 12: ("chains", "helpers"), 13: ("tree", "asyncio")}
+FREE_FEW = {11: ("generators",), 12: ("helpers",), 13: ("asyncio",)}
+
 cases = []
 for py in h.pythons():
     for shape in SHAPES:
         for threads in (1, 4):
-            if h.FULL or threads == 1 and py.minor == 13 or threads == 1 and shape == "generators" or py.minor == 12 and shape == "helpers":
+            if h.FULL or py.kind != "system" and shape in FEW[py.minor] and (threads > 1) == (shape == "helpers"):
                 cases.append(("torn %s %s, %d threads" % (py, shape, threads), torn, py, shape, threads))
     # the recorder free to go where the target is (pyspy-record/sample/hold.h), as users have it; else each has a CPU
     for shape in ("helpers", "generators", "asyncio"):
         for threads in (1, 4):
-            if h.FULL or threads == 1 and (py.minor == 13 or shape == "generators"):
+            if h.FULL or threads == 1 and py.kind != "system" and shape in FREE_FEW[py.minor]:
                 cases.append(("torn %s %s, %d threads, free" % (py, shape, threads), torn, py, shape, threads, True))
     for kind in ("files", "same"):
-        if h.FULL or kind == "files" or py.minor == 12:
+        if h.FULL or py.kind != "system" and (kind == "same") == (py.minor == 12):
             cases.append(("reused %s %s" % (py, kind), reused, py, kind))
 for py in h.interpreters(OLD, ("release",), HOST, not h.FULL):
     for shape in SHAPES:

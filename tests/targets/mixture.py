@@ -147,12 +147,12 @@ def through(f, n):
 
 def work_A(calls):
     for i in range(calls):
-        shared(down_A, 6)  # -> shared
+        shared(down_A, 40)  # -> shared
 
 
 def work_B(calls):
     for i in range(calls):
-        shared(down_B, 6)  # -> shared
+        shared(down_B, 40)  # -> shared
 
 
 def busy(seconds):
@@ -161,7 +161,7 @@ def busy(seconds):
     end = time.time() + seconds
     now = clock()
     while time.time() < end:
-        n, m = random.randint(4, 24), random.randint(2, 10)  # -> lib
+        n, m = random.randint(8, 48), random.randint(4, 20)  # -> lib
         begin = clock()
         work_A(n)  # -> work_A
         middle = clock()

@@ -5,7 +5,8 @@
 #include "libcommon/err.h"
 #include "pyspy-record/python/object.h"
 
-enum { UNIT = 2, CODE_BYTES_MAX = LAYOUT_CODE_MAX, CODE_SIZE_MAX = 64 << 20, CHECK_AT_ONCE = 64, SAME_LOOKS = 16 };
+enum {
+	REFERENCES_NARROW = 1 << 24, UNIT = 2, CODE_BYTES_MAX = LAYOUT_CODE_MAX, CODE_SIZE_MAX = 64 << 20, CHECK_AT_ONCE = 64, SAME_LOOKS = 16 };
 
 int codes_init(struct codes *c, struct reader *r, const struct layout *l)
 {
@@ -278,6 +279,22 @@ static uint64_t read_generation(struct codes *c, raddr_t at)
 	return at && reader_read(c->reader, at, &value, sizeof value) == 0 ? value : CODES_UNSTABLE;
 }
 
+/* Was the object (its bytes from the first on) alive when it was read? One that was freed keeps its contents until its
+ * memory is used again, while its names may be others' already. Its reference count is 0 while it is torn down, and
+ * then the allocator writes its own word there: a pointer, or, in a debug build, filler. Source: Objects/obmalloc.c,
+ * Include/object.h; free-threaded: ob_tid, ob_ref_local, ob_ref_shared (3: merged, none left). */
+static bool is_alive(const struct layout *l, const unsigned char *raw)
+{
+	if (layout_is_freethreaded(l)) {
+		uint64_t shared = u64_at(raw, 16);
+		return u64_at(raw, 0) != 0 || u32_at(raw, 12) != 0 || (shared != 0 && shared != 3);
+	}
+	uint32_t low = u32_at(raw, l->object.type - 8), high = u32_at(raw, l->object.type - 4);
+	if (!l->object.wide_sizes) /* before 2.5 it is an int, and nothing is known of what follows it */
+		return low != 0 && low < REFERENCES_NARROW;
+	return low != 0 && (high & 0xffff) == 0; /* 3.14: flags above that */
+}
+
 int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_generation generation, code_id *id,
                bool *proved)
 {
@@ -293,6 +310,8 @@ int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_genera
 	uint64_t generation_then = read_generation(c, generation.at);
 	TRY(reader_read(c->reader, at, raw, size));
 	TRY(check_type(c, at, u64_at(raw, l->object.type)));
+	if (!is_alive(l, raw))
+		return ERR_TORN;
 	TRY(read_ident(c, raw, &ident));
 	size_t tables = c->tables.len;
 	int rc = read_contents(c, raw, globals, &code);
@@ -300,7 +319,7 @@ int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_genera
 		rc = reader_read(c->reader, at, again, size);
 	if (rc == 0)
 		rc = read_ident(c, again, &after);
-	if (rc == 0 && memcmp(&ident, &after, sizeof ident) != 0)
+	if (rc == 0 && (memcmp(&ident, &after, sizeof ident) != 0 || !is_alive(l, again)))
 		rc = ERR_TORN;
 	if (rc < 0) {
 		c->tables.len = tables;

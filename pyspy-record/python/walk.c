@@ -297,6 +297,7 @@ int walk_frames(struct walk *w, struct walk_thread *t)
 {
 	w->frames.n = w->chunks.n = 0;
 	w->is_cut = false;
+	t->outermost = 0;
 	t->last_extra = t->n_extras;
 	TRY(settle_chunks(w, t));
 	TRY(check_root(t));
@@ -310,7 +311,9 @@ int walk_frames(struct walk *w, struct walk_thread *t)
 	    .w = w,
 	    .t = t,
 	    .repairs = w->repairs};
-	return walk_chain_follow(&live.chain, t->image, w);
+	int rc = walk_chain_follow(&live.chain, t->image, w);
+	t->outermost = rc == 0 ? w->outermost : 0;
+	return rc;
 }
 
 int walk_alone(struct walk *w, struct walk_thread *t, struct reader_batch *scratch)

@@ -28,6 +28,7 @@ enum {
 	WALK_PIECE = 104,                /* bytes kept of a thing outside: a frame's fixed part or a cframe */
 	WALK_TSTATE = LAYOUT_TSTATE_MAX, /* bytes read of a thread state */
 	WALK_PLAN_MAX = 880, /* pieces of a batch that threads may take; the rest is for words read behind them */
+	WALK_OUTERMOST = 4,
 	WALK_COPY_CHUNKS = 160,
 	WALK_COPY_EXTRAS = 3072,
 };
@@ -105,8 +106,12 @@ struct walk_thread {
 	struct walk_chunk top;
 	struct walk_chunk *older; /* below the top chunk, next one first */
 	size_t n_older, cap_older;
-	raddr_t root, other_root;  /* its outermost chunk, as far as is known; what was met in its place ... */
-	unsigned root_doubts;      /* ... so many times in a row */
+	raddr_t root, other_root; /* its outermost chunk, as far as is known; what was met in its place ... */
+	unsigned root_doubts;     /* ... so many times in a row */
+	raddr_t outermost;        /* frame object of the last walk, up to 3.10; 0: not known */
+	/* the callers: outermost frame objects that were certainly this thread's, the latest ones of n_outermost */
+	raddr_t own_outermost[WALK_OUTERMOST];
+	unsigned n_outermost;
 	struct walk_extra *extras; /* by address */
 	size_t n_extras, cap_extras;
 	size_t last_extra; /* met last in this walk; n_extras = none yet */
@@ -118,11 +123,12 @@ struct walk_thread {
 struct walk {
 	struct reader *reader;
 	const struct layout *layout;
-	uint64_t pass;                  /* counts up with each walk_begin_pass */
-	uint64_t repairs;               /* reads in addition, all passes */
-	VEC(struct walk_frame) frames;  /* result of walk_frames, walk_copied */
-	bool is_cut;                    /* of the last walk: outermost frames are missing */
-	bool wants_entries;             /* set by the caller: fill `entries` too */
+	uint64_t pass;                 /* counts up with each walk_begin_pass */
+	uint64_t repairs;              /* reads in addition, all passes */
+	VEC(struct walk_frame) frames; /* result of walk_frames, walk_copied */
+	bool is_cut;                   /* of the last walk: outermost frames are missing */
+	raddr_t outermost;             /* of the last walk: the outermost frame object, up to 3.10; 0: there was none */
+	bool wants_entries;            /* set by the caller: fill `entries` too */
 	VEC(struct walk_entry) entries; /* of the last walk, innermost first */
 	VEC(struct walk_piece) chunks;  /* of the thread that is walked */
 };

@@ -213,6 +213,7 @@ static int follow_frame_objects(struct walk_chain *c, const unsigned char *tstat
 		outermost = at;
 		at = walk_u64(p, l->frame.previous);
 	}
+	w->outermost = outermost;
 	if (w->wants_entries && outermost && !vec_push(&w->entries, ((struct walk_entry){outermost, w->frames.n})))
 		return ERR_NO_MEMORY;
 	return 0;
@@ -225,6 +226,7 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 	size_t not_own = 0;
 	w->frames.n = w->entries.n = 0;
 	w->is_cut = false;
+	w->outermost = 0;
 	begin(c);
 	if (l->frame_root == LAYOUT_ROOT_FRAME)
 		return follow_frame_objects(c, tstate, w);

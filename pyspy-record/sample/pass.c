@@ -225,6 +225,7 @@ static void take(struct target *t, struct writer *w, struct sample_thread *th)
 	}
 	uint32_t flags = gil_flags(t, th) | (is_cut ? WIRE_FLAG_CUT : 0);
 	if (still_stands(th) && rc == 0) {
+		target_note_own(th);
 		bool news = trie_certify(&t->trie, w, node);
 		if (th->held) { /* it would run, were it not for us */
 			show(t, w, th, node, false, flags | WIRE_STATE_ACTIVE | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT);
@@ -238,6 +239,8 @@ static void take(struct target *t, struct writer *w, struct sample_thread *th)
 		show(t, w, th, node, false, flags | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT);
 		return;
 	}
+	if (rc == 0 && !target_is_own(t, th))
+		rc = ERR_TORN;
 	if (rc < 0)
 		t->counts.torn++;
 	flags |= WIRE_STATE_ACTIVE | (unproved ? WIRE_FLAG_UNPROVED : 0);
@@ -373,6 +376,7 @@ int target_take_still(struct target *t, struct writer *w, struct sample_thread *
 	    th->look != LOOK_READ || target_walk(t, th) < 0 || target_resolve(t, th, node, &unproved) < 0 ||
 	    !still_stands(th))
 		return 0;
+	target_note_own(th);
 	trie_certify(&t->trie, w, *node);
 	return 1;
 }

@@ -160,6 +160,8 @@ static bool stop_and_read(struct target *t, struct sample_thread *th)
 	switch (wait_stopped(th->tid, &deliver, &status, &since)) {
 	case 1:
 		read = target_read(t, &th, 1) == 0 && th->look == LOOK_READ && target_walk(t, th) == 0;
+		if (read)
+			target_note_own(th);
 		t->counts.stops_in_syscall += is_in_system_call(th->tid);
 		let_go(t, th->tid, deliver);
 		count_stop(t, since);

@@ -246,7 +246,7 @@ int object_string(struct reader *r, const struct layout *l, raddr_t str, struct 
 	struct buf raw;
 	buf_init(&raw, 0);
 	int rc = 0;
-	const unsigned char *data = NULL;
+	const unsigned char *data = head; /* of an empty one */
 	if (t.coding == CODING_WIDE) {
 		rc = read_either(r, &t, n, n == t.length, &raw);
 		data = raw.data;

@@ -71,8 +71,9 @@ static struct events_thread *add_thread(struct events *e, pid_t tid)
 {
 	bool is_new;
 	struct events_thread fresh = {.tid = tid, .clock_fd = -1, .vary_at = EVENTS_VARY_EACH};
-	if (!vec_push(&e->threads, fresh))
+	if (!vec_room(&e->threads, 1) || !e->threads.v)
 		return NULL;
+	e->threads.v[e->threads.n++] = fresh;
 	uint32_t *slot = map_put(&e->by_tid, (uint64_t)tid, 0, &is_new);
 	if (!slot) {
 		e->threads.n--;

@@ -254,7 +254,7 @@ int object_string(struct reader *r, const struct layout *l, raddr_t str, struct 
 		data = head + (t.data - str);
 	} else if (n) {
 		data = buf_reserve(&raw, n * t.width);
-		rc = data ? reader_read(r, t.data, raw.data, n * t.width) : raw.err;
+		rc = data ? reader_read(r, t.data, raw.data, n * t.width) : ERR_NO_MEMORY;
 	}
 	if (rc == 0) {
 		size_t kept = n * t.width < TRAIL_TEXT ? n * t.width : TRAIL_TEXT;

@@ -217,8 +217,8 @@ def judge():
 OLD = ((2, 7), (3, 6), (3, 7), (3, 8), (3, 9), (3, 10))  # their frames are heap objects
 SHAPES = {"functions": functions, "lines": lines, "threads": threads, "asyncio": polling, "sleeper": sleeper}
 # in the quick form each shape is tried on one of the old versions, from outside or by the kernel
-OLD_FEW = {"functions": (3, 6), "lines": (3, 8), "threads": (2, 7), "asyncio": (3, 10), "sleeper": (3, 7)}
-OLD_KERNEL = {"functions": (2, 7), "sleeper": (3, 9), "asyncio": (3, 6)}
+OLD_FEW = {"functions": (3, 6), "lines": (3, 8), "threads": (2, 7)}
+OLD_KERNEL = {"functions": (3, 7), "sleeper": (3, 9), "asyncio": (3, 10)}
 
 # and each shape on one of these
 FEW = {11: ("threads", "asyncio, free"), 12: ("lines", "sleeper"), 13: ("functions", "asyncio")}
@@ -242,7 +242,7 @@ for py in h.pythons():
 old = h.interpreters(OLD, ("release",), HOST, not h.FULL)
 for py in old:
     for shape, f in SHAPES.items():
-        if (h.FULL or OLD_FEW[shape] == py.version[:2]) and (shape != "asyncio" or py.version >= (3, 5)):
+        if (h.FULL or OLD_FEW.get(shape) == py.version[:2]) and (shape != "asyncio" or py.version >= (3, 5)):
             cases.append(("%s %s" % (shape, py), f, py))
 for n, py in enumerate(h.pythons(one_per_minor=True)):
     for m, (shape, rate) in enumerate((("functions", 2000), ("sleeper", 1000), ("asyncio", 2000))):
@@ -253,7 +253,7 @@ for n, py in enumerate(h.pythons(one_per_minor=True)):
         cases.append(("functions, kernel %s, 10 kHz, free" % py, by_kernel, py, "functions", 10000, True))
 for py in old:
     for shape, rate in (("functions", 2000), ("sleeper", 1000), ("asyncio", 2000)):
-        if (h.FULL or OLD_KERNEL[shape] == py.version[:2]) and (shape != "asyncio" or py.version >= (3, 5)):
+        if (h.FULL or OLD_KERNEL.get(shape) == py.version[:2]) and (shape != "asyncio" or py.version >= (3, 5)):
             cases.append(("%s, kernel %s, %d Hz" % (shape, py, rate), by_kernel, py, shape, rate))
 # 3.14, 3.15, debug and free-threaded builds
 NEW_FEW = {(14, "release"): ("lines",), (15, "freethreaded"): ("parallel",)}

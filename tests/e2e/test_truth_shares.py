@@ -169,8 +169,10 @@ def threads(py):
     def one(t):
         seconds = [r.clock[n].seconds(n, t - 50e-6, t + 50e-6) for n in ("one", "two")]
         return seconds[0] / sum(seconds) if sum(seconds) else None
-    # share of the thread among all samples with the GIL; a little is held around what the target's clock measures
-    shares.add("%s GIL: thread one" % py, held, lambda x: x[1].info["tid"] == tid["one"], lambda x: False, one, 0.01)
+    # share of the thread among all samples with the GIL; a little is held around what the target's clock measures, and in
+    # 2.x more often: its GIL changes hands each 100 bytecodes, not each 5 ms
+    around = 0.01 if py.version >= (3, 2) else 0.03
+    shares.add("%s GIL: thread one" % py, held, lambda x: x[1].info["tid"] == tid["one"], lambda x: False, one, around)
     raw = h.raw(r.r.path, "-g", "--full-filenames")
     h.check(sum(raw.values()) == len(held), "raw -g: %d samples, our reader %d" % (sum(raw.values()), len(held)))
     waiting = sum(x[1].flags & pr.GIL_WAIT != 0 for x in r.samples())

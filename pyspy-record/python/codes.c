@@ -6,7 +6,13 @@
 #include "pyspy-record/python/object.h"
 
 enum {
-	REFERENCES_NARROW = 1 << 24, UNIT = 2, CODE_BYTES_MAX = LAYOUT_CODE_MAX, CODE_SIZE_MAX = 64 << 20, CHECK_AT_ONCE = 64, SAME_LOOKS = 16 };
+	REFERENCES_NARROW = 1 << 24,
+	UNIT = 2,
+	CODE_BYTES_MAX = LAYOUT_CODE_MAX,
+	CODE_SIZE_MAX = 64 << 20,
+	CHECK_AT_ONCE = 64,
+	SAME_LOOKS = 16
+};
 
 int codes_init(struct codes *c, struct reader *r, const struct layout *l)
 {

@@ -109,7 +109,8 @@ struct walk_thread {
 	raddr_t root, other_root; /* its outermost chunk, as far as is known; what was met in its place ... */
 	unsigned root_doubts;     /* ... so many times in a row */
 	raddr_t outermost;        /* frame object of the last walk, up to 3.10; 0: not known */
-	/* the caller's: the latest of n_outermost outermost frame objects that were certainly this thread's (sample/roots.c) */
+	/* the caller's: the latest of n_outermost outermost frame objects that were certainly this thread's
+	 * (sample/roots.c) */
 	raddr_t own_outermost[WALK_OUTERMOST];
 	unsigned n_outermost;
 	struct walk_extra *extras; /* by address */

@@ -182,6 +182,7 @@ static int set_max_stop(struct record_options *o, const char *word)
 	if (!is_number || *end || !(percent >= 0 && percent <= 100))
 		return wrong("--max-stop", word, "not a part of the time; a percentage from 0 to 100, such as 0.2");
 	o->stop_ppm = (uint32_t)(percent * 10000 + 0.5);
+	o->stop_is_given = true;
 	return 0;
 }
 

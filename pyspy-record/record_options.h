@@ -25,6 +25,7 @@ struct record_options {
 	enum record_engine engine; /* --engine, default auto */
 	bool nonblocking;          /* --nonblocking: no stops at all */
 	uint32_t stop_ppm;         /* --max-stop PERCENT, default 0.2 % = 2000 millionths of wall time */
+	bool stop_is_given;
 	uint32_t view_defaults;    /* -g -i -t -F --nolineno --full-filenames: kept in the file (enum wire_view) */
 	struct writer_note notes[RECORD_OPTIONS_NOTES]; /* --note KEY=VALUE */
 	unsigned n_notes;

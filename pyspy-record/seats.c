@@ -102,6 +102,12 @@ void seats_take(struct seats *s, struct seat *seat)
 	target_tell_process(t, s->w, s->spawn != NULL, clock_boot_ns());
 	if (s->drain->kernel && events_begin(t, s->w, s->drain->kernel) < 0)
 		log_info("pid %d: the kernel cannot sample it; it is sampled from outside", (int)seat->pid);
+	bool retries = interpreter_retries_calls(&t->interpreter);
+	t->may_stop = s->stop == SEATS_STOP_ALL || (s->stop == SEATS_STOP_WHO_RETRY && retries);
+	if (s->stop == SEATS_STOP_WHO_RETRY && !retries && !events_is_on(&t->events))
+		log_info("pid %d: CPython %s is not stopped, not even for a moment: it does not try interrupted system "
+		         "calls again. More of it may be [in motion]; --max-stop 0.2 stops it all the same",
+		         (int)seat->pid, t->interpreter.version);
 }
 
 /* The last act of a stop may have been the end of our own child. */

@@ -299,6 +299,13 @@ static bool object_of(struct search *s, raddr_t at, struct mapped_object *f)
 	return false;
 }
 
+bool interpreter_retries_calls(const struct interpreter *in)
+{
+	unsigned major = 0, minor = 0;
+	sscanf(in->version, "%u.%u", &major, &minor);
+	return major > 3 || (major == 3 && minor >= 5);
+}
+
 bool interpreter_look_again(struct reader *r, struct interpreter *in)
 {
 	uint64_t lock;

@@ -40,6 +40,8 @@ struct interpreter {
  * ERR_UNSUPPORTED (in->version names it, "" when unknown); ERR_PERMISSION; ERR_GONE; ERR_LAYOUT. `r` reads the same
  * process. */
 int interpreter_find(struct reader *r, struct interpreter *in);
+/* Are system calls that a signal or a stop interrupts tried again? 3.5 and later do (PEP 475). */
+bool interpreter_retries_calls(const struct interpreter *in);
 /* What could not be told at first (a 2.x program makes its GIL with the first thread; a stripped one names its current
  * thread state only while it runs) may be told now: to be called with each census, and now and then. True: something
  * has changed. */

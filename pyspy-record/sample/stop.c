@@ -123,9 +123,11 @@ void target_settle(struct target *t)
 struct sample_thread *target_wants_stop(struct target *t, uint64_t draw)
 {
 	size_t n = 0;
+	if (!t->may_stop || t->pending_detach)
+		return NULL;
 	for (size_t i = 0; i < t->threads.n; i++)
 		n += t->threads.v[i]->wants_certificate && t->threads.v[i]->look != LOOK_GONE;
-	if (n == 0 || t->pending_detach)
+	if (n == 0)
 		return NULL;
 	draw %= n;
 	for (size_t i = 0; i < t->threads.n; i++) {

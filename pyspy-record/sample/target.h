@@ -196,6 +196,7 @@ struct target {
 	uint64_t name_look;                           /* counts the looks at names */
 	raddr_t facts_interp;                         /* of this interpreter */
 	bool has_ended;
+	bool may_stop;        /* its threads, to certify their stacks */
 	pid_t pending_detach; /* a thread that would not stop: to be let go as soon as it does */
 	pid_t ended_tid;      /* waiting for a stop brought the end of this thread instead ... */
 	int ended_status;     /* ... with this wait status */

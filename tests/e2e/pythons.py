@@ -40,6 +40,9 @@ class Python:
         self.prefix = ["unshare", "--mount-proc=" + root + "/proc", "chroot", root] if self.root else []
         where = ":" + os.path.basename(root).replace("-debug", "") if self.root else ""
         self.name = "%s/%s%s%s" % (text, kind, where, "" if build == "release" else "-" + build)
+        self.retries = self.version >= (3, 5)  # a call that a stop interrupts (PEP 475)
+        # a recorder that has one CPU only can certify nothing without stops, and these are not stopped unless asked for
+        self.to_be_stopped = [] if self.retries else ["--max-stop", "0.2"]
         self._put = {}
 
     def __repr__(self):

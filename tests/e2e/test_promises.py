@@ -11,6 +11,7 @@ from collections import Counter
 
 import harness as h
 import pyspy_reader as pr
+from pythons import HOST
 
 KILLS = 40 if h.FULL else 8
 random.seed(int(os.environ.get("PYSPY_SEED", "0")) or None)
@@ -160,6 +161,18 @@ def uninterrupted(py, engine="outside"):
         ends = [e for e in r.rec.process_ends if e["pid"] == v.pid]
         h.check(ends, "no PROCESS_END")
         h.note("%d EINTR seen by C calls; %s; %s" % (n, got["seen"], h.cost(r.rec)))
+
+
+def unstopped(py):
+    """those that do not try an interrupted call again are not stopped unless asked for"""
+    with stopped_often(py) as v:
+        for args, stops in ([], False), (["--max-stop", "5"], True):
+            r = h.record(v.pid, 2, 1000, args, cpu=h.RECORD_CPU)
+            c = r.rec.counters
+            h.check(bool(c.get("stops")) == stops, "%s stops with %s" % (c.get("stops"), args or "nothing given"))
+            h.check(("is not stopped, not even for a moment" in r.stderr) != stops, "it says %r" % r.stderr)
+            h.note("%s: %d of %d samples not certified; %s" % (" ".join(args) or "nothing given", c.get("uncertified", 0), r.rec.samples, h.cost(r.rec)))
+        untouched(v.pid, "unstopped")
 
 
 def started(py, engine="outside"):
@@ -357,6 +370,8 @@ for py in few:
         cases.append(("children %s" % py, children, py))
     if h.FULL or py.minor == 12:
         cases.append(("exec %s" % py, execs, py, [p for p in few if p is not py] + [py]))
+for py in h.interpreters(((2, 7),), ("release",), HOST, not h.FULL):
+    cases.append(("unstopped %s" % py, unstopped, py))
 for py in all_of_them:
     if h.FULL or py.minor == 13 or py.kind == "system":
         cases.append(("started %s" % py, started, py))

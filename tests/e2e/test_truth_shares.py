@@ -41,7 +41,7 @@ class Run:
     def __init__(self, py, shape, rate=RATE, unit=(), free=False, engine="outside"):
         with h.Victim(py, "shares.py", [shape] + list(unit), cpu=None if shape == "parallel" else h.VICTIM_CPU) as v:
             self.tid = int(v.words[0])
-            self.r = h.record(v.pid, SECONDS, rate, cpu=None if free else h.RECORD_CPU, engine=engine)
+            self.r = h.record(v.pid, SECONDS, rate, () if free else py.to_be_stopped, cpu=None if free else h.RECORD_CPU, engine=engine)
             self.rec = self.r.rec
             self.begin = min(run.times[0] for run in self.rec.runs) / 1e9
             self.end = max(run.times[-1] for run in self.rec.runs) / 1e9

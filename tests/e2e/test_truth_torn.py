@@ -100,11 +100,11 @@ class Legal:
         return f, mine, times + (times > 0) if last is not None and last.name == f.name else 1, f.line is None, None
 
 
-def recordings(pid, first=SECONDS, enough=ENOUGH, free=False, rate=RATE, engine="outside", gone=0.0):
+def recordings(pid, first=SECONDS, enough=ENOUGH, free=False, rate=RATE, engine="outside", gone=0.0, args=()):
     """recordings of `first` seconds and more, until there are `enough` samples, or three minutes are over"""
     seconds, total, spent = first, 0, 0
     while True:
-        r = h.record(pid, seconds, rate, cpu=None if free else h.RECORD_CPU, engine=engine, gone=gone)
+        r = h.record(pid, seconds, rate, args, cpu=None if free else h.RECORD_CPU, engine=engine, gone=gone)
         yield r
         total, spent = total + r.rec.samples, spent + seconds
         if total >= enough or spent > 180 or not total:
@@ -122,7 +122,7 @@ def torn(py, shape, threads, free=False, rates=None, every_cpu=False):
         if rates:
             rs = (r for rate in rates for r in recordings(v.pid, 0.7, KERNEL_ENOUGH * rate // 10000, free, rate, "kernel", NO_STACK))
         else:
-            rs = recordings(v.pid, free=free)
+            rs = recordings(v.pid, free=free, args=() if free else py.to_be_stopped)
         for r in rs:
             for run in r.rec.runs:
                 if run.info["tid"] not in legal.tids:

@@ -41,6 +41,7 @@ enum thread_look {
 /* One thread state of a thread: what it is in one interpreter. Most threads have one. */
 struct sample_state {
 	raddr_t tstate;
+	uint64_t id;        /* of all that the interpreter ever had; 0 = it does not number them (up to 3.6) */
 	uint32_t interp;    /* index in target.interps */
 	uint64_t census;    /* of the last census that saw it */
 	uint64_t found_ns;  /* CLOCK_MONOTONIC of the first */
@@ -132,7 +133,8 @@ struct sample_interp {
 /* A thread state as a census finds it. */
 struct seen_state {
 	raddr_t tstate, root; /* root: the word at frame_root */
-	raddr_t place;        /* on the C stack of the thread that runs in it; 0 = nowhere, or not known */
+	uint64_t id;
+	raddr_t place; /* on the C stack of the thread that runs in it; 0 = nowhere, or not known */
 	uint64_t pthread;
 	pid_t ns_tid;
 	uint32_t interp;
@@ -205,6 +207,8 @@ struct target {
 	uint32_t exec_number;
 	uint64_t census; /* counts them */
 	bool census_due;
+	bool census_partial;    /* the last one left something open: the next one looks at all */
+	uint64_t census_all_ns; /* CLOCK_MONOTONIC of the last one that looked at all */
 	bool names_due;
 	struct object_trail names_trail, facts_trail; /* of the names, the facts last told */
 	uint64_t name_look;                           /* counts the looks at names */
@@ -302,6 +306,9 @@ static inline raddr_t target_generation(const struct target *t, const struct sam
 	       : l->generation_kind == LAYOUT_GENERATION_DESTROYED ? in->at + l->interp.code_generation
 	                                                           : 0;
 }
+/* The interpreters, newest first as they stand in the list; the last one is the main one. Where there are too many, the
+ * newest and the main one are kept. t->interps keeps its order for those that stay. */
+int target_census_interpreters(struct target *t, struct writer *w);
 void target_close_threads(struct target *t);
 /* Tell the writer of a thread, again when something about it has changed. */
 void target_tell_thread(struct target *t, struct writer *w, struct sample_thread *th);

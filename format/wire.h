@@ -119,6 +119,10 @@ enum wire_counter {
 	WIRE_COUNTER_EVENTS_OVERRUN,
 	WIRE_COUNTER_DRAINS,
 	WIRE_COUNTER_END_,
+	WIRE_COUNTER_STOP_LENGTHS =
+	    128, /* so many stops were in the first of the buckets (lengths.h), the second, ... */
+	WIRE_STOP_LENGTHS = 128,
+	WIRE_COUNTER_LIMIT = WIRE_COUNTER_STOP_LENGTHS + WIRE_STOP_LENGTHS,
 };
 enum wire_reason {
 	WIRE_END_UNKNOWN,

@@ -96,6 +96,7 @@ void seats_take(struct seats *s, struct seat *seat)
 {
 	struct target *t = &seat->target;
 	t->exec_number = seat->exec_number++;
+	t->stop_lengths = s->stop_lengths;
 	seat->open = true;
 	seat->reopening = false;
 	seat->census_next_ns = seat->names_next_ns = 0;

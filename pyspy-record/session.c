@@ -116,6 +116,8 @@ static void tell_counters(struct session *s)
 	writer_count(s->w, WIRE_COUNTER_LONGEST_STOP_NS, t.counts.longest_stop_ns);
 	writer_count(s->w, WIRE_COUNTER_HELD, t.counts.held);
 	writer_count(s->w, WIRE_COUNTER_HELD_NS, s->held_ns);
+	for (uint32_t b = 0; b < WIRE_STOP_LENGTHS; b++)
+		writer_count(s->w, WIRE_COUNTER_STOP_LENGTHS + b, s->seats.stop_lengths[b]);
 	if (!s->drain.kernel)
 		return;
 	writer_count(s->w, WIRE_COUNTER_EVENTS_TICK, t.events.tick);

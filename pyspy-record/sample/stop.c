@@ -15,6 +15,7 @@
 #include <time.h>
 #include <elf.h>
 
+#include "format/lengths.h"
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "pyspy-record/sample/hold.h"
@@ -143,6 +144,8 @@ static void count_stop(struct target *t, uint64_t since)
 	uint64_t took = clock_mono_ns() - since;
 	t->counts.stops++;
 	t->counts.stopped_ns += took;
+	if (t->stop_lengths)
+		t->stop_lengths[lengths_bucket(took)]++;
 	if (took > t->counts.longest_stop_ns)
 		t->counts.longest_stop_ns = took;
 }

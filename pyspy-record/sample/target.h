@@ -205,7 +205,8 @@ struct target {
 	uint64_t facts_hash;  /* of the facts last told to the writer */
 	uint64_t sampled_ns;  /* the sample at hand was taken then, by the kernel; 0 = is being taken */
 	struct target_counts counts;
-	struct events events; /* of what the kernel samples */
+	uint64_t *stop_lengths; /* the session's: stops by length, buckets of format/lengths.h; NULL = not counted */
+	struct events events;   /* of what the kernel samples */
 };
 
 /* Look for an interpreter in process `pid`. As interpreter_find; on 0 the target is ready for target_census. On error

@@ -90,7 +90,8 @@ enum wire_lost {
 	WIRE_LOST_LIMIT,
 	WIRE_LOST_DAMAGE,
 	WIRE_LOST_DROPPED,
-	WIRE_LOST_OVERRUN, /* since 1.1 */
+	WIRE_LOST_OVERRUN, /* this and what follows: since 1.1 */
+	WIRE_LOST_UNSTOPPED,
 	WIRE_LOST_END_,
 };
 enum wire_counter {

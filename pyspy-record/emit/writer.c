@@ -18,7 +18,7 @@
 
 enum {
 	WRITER_LOST_MAX = 256, /* LOST records of a block; further ones join the last of their kind */
-	WRITER_CAUSES = 8,
+	WRITER_CAUSES = WIRE_LOST_END_,
 	WRITER_EVENT_WIRE = 30,
 	WRITER_FULL = WIRE_CONTENT_MAX / 8,
 	WRITER_WEIGHT = 4, /* samples must weigh this many times their definitions before an epoch may end */

@@ -234,7 +234,7 @@ static json_t *recording(const struct profile *p, const struct profile_recording
 	put_number(o, "absent_ticks", r->absent_ticks);
 	put_number(o, "failed_ticks", r->failed_ticks);
 	for (uint32_t i = 0; i < WIRE_LOST_END_; i++)
-		if (i <= WIRE_LOST_DROPPED || r->lost[i] || r->n_events)
+		if (i <= WIRE_LOST_DROPPED || r->lost[i] || (r->n_events && i == WIRE_LOST_OVERRUN))
 			put_number(lost, words_lost(i), r->lost[i]);
 	put(o, "lost", lost);
 	for (uint32_t i = 1; i < WIRE_COUNTER_END_; i++)

@@ -164,9 +164,12 @@ static void put_stops(struct info *i, const struct profile_recording *r)
 	struct stops s = stops_of(r);
 
 	if (r->has_counter & 1u << WIRE_COUNTER_STOPS) {
-		line(i, "stops", "%s (%.3g a second), standing %s in all (%s of the time; budget %.3g %%)",
-		     human_count(n, s.n), span ? (double)s.n * 1e9 / (double)span : 0, human_duration(t, s.total_ns),
-		     human_percent(pc, (double)s.total_ns, (double)span), r->stop_ppm / 1e4);
+		char budget[HUMAN_SIZE] = "no bound";
+		if (r->stop_ppm < 1000000)
+			snprintf(budget, sizeof budget, "budget %.3g %%", r->stop_ppm / 1e4);
+		line(i, "stops", "%s (%.3g a second), standing %s in all (%s of the time; %s)", human_count(n, s.n),
+		     span ? (double)s.n * 1e9 / (double)span : 0, human_duration(t, s.total_ns),
+		     human_percent(pc, (double)s.total_ns, (double)span), budget);
 		if (s.has_lengths)
 			line(i, "", "median %s, 99 %% of them at most %s, longest %s", human_duration(t, s.median_ns),
 			     human_duration(n, s.p99_ns), human_duration(l, s.longest_ns));

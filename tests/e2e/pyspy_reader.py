@@ -30,7 +30,7 @@ COUNTERS = {
     13: "stacks", 14: "repairs", 15: "peak_rss", 16: "longest_stop_ns", 17: "held", 18: "held_ns",
     19: "events_tick", 20: "events_clock", 21: "events_switch", 22: "events_cut", 23: "events_overrun", 24: "drains"}
 STOP_LENGTHS = range(128, 256)
-CAUSES = {1: "late", 2: "unreadable", 3: "torn", 4: "limit", 5: "damage", 6: "dropped", 7: "overrun"}
+CAUSES = {1: "late", 2: "unreadable", 3: "torn", 4: "limit", 5: "damage", 6: "dropped", 7: "overrun", 8: "unstopped"}
 REASONS = {0: "unknown", 1: "duration", 2: "target ended", 3: "SIGINT", 4: "SIGTERM", 5: "SIGHUP", 6: "output", 7: "error"}
 
 Frame = namedtuple("Frame", "kind module name file first line end_line col end_col")

@@ -55,12 +55,14 @@ static int take(struct target *t, struct writer *w, struct sample_thread *th)
 {
 	target_look(t, th); /* the look of the pass may be old by now: it may have gone to sleep */
 	if (th->look != LOOK_READ)
-		return TOLD;                      /* it is gone: the pass tells */
-	if (!stops_has_room(t->stops, th->tid)) { /* it may stand because of us */
-		t->counts.unstopped++;
-		return FAILED;
-	}
-	return th->blocked ? take_still(t, w, th) : take_stopped(t, w, th);
+		return TOLD;                                 /* it is gone: the pass tells */
+	bool is_asked = stops_is_pending(t->stops, th->tid); /* it may stand because of us, and looks as if it slept */
+	if (th->blocked && !is_asked)
+		return take_still(t, w, th);
+	if (is_asked || stops_has_room(t->stops))
+		return take_stopped(t, w, th);
+	t->counts.unstopped++;
+	return FAILED;
 }
 
 void target_take_each(struct target *t, struct writer *w)

@@ -110,11 +110,21 @@ static void add_pending(struct stops *s, pid_t pid, pid_t tid)
 		s->pending[s->n_pending++] = (struct stops_pending){pid, tid, clock_mono_ns()};
 }
 
-bool stops_has_room(const struct stops *s, pid_t tid)
+static struct stops_pending *find_pending(struct stops *s, pid_t tid)
 {
 	for (size_t i = 0; i < s->n_pending; i++)
 		if (s->pending[i].tid == tid)
-			return false;
+			return &s->pending[i];
+	return NULL;
+}
+
+bool stops_is_pending(const struct stops *s, pid_t tid)
+{
+	return find_pending((struct stops *)s, tid) != NULL;
+}
+
+bool stops_has_room(const struct stops *s)
+{
 	return s->n_pending < STOPS_PENDING_MAX;
 }
 
@@ -186,8 +196,8 @@ bool stops_settle(struct stops *s)
 	return kept > 0;
 }
 
-/* Wait until the thread has come to rest. 1: it has, *since is a moment just before; 0: not in time; -1: it has ended.
- */
+/* Wait until the thread has come to rest, which it had not at *since. 1: it has, *since is a moment just before; 0: not
+ * in time; -1: it has ended. */
 static int wait_stopped(struct stops *s, pid_t tid, uint64_t wait_ns, int *status, uint64_t *since)
 {
 	*status = 0;
@@ -196,15 +206,17 @@ static int wait_stopped(struct stops *s, pid_t tid, uint64_t wait_ns, int *statu
 	 * only the standing is counted. */
 	uint64_t begin = clock_mono_ns(), now = begin;
 	pid_t got;
-	do {
+	for (;;) {
+		got = waitpid(tid, status, __WALL | WNOHANG);
+		if (got != 0 || now - begin >= wait_ns)
+			break;
+		*since = now;
 		if (now - begin > SPIN_NS) {
 			clock_sleep_until(now + STEP_NS);
 			stops_settle(s); /* those that did not stand in time must not wait for this one */
 		}
-		*since = clock_mono_ns();
-		got = waitpid(tid, status, __WALL | WNOHANG);
 		now = clock_mono_ns();
-	} while (got == 0 && now - begin < wait_ns);
+	}
 	return got == 0 ? 0 : got == tid && WIFSTOPPED(*status) ? 1 : -1;
 }
 
@@ -214,20 +226,34 @@ static int read_it(struct target *t, struct sample_thread *th)
 	return th->look == LOOK_READ ? target_walk(t, th) : ERR_GONE;
 }
 
+/* Ask it to stop, if it was not asked already. 0; ERR_PERMISSION; ERR_GONE. */
+static int ask(struct stops *s, pid_t pid, pid_t tid, uint64_t *since)
+{
+	struct stops_pending *p = find_pending(s, tid);
+	if (p) {
+		*since = p->looked_ns;
+		*p = s->pending[--s->n_pending];
+		return 0;
+	}
+	if (ptrace(PTRACE_SEIZE, tid, 0, 0) < 0) /* EPERM is said of one that ends, too */
+		return errno == EPERM && tracer_of(pid, tid) ? ERR_PERMISSION : ERR_GONE;
+	*since = clock_mono_ns();
+	ptrace(PTRACE_INTERRUPT, tid, 0, 0); /* fails when it ends: then waiting tells */
+	return 0;
+}
+
 bool stops_one(struct stops *s, struct target *t, struct sample_thread *th, uint64_t wait_ns, int *rc)
 {
 	int status;
 	uint64_t since;
-	*rc = ERR_GONE;
-	if (ptrace(PTRACE_SEIZE, th->tid, 0, 0) < 0) {
-		if (errno == EPERM && tracer_of(t->facts.pid, th->tid)) /* EPERM is said of one that ends, too */
-			*rc = ERR_PERMISSION;
-		else
-			t->census_due = true;
+	hold_hurry(true);
+	*rc = ask(s, t->facts.pid, th->tid, &since);
+	if (*rc < 0) {
+		hold_hurry(false);
+		t->census_due |= *rc == ERR_GONE;
 		return false;
 	}
-	hold_hurry(true);
-	ptrace(PTRACE_INTERRUPT, th->tid, 0, 0); /* fails when it ends: then waiting tells */
+	*rc = ERR_GONE;
 	int got = wait_stopped(s, th->tid, wait_ns, &status, &since);
 	if (got == 1) {
 		*rc = read_it(t, th);

@@ -43,7 +43,9 @@ void stops_end(struct stops *s);
  * reading or walking said, and the frames in t->walk are certain. False: it would not stand within wait_ns (then it is
  * let go when it does), has ended (then a census is due), or may not be stopped (*rc: ERR_PERMISSION). */
 bool stops_one(struct stops *s, struct target *t, struct sample_thread *th, uint64_t wait_ns, int *rc);
-/* May one more thread of this process be asked to stop? Not one that was asked already. */
-bool stops_has_room(const struct stops *s, pid_t tid);
+/* Was it asked to stop, and has not been let go yet? stops_one goes on waiting for it then. */
+bool stops_is_pending(const struct stops *s, pid_t tid);
+/* May one more thread be asked to stop? */
+bool stops_has_room(const struct stops *s);
 /* Let go of threads that have come to rest by now; true while there are any that have not. */
 bool stops_settle(struct stops *s);

@@ -1,6 +1,6 @@
 # serial
 # (d) kill -9 of the recorder at any moment, in every mode: the target runs on. In full 1,000 times:
-#     PYSPY_FULL=1 python3 tests/e2e/test_kills.py          (PYSPY_KILLS=N: another number)
+#     scripts/run-tests --full -v tests/e2e/test_kills.py          (PYSPY_KILLS=N: another number)
 import os
 import random
 import select

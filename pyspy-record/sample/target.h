@@ -10,6 +10,7 @@
 #include "pyspy-record/python/object_trail.h"
 #include "pyspy-record/python/walk.h"
 #include "pyspy-record/sample/events.h"
+#include "pyspy-record/sample/stop.h"
 #include "pyspy-record/sample/trie.h"
 #include "pyspy-record/target/process.h"
 #include "pyspy-record/target/taskstate.h"
@@ -78,6 +79,7 @@ struct sample_thread {
 	enum thread_look look;
 	bool blocked; /* stood still when looked at in this tick: it waits in the kernel */
 	bool held;    /* the same: it waits for the CPU that we hold */
+	bool stopped; /* it stood because we stopped it when it was read */
 	struct taskstate_block block;
 	VEC(struct path_step) path;
 	uint64_t path_generation, path_copies;
@@ -172,8 +174,7 @@ struct join {
 };
 
 struct target_counts {
-	uint64_t samples, uncertified, reads_failed, torn, limit, stops, stopped_ns, longest_stop_ns, stops_in_syscall,
-	    stops_given_up, unproved, held;
+	uint64_t samples, uncertified, reads_failed, torn, limit, unstopped, unproved, held;
 };
 
 struct target {
@@ -214,14 +215,14 @@ struct target {
 	uint64_t name_look;                           /* counts the looks at names */
 	raddr_t facts_interp;                         /* of this interpreter */
 	bool has_ended;
-	bool may_stop;        /* its threads, to certify their stacks */
-	pid_t pending_detach; /* a thread that would not stop: to be let go as soon as it does */
-	pid_t ended_tid;      /* waiting for a stop brought the end of this thread instead ... */
-	int ended_status;     /* ... with this wait status */
-	int held_cpu;         /* the only CPU that we run on, -1 = several (hold.h) */
-	unsigned failures;    /* passes in a row that could not read anything */
-	uint64_t facts_hash;  /* of the facts last told to the writer */
-	uint64_t sampled_ns;  /* the sample at hand was taken then, by the kernel; 0 = is being taken */
+	struct stops *stops; /* the session's */
+	bool may_stop;       /* its threads, to certify their stacks */
+	bool stops_each;     /* --blocking: each running thread is stopped for its sample (blocking.c) */
+	bool is_traced;      /* by another one, so that it cannot be stopped: that was said */
+	int held_cpu;        /* the only CPU that we run on, -1 = several (hold.h) */
+	unsigned failures;   /* passes in a row that could not read anything */
+	uint64_t facts_hash; /* of the facts last told to the writer */
+	uint64_t sampled_ns; /* the sample at hand was taken then, by the kernel; 0 = is being taken */
 	struct target_counts counts;
 	struct events events; /* of what the kernel samples */
 };
@@ -260,8 +261,6 @@ int target_cpu_to_hold(struct target *t, uint64_t draw);
 /* Stop this thread for a moment, certify its stack. Gives up when it sleeps (then its stack is certified as it stands).
  */
 void target_stop(struct target *t, struct writer *w, struct sample_thread *th);
-/* Let go of a thread that would not stop in time. */
-void target_settle(struct target *t);
 
 /* Between the parts of sample/: */
 static inline uint32_t target_interp(const struct sample_thread *th)
@@ -317,6 +316,15 @@ void target_tell_thread(struct target *t, struct writer *w, struct sample_thread
 int target_read(struct target *t, struct sample_thread **threads, size_t n);
 /* As many of them as fit into one call: how many were dealt with, or an error. */
 int target_read_some(struct target *t, struct sample_thread **threads, size_t n);
+/* What the thread does now: th->run, look, blocked, held. */
+void target_look(struct target *t, struct sample_thread *th);
+/* The frames just walked (rc: what the walk said) are the thread's sample in this tick. False: they are not, --blocking
+ * wants a certain one and it did not stand still. */
+bool target_take(struct target *t, struct writer *w, struct sample_thread *th, int rc);
+/* It has no sample in this tick; the caller counts why. */
+void target_take_absent(struct target *t, struct writer *w, struct sample_thread *th);
+/* --blocking: a sample of each thread in t->active, one after the other; those that run are stopped for it. */
+void target_take_each(struct target *t, struct writer *w);
 /* State and waiting for the GIL of a thread that stands still (th->block). */
 uint32_t target_sleep_flags(const struct target *t, struct sample_thread *th);
 /* Before the threads are looked at: the words of the GILs. */

@@ -29,7 +29,8 @@ COUNTERS = {
     8: "reads_failed", 9: "read_calls", 10: "recorder_cpu_ns", 11: "stops_given_up", 12: "code_objects",
     13: "stacks", 14: "repairs", 15: "peak_rss", 16: "longest_stop_ns", 17: "held", 18: "held_ns",
     19: "events_tick", 20: "events_clock", 21: "events_switch", 22: "events_cut", 23: "events_overrun", 24: "drains"}
-CAUSES = {1: "late", 2: "unreadable", 3: "torn", 4: "limit", 5: "damage", 6: "dropped", 7: "overrun"}
+STOP_LENGTHS = range(128, 256)
+CAUSES = {1: "late", 2: "unreadable", 3: "torn", 4: "limit", 5: "damage", 6: "dropped", 7: "overrun", 8: "unstopped"}
 REASONS = {0: "unknown", 1: "duration", 2: "target ended", 3: "SIGINT", 4: "SIGTERM", 5: "SIGHUP", 6: "output", 7: "error"}
 
 Frame = namedtuple("Frame", "kind module name file first line end_line col end_col")
@@ -252,6 +253,7 @@ class Recording:
         self.headers, self.blocks, self.epochs, self.runs = [], [], [], []
         self.lost, self.ends, self.process_ends, self.thread_ends = [], [], [], []
         self.counters = {}
+        self.stop_lengths = {}  # bucket -> stops
         self.closed = False
         self.truncated = False
         self.bytes = 0
@@ -647,6 +649,11 @@ class Reader:
             if v < self.rec.counters.get(k, 0):
                 self.problem("counter %s goes back" % k)
             self.rec.counters[k] = v
+            if k in STOP_LENGTHS:
+                self.rec.stop_lengths[k - STOP_LENGTHS[0]] = v
+        known, stops = sum(self.rec.stop_lengths.values()), self.rec.counters.get("stops", 0)
+        if known and known != stops:
+            self.problem("%d stops, but %d by length" % (stops, known))
 
     def end_record(self, c):
         self.rec.ends.append(dict(zip(("time", "reason", "how", "status"), [c.u() for _ in range(4)])))

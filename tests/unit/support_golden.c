@@ -464,5 +464,6 @@ const struct support_golden SUPPORT_GOLDEN[] = {
     {"kernel", support_golden_kernel},
     {"mixed", support_golden_mixed},
     {"fallback", support_golden_fallback},
+    {"bounded", support_golden_bounded},
     {0},
 };

@@ -79,14 +79,19 @@ int taskstate_blocked(struct taskstate *t, struct taskstate_block *block)
 	return 1;
 }
 
+static int read_stat(struct taskstate *t, char *text, size_t size)
+{
+	if (t->stat_fd < 0)
+		t->stat_fd = fds_keep(open_file(t, "stat"));
+	return read_text(t, t->stat_fd, "stat", text, size);
+}
+
 int taskstate_cpu(struct taskstate *t, char *letter)
 {
 	enum { STATE = 3, PROCESSOR = 39 }; /* fields of stat, proc(5) */
 	char text[1024];
-	if (t->stat_fd < 0)
-		t->stat_fd = fds_keep(open_file(t, "stat"));
 	*letter = 0;
-	if (read_text(t, t->stat_fd, "stat", text, sizeof text) < 0)
+	if (read_stat(t, text, sizeof text) < 0)
 		return -1;
 	const char *p = strrchr(text, ')'); /* the name before it may hold anything */
 	if (!p || p[1] != ' ')
@@ -102,10 +107,10 @@ int taskstate_cpu(struct taskstate *t, char *letter)
 	return atoi(p);
 }
 
-char taskstate_letter(const struct taskstate *t)
+char taskstate_letter(struct taskstate *t)
 {
 	char text[512];
-	if (read_text(t, -1, "stat", text, sizeof text) < 0)
+	if (read_stat(t, text, sizeof text) < 0)
 		return 0;
 	const char *p = strrchr(text, ')');
 	return p && p[1] == ' ' ? p[2] : 0;

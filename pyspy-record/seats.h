@@ -24,8 +24,8 @@ struct seats_totals {
 	uint64_t threads_seen; /* ever */
 };
 
-/* Who may be stopped. One that goes to sleep just as its stop is sent has a system call interrupted, which 3.5 and later
- * try again and older ones tell the program of (EINTR). */
+/* Who may be stopped. One that goes to sleep just as its stop is sent has a system call interrupted, which 3.5 and
+ * later try again and older ones tell the program of (EINTR). */
 enum seats_stop { SEATS_STOP_NONE, SEATS_STOP_WHO_RETRY, SEATS_STOP_ALL };
 
 struct seats {
@@ -33,9 +33,10 @@ struct seats {
 	size_t n;
 	struct spawn *spawn; /* the started program among them, or NULL */
 	struct writer *w;
-	struct drain *drain;      /* of what the kernel samples; its kernel is NULL when all is sampled from outside */
-	int held_cpu;             /* the only CPU that we run on, -1 = several */
+	struct drain *drain; /* of what the kernel samples; its kernel is NULL when all is sampled from outside */
+	int held_cpu;        /* the only CPU that we run on, -1 = several */
 	enum seats_stop stop;
+	uint64_t least_share;     /* looking who is there takes at most 1 / this of the time; 0 = the usual part */
 	uint64_t wait_ns;         /* how long a process that executed another program may take until Python appears */
 	struct seats_totals past; /* of targets that were closed */
 };

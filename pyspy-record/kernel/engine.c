@@ -61,7 +61,7 @@ enum program_index {
 #endif
 
 struct kernel {
-	double rate_hz;
+	double rate_hz, stretch; /* the rate asked for; so many times slower it is */
 	uint32_t tick_hz;
 	enum kernel_clock clock;
 	struct bpfobject_map maps[N_MAPS];
@@ -320,6 +320,7 @@ int kernel_open(struct kernel **out, const struct kernel_options *o, char *why, 
 	if (!k)
 		return ERR_NO_MEMORY;
 	k->rate_hz = o->rate_hz;
+	k->stretch = 1;
 	k->poll_fd = -1;
 	k->n_cpus = bpf_possible_cpus(); /* the kernel fills so many entries of a per-CPU value: no guesses */
 	if (k->n_cpus < 0) {
@@ -375,14 +376,24 @@ uint32_t kernel_tick_hz(const struct kernel *k)
 
 uint64_t kernel_period_ns(const struct kernel *k)
 {
-	return (uint64_t)(1e9 / k->rate_hz);
+	return (uint64_t)(1e9 / k->rate_hz * k->stretch);
+}
+
+void kernel_slow(struct kernel *k, double stretch)
+{
+	k->stretch = stretch;
+}
+
+double kernel_stretch(const struct kernel *k)
+{
+	return k->stretch;
 }
 
 int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock)
 {
 	struct kernel_process q = *p;
 	uint32_t key = (uint32_t)tgid;
-	double chance = k->tick_hz ? k->rate_hz / k->tick_hz : 1;
+	double chance = k->tick_hz ? k->rate_hz / k->stretch / k->tick_hz : 1;
 	q.triggers = KERNEL_ON_SWITCH | KERNEL_ON_CLOCK | (own_clock ? KERNEL_ON_TICK_FOR_SOME : KERNEL_ON_TICK);
 	q.tick_chance = chance >= 1 ? UINT32_MAX : (uint32_t)(chance * UINT32_MAX);
 	q.wake_bytes = k->maps[RING].max_entries / WAKE_PART;

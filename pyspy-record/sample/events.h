@@ -90,7 +90,7 @@ struct events_thread {
 
 struct events_event {
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
-	double raw;       /* raw weight: off the CPU how long, times the chance; on it 1 */
+	double raw;       /* raw weight: off the CPU how long, times the chance; on it the period */
 	uint32_t thread;  /* index in events.threads */
 	thread_id id;
 	uint8_t length; /* of the sleep, kernel_length + 1; 0 = it was seen going on, or is none */
@@ -126,9 +126,12 @@ struct events {
 	struct lockstep lockstep;            /* is the tick a good moment for this program? */
 	uint32_t n_clocks;
 	uint64_t switches_told, paced_ns; /* samples at switches, and when they were looked at last: see events_pace */
-	bool own_clock;                   /* running threads have clocks of their own */
-	bool census_made;                 /* in this drain, for a thread that was not known */
-	uint64_t news;                    /* things seen for the first time: drain sooner */
+	/* What a sample on a CPU is worth beside others: the period that it was taken with, which may change. */
+	double worth, worth_before; /* before worth_ns */
+	uint64_t worth_ns;
+	bool own_clock;   /* running threads have clocks of their own */
+	bool census_made; /* in this drain, for a thread that was not known */
+	uint64_t news;    /* things seen for the first time: drain sooner */
 	struct events_counts counts;
 };
 
@@ -157,6 +160,8 @@ bool events_look(struct target *t, struct writer *w, uint64_t now_ns);
 void events_look_proved(struct target *t, struct writer *w);
 /* After a drain: are stacks taken at switches as often as they should be, and not oftener? */
 void events_pace(struct target *t, uint64_t now_ns);
+/* The engine's period is another one now (kernel_slow). */
+void events_rate(struct target *t);
 /* After a drain: is the tick to be trusted? */
 void events_judge(struct target *t);
 /* Weights and events of all since the last flush, into the writer. now_ns: of a snapshot, CLOCK_MONOTONIC. is_last: of

@@ -107,9 +107,11 @@ void events_pace(struct target *t, uint64_t now_ns)
 	uint64_t period = kernel_period_ns(e->kernel), gap = e->rules.switch_gap_ns;
 	if (now_ns < e->paced_ns + PACE_NS)
 		return;
+	double slowest = GAP_MOST_NS * kernel_stretch(e->kernel);
 	double most = SWITCHES_TIMES * 1e9 / (double)period, seconds = (double)(now_ns - e->paced_ns) * 1e-9;
-	if (most < SWITCHES_LEAST)
-		most = SWITCHES_LEAST;
+	double least = SWITCHES_LEAST / kernel_stretch(e->kernel);
+	if (most < least)
+		most = least;
 	double times = (double)(e->counts.at_switch - e->switches_told) / seconds / most;
 	e->switches_told = e->counts.at_switch;
 	e->paced_ns = now_ns;
@@ -117,9 +119,29 @@ void events_pace(struct target *t, uint64_t now_ns)
 		gap = (uint64_t)((double)gap * (times < 16 ? times : 16));
 	else if (times < 0.5)
 		gap /= 2;
-	gap = gap < period ? period : gap > GAP_MOST_NS ? GAP_MOST_NS : gap;
+	gap = gap < period ? period : (double)gap > slowest ? (uint64_t)slowest : gap;
 	if (gap == e->rules.switch_gap_ns)
 		return;
 	e->rules.switch_gap_ns = gap;
 	events_watch(t);
+}
+
+void events_rate(struct target *t)
+{
+	struct events *e = &t->events;
+	double period = (double)kernel_period_ns(e->kernel), gap = (double)e->rules.switch_gap_ns * period / e->worth;
+	e->worth_before = e->worth;
+	e->worth = period;
+	e->worth_ns = clock_mono_ns();
+	e->rules.switch_gap_ns = (uint64_t)(gap < period ? period : gap);
+	events_watch(t);
+	for (size_t i = 0; i < e->threads.n; i++) {
+		struct events_thread *et = &e->threads.v[i];
+		if (et->clock_fd < 0)
+			continue;
+		if (!e->own_clock && e->lockstep.verdict == LOCKSTEP_NO)
+			kernel_clock_slow(e->kernel, et->clock_fd, COMPARED_SLOWLY);
+		else
+			kernel_clock_vary(e->kernel, et->clock_fd, map_hash(e->worth_ns, (uint64_t)et->tid));
+	}
 }

@@ -280,7 +280,7 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 		events_tell_sleep(t, w, et, m->head.time_ns);
 	if (!is_switch) {
 		v.flags |= WIRE_STATE_ON_CPU;
-		v.raw = 1;
+		v.raw = m->head.time_ns < t->events.worth_ns ? t->events.worth_before : t->events.worth;
 		et->sleep.goes_on = false;
 		et->n_clock += m->head.trigger == KERNEL_ON_CLOCK;
 		events_add(t, et, &v);

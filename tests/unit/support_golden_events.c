@@ -186,7 +186,7 @@ void support_golden_bounded(struct buf *out)
 	struct support_recording r;
 	struct support_golden_app a;
 
-	support_recording_open(&r, 0x14);
+	support_recording_open(&r, 0x15);
 	support_recording_version(&r, 2);
 	r.mean_gap_ns = 100 * SUPPORT_MS;
 	r.cpu_ppm = 5000;

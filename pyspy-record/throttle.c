@@ -12,7 +12,7 @@
 #define FADE_GAPS  32      /* mean gaps: of fewer looks nothing is known */
 #define RISE_NS    (3 * S) /* the rate grows by a factor e in this time at most; sooner when we have just begun */
 #define RISE_LEAST (100 * MS)
-#define MARGIN     0.9        /* of the bound is aimed at */
+#define MARGIN     0.85       /* of the bound is aimed at */
 #define PAY_NS     S          /* what is owed is paid back in this time, if a ... */
 #define PAY_LEAST  0.25       /* ... part of the bound is left */
 #define SAVE_NS    (500 * MS) /* the bound of so much time can be saved up */

@@ -1,18 +1,18 @@
-/* Which threads need no look in this tick: who waits for a GIL cannot have run Python code unless it got it, and who got
- * it since the last tick, the GIL's own words tell. With many threads that share a GIL most wait for it, and each wakes
- * every few ms to ask for it: to look at them again would be most of a tick's work, for the same stacks.
+/* Which threads need no look in this tick: who waits for a GIL cannot have run Python code unless it got it, and who
+ * got it since the last tick, the GIL's own words tell. With many threads that share a GIL most wait for it, and each
+ * wakes every few ms to ask for it: to look at them again would be most of a tick's work, for the same stacks.
  *
- * A GIL's last_holder and switch_number are written together when another thread gets it (3.7 and later). So between two
- * looks at them: neither has changed, and only the holder can have run; both have, the number by one, and only the two
- * can have run; anything else (somebody in between, a thread state swapped under the same thread) says nothing.
+ * A GIL's last_holder and switch_number are written together when another thread gets it (3.7 and later). So between
+ * two looks at them: neither has changed, and only the holder can have run; both have, the number by one, and only the
+ * two can have run; anything else (somebody in between, a thread state swapped under the same thread) says nothing.
  */
 #include "pyspy-record/sample/target.h"
 
 enum {
-	WAITERS_LEAST = 2,        /* fewer are looked at for less than a look at the words costs */
-	SKIPPED_MOST = 64,        /* ticks in a row; its CPU time moves a little, and it may end while it waits */
-	SWITCHES_BEHIND = 16,     /* switch_number, from last_holder on: so in each version that has one */
-	WORDS = 3,                /* last_holder, locked, switch_number */
+	WAITERS_LEAST = 2,    /* fewer are looked at for less than a look at the words costs */
+	SKIPPED_MOST = 64,    /* ticks in a row; its CPU time moves a little, and it may end while it waits */
+	SWITCHES_BEHIND = 16, /* switch_number, from last_holder on: so in each version that has one */
+	WORDS = 3,            /* last_holder, locked, switch_number */
 	SWITCHES_WORD = SWITCHES_BEHIND / 8,
 };
 
@@ -45,8 +45,8 @@ void waiters_weigh(struct target *t)
 		h->switches = words[i][SWITCHES_WORD];
 		h->was_holder = before.holder;
 		uint64_t moved = h->switches - before.switches;
-		h->tells = before.gil == gil && ((moved == 0 && h->holder == before.holder) ||
-		                                 (moved == 1 && h->holder != before.holder));
+		h->tells = before.gil == gil &&
+		           ((moved == 0 && h->holder == before.holder) || (moved == 1 && h->holder != before.holder));
 	}
 }
 

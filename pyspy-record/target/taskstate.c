@@ -57,13 +57,27 @@ static int read_text(const struct taskstate *t, int fd, const char *name, char *
 	return 0;
 }
 
+/* Decimal; this is done for each thread in each tick, and strtoull asks for the locale first. */
+static uint64_t next_number(const char **text)
+{
+	const char *p = *text;
+	uint64_t n = 0;
+	while (*p == ' ')
+		p++;
+	for (; *p >= '0' && *p <= '9'; p++)
+		n = 10 * n + (uint64_t)(*p - '0');
+	*text = p;
+	return n;
+}
+
 int taskstate_run(struct taskstate *t, struct taskstate_run *run)
 {
-	char text[96], *p = text;
+	char text[96];
+	const char *p = text;
 	TRY(read_text(t, t->schedstat_fd, "schedstat", text, sizeof text));
-	run->cpu_ns = strtoull(p, &p, 10);
-	run->wait_ns = strtoull(p, &p, 10);
-	run->count = strtoull(p, &p, 10);
+	run->cpu_ns = next_number(&p);
+	run->wait_ns = next_number(&p);
+	run->count = next_number(&p);
 	return 0;
 }
 

@@ -41,6 +41,9 @@ int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, b
 void kernel_leave(struct kernel *k, pid_t tgid);
 int kernel_bind(struct kernel *k, pid_t tid, const struct kernel_binding *b);
 void kernel_unbind(struct kernel *k, pid_t tid);
+/* All frames of a sample that has a list of them: see lists_take. */
+int kernel_frames(struct kernel *k, const struct kernel_sample *m, const struct kernel_frame *sent, size_t n_sent,
+                  const struct kernel_frame **frames, size_t *n);
 
 uint64_t kernel_period_ns(const struct kernel *k); /* between two samples of a running thread, in the mean */
 /* Make it `stretch` (1 or more) times what was asked for, from kernel_watch and kernel_clock_vary on. */

@@ -78,7 +78,8 @@ void events_task(struct target *t, const struct kernel_task *task, uint64_t stam
 	if (!et->has_clock && et->n_clock == 0 && task->cpu_ns > CLOCK_LACKS * kernel_period_ns(e->kernel))
 		open_clock_now(t, et);
 	else if (et->clock_fd >= 0 && et->n_clock >= et->vary_at) {
-		et->vary_at = et->n_clock + EVENTS_VARY_EACH;
+		uint64_t by_time = EVENTS_VARY_NS / kernel_period_ns(e->kernel);
+		et->vary_at = et->n_clock + (by_time > EVENTS_VARY_EACH ? by_time : EVENTS_VARY_EACH);
 		kernel_clock_vary(e->kernel, et->clock_fd, draw ^ (uint64_t)et->tid * UINT64_C(0x9e3779b97f4a7c15));
 	}
 }

@@ -34,14 +34,27 @@ enum {
 	SAMPLE_BYTES = 2 << 10,      /* of a sample, about */
 	DRAIN_NS = 50 * 1000 * 1000, /* the ring holds twice what comes in that time */
 	THREADS_LEAST = 4,           /* there may be more soon */
-	SLOTS_LEAST = 64, /* twice as many as threads: others come */
+	SLOTS_LEAST = 64,            /* twice as many as threads: others come */
 	SLOTS_MOST = 1024,
-	WAKE_PART = 4,               /* the recorder is called when one in so many bytes is in use */
+	WAKE_PART = 4, /* the recorder is called when one in so many bytes is in use */
 	SCRATCH_BYTES = KERNEL_DATA + KERNEL_COPY + 4096 + 1024,
 	FIRST_PID_NAMESPACE = 0xeffffffc, /* inode of the first pid namespace (PROC_PID_INIT_INO) */
 };
 
-enum map_index { CONFIG, PROCESSES, BINDINGS, TASKS, COUNTS, PHASES, SCRATCHES, LASTS, MORE_TP, MORE_PERF, RING, N_MAPS };
+enum map_index {
+	CONFIG,
+	PROCESSES,
+	BINDINGS,
+	TASKS,
+	COUNTS,
+	PHASES,
+	SCRATCHES,
+	LASTS,
+	MORE_TP,
+	MORE_PERF,
+	RING,
+	N_MAPS
+};
 enum program_index {
 	ON_TICK,
 	ON_CLOCK,
@@ -405,6 +418,7 @@ int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, b
 	double chance = k->tick_hz ? k->rate_hz / k->stretch / k->tick_hz : 1;
 	q.triggers = KERNEL_ON_SWITCH | KERNEL_ON_CLOCK | (own_clock ? KERNEL_ON_TICK_FOR_SOME : KERNEL_ON_TICK);
 	q.tick_chance = chance >= 1 ? UINT32_MAX : (uint32_t)(chance * UINT32_MAX);
+	q.clock_period_ns = k->stretch > 1 ? kernel_period_ns(k) : 0;
 	q.wake_bytes = k->maps[RING].max_entries / WAKE_PART;
 	uint8_t *mark = &k->config->processes[kernel_mark_of_process(key)];
 	struct kernel_process known;

@@ -46,7 +46,8 @@ int kernel_frames(struct kernel *k, const struct kernel_sample *m, const struct 
                   const struct kernel_frame **frames, size_t *n);
 
 uint64_t kernel_period_ns(const struct kernel *k); /* between two samples of a running thread, in the mean */
-/* Make it `stretch` (1 or more) times what was asked for, from kernel_watch and kernel_clock_vary on. */
+/* Make it `stretch` (1 or more) times what was asked for, from kernel_watch on: clocks that are faster lose some of
+ * their samples until kernel_clock_vary. */
 void kernel_slow(struct kernel *k, double stretch);
 double kernel_stretch(const struct kernel *k);
 

@@ -81,6 +81,8 @@ struct events_thread {
 	int clock_fd;             /* of its own clock, -1 = none */
 	bool has_clock;           /* one was asked for */
 	uint64_t n_clock;         /* samples by it */
+	uint64_t period_ns;       /* its mean */
+	uint64_t varied_n;        /* as of n_clock: since then */
 	uint64_t vary_at;         /* when it has made so many, it gets another period */
 	uint64_t compared_cpu_ns; /* of task.cpu_ns: up to here ticks were expected */
 	bool lacks_clock;         /* it could not be had: sampled on the CPU's tick */
@@ -129,8 +131,7 @@ struct events {
 	struct lockstep lockstep;            /* is the tick a good moment for this program? */
 	uint32_t n_clocks;
 	uint64_t switches_told, paced_ns; /* samples at switches, and when they were looked at last: see events_pace */
-	/* What a sample on a CPU is worth beside others: the period that it was taken with, which may change. */
-	double worth, worth_before; /* before worth_ns */
+	double worth, worth_before;       /* the engine's period, and what it was before worth_ns */
 	uint64_t worth_ns;
 	bool own_clock;   /* running threads have clocks of their own */
 	bool census_made; /* in this drain, for a thread that was not known */
@@ -178,6 +179,8 @@ void events_bind_thread(struct target *t, struct events_thread *et);
 /* A clock that samples the thread, or one that the tick is compared with. To be bound afterwards: without a clock it
  * wants the tick. */
 void events_open_clock(struct events *e, struct events_thread *et);
+/* What this sample on a CPU counts for, beside others of the thread: the period that it was taken with. */
+double events_worth(const struct events *e, const struct events_thread *et, const struct kernel_record *r);
 /* The tick beside the clock. True: this sample was taken for that only. */
 bool events_compare(struct target *t, struct events_thread *et, const struct kernel_sample *m, uint32_t node);
 struct events_thread *events_find(struct events *e, pid_t tid);

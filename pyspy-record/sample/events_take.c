@@ -256,11 +256,11 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 	node_id node = 0;
 	uint32_t interp;
 	bool unproved = false, is_switch = m->head.trigger == KERNEL_ON_SWITCH;
-	struct sample_thread *th =
-	    begin_pieces(m, n, &left) && take_apart(&left, t->events.rules.tstate_size, &copy, &tstate) &&
-	            complete_list(t, m, &copy)
-	        ? whose(t, w, m, &copy, &et)
-	        : NULL;
+	struct sample_thread *th = begin_pieces(m, n, &left) &&
+	                                   take_apart(&left, t->events.rules.tstate_size, &copy, &tstate) &&
+	                                   complete_list(t, m, &copy)
+	                               ? whose(t, w, m, &copy, &et)
+	                               : NULL;
 	if (!th) {
 		t->events.counts.lost++;
 		return 0;
@@ -308,7 +308,7 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 		events_tell_sleep(t, w, et, m->head.time_ns);
 	if (!is_switch) {
 		v.flags |= WIRE_STATE_ON_CPU;
-		v.raw = m->head.time_ns < t->events.worth_ns ? t->events.worth_before : t->events.worth;
+		v.raw = events_worth(&t->events, et, &m->head);
 		et->sleep.goes_on = false;
 		et->n_clock += m->head.trigger == KERNEL_ON_CLOCK;
 		events_add(t, et, &v);

@@ -43,6 +43,12 @@ double kernel_stretch(const struct kernel *k)
 	return k->stretch > 0 ? k->stretch : 1;
 }
 
+uint32_t kernel_tick_hz(const struct kernel *k)
+{
+	(void)k;
+	return 250;
+}
+
 uint64_t kernel_period_ns(const struct kernel *k)
 {
 	return (uint64_t)(1e9 / k->rate_hz * kernel_stretch(k));

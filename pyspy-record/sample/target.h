@@ -83,6 +83,8 @@ struct sample_thread {
 	struct taskstate_block block;
 	VEC(struct path_step) path;
 	uint64_t path_generation, path_copies;
+	size_t path_proved; /* steps whose objects are not younger than a sample at path_proved_ns (resolve.c) */
+	uint64_t path_proved_by, path_proved_ns;
 	uint32_t codes_epoch, trie_epoch;
 
 	bool asleep; /* certain stack, valid while run.count == sleep_count */

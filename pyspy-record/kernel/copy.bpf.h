@@ -250,7 +250,10 @@ static __always_inline void look_at_next(struct scratch *s)
 	__u64 header[3];
 	if (s->next_used || !s->next)
 		return;
-	if (bpf_probe_read_user(header, sizeof header, (void *)s->next) || header[2] > KERNEL_DATA / 8)
+	bool is_absent = bpf_probe_read_user(header, sizeof header, (void *)s->next);
+	if (is_absent && s->is_list)
+		s->sample.cut |= KERNEL_CUT_ABSENT;
+	if (is_absent || header[2] > KERNEL_DATA / 8)
 		s->next = 0;
 	else
 		s->next_used = sizeof header + header[2] * 8;

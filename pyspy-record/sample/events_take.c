@@ -408,10 +408,8 @@ static void unknown(struct target *t, const struct kernel_record *r)
 {
 	struct events_thread *et = events_find(&t->events, (pid_t)r->tid);
 	t->census_due = true;
-	if (et) {
+	if (et)
 		et->bound_n = 0;
-		kernel_unbind(t->events.kernel, et->tid);
-	}
 }
 
 int events_record(struct target *t, struct writer *w, const struct kernel_record *r, size_t n)

@@ -414,7 +414,6 @@ static void unknown(struct target *t, const struct kernel_record *r)
 		return;
 	t->census_partial |= et->thread != NULL; /* what is known of it is wrong */
 	et->bound_n = 0;
-	kernel_unbind(t->events.kernel, et->tid);
 }
 
 int events_record(struct target *t, struct writer *w, const struct kernel_record *r, size_t n)

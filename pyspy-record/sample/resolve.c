@@ -43,6 +43,7 @@ static int check_codes(struct target *t, struct sample_thread *th, const struct 
 			return ERR_FULL;
 	if (n > th->path.n && !vec_room(&th->path, n - th->path.n))
 		return ERR_NO_MEMORY;
+	th->path.n = *shared;
 	for (size_t i = *shared; i < n; i++) {
 		code_id id = codes_known(&t->codes, frames[n - 1 - i].code, frames[n - 1 - i].globals);
 		th->path.v[i].code = id; /* for later; no step of the path yet */

@@ -35,9 +35,10 @@ def of_events(path):
     return [(b - a) / 1e9 for each in times.values() for each in [sorted(each)] for a, b in zip(each, each[1:])]
 
 
-def share_below(gaps, limit, unit=1e-6):
-    """part of the gaps that are shorter than limit. Times are whole units in the file, so a gap may be off by one unit
-    either way: those within half a unit of the limit count half"""
+def share_below(gaps, limit):
+    """part of the gaps that are shorter than limit. Times are whole units in the file (1 us, or more), so a gap may be off by one
+    unit either way: those within half a unit of the limit count half"""
+    unit = math.gcd(*(round(1e9 * gap) for gap in gaps)) / 1e9 if gaps else 0
     gaps = sorted(gaps)
     low, high = bisect.bisect_left(gaps, limit - 0.5 * unit), bisect.bisect_right(gaps, limit + 0.5 * unit)
     return (low + high) / 2 / len(gaps) if gaps else 0

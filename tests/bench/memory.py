@@ -103,6 +103,8 @@ def one(tool, program, rate, seconds, wanted):
             info = run.info()
             m = Memory(curve, end, info["samples"]["samples"], lasted)
             m.epochs = info["recordings"][0]["epochs"]
+            counters = info["recordings"][0]["counters"]
+            m.codes, m.stacks = counters.get("code_objects", 0), counters.get("stacks", 0)
             return m
         return Memory(curve, end, run.counts()[1] * run.lasted, lasted)
 
@@ -115,6 +117,8 @@ def show(name, m, why):
     print("  %-8s %6.0f s %11d %6s  %6s %6s %6s %6s %6s %6s %9s  %+7.2f %-5s  %s" % (
         name, m.seconds, m.samples, m.epochs or "-", mb(m.at(0.25)), mb(m.at(0.5)), mb(m.at(0.75)), mb(m.curve[-1]),
         mb(m.end["VmHWM"]), mb(m.end["RssAnon"]), mb(m.end["kernel"]), m.grown() / MB, "flat" if m.is_flat() else "GROWS", verdict), flush=True)
+    if m.epochs is not None:
+        print("           its tables at the end: %d code objects, %d stacks" % (m.codes, m.stacks), flush=True)
 
 
 def main():

@@ -162,7 +162,8 @@ def running(tool, program, rate, place="other", settle=rig.SETTLE):
     p = subprocess.Popen(tool.command(program, rate, out), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                          preexec_fn=rig.pin(rig.PLACES[place]), env=dict(os.environ, PYTHONUNBUFFERED="1"))
     try:
-        rig.wait_for_start(p, log, out)
+        # this recorder makes its file before it loads anything into the kernel, and speaks after that
+        rig.wait_for_start(p, log, os.devnull + "/" if isinstance(tool, peers.Ours) else out)
         run = Running(tool, program, p, log, out)
         run.sleep(settle)
         yield run

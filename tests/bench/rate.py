@@ -10,15 +10,14 @@ sleeping alone leaves of it), py-spy and Python 3.15's profiling.sampling.
     x reads     that over the bare reads per second, the best round of both (whoever else runs slows rounds down)
     late/s      ticks whose moment had passed: skipped, counted in the file, and never made up for
     lost/s      looked at, but no stack could be made of it, or no room
-    clumped     gaps between two samples shorter than half of the mean gap that was reached, beyond those of random gaps:
-                near 0 or below = every sample counts; 60 % = many were taken back to back after a delay
+    gap         between two samples in the file, microseconds: half of them are shorter than the first number, one in 100 is
+                longer than the second. Far apart = it is delayed, by others or by its own work, and samples in between
     CPU         of the tool; us: its CPU time for one of taken. What is left of taken/s times that, up to a whole CPU, is
                 sleep, and waiting for a CPU that others have
 
-floor.c makes up for late looks back to back, which no honest sampler may: so it is a bound. The kernel engine has no reads and no sleeps: its row says how often a thread can be interrupted; the target's loss at
+floor.c makes up for late looks back to back, which no honest sampler may: it is a bound. The kernel engine has no reads and no sleeps: its row says how often a thread can be interrupted; the target's loss at
 such rates is in speed.py.
 """
-import statistics
 import sys
 
 sys.dont_write_bytecode = True
@@ -46,7 +45,7 @@ class Bare(peers.Tool):
 
 class Rate:
     """what one slice says; all per second"""
-    late = lost = clumped = None
+    late = lost = gaps = None
 
     def __init__(self, asked, taken, cpu):
         self.asked, self.taken, self.cpu = asked, taken, cpu
@@ -61,8 +60,7 @@ def of_file(run, rate):
         rate.taken = samples["states"]["on-cpu"] / max(samples["time_ns"]["on_cpu"] / 1e9, 1e-9)
     else:
         rate.taken = (samples["samples"] - samples["lost"]) / run.program.all_threads / seconds
-        gaps = ticktimes.of_ticks(run.out)
-        rate.clumped = ticktimes.share_below(gaps, statistics.mean(gaps) / 2) - ticktimes.HALF_OF_RANDOM
+        rate.gaps = ticktimes.of_ticks(run.out)
     rate.late = recording["lost"].get("late", 0) / seconds
     rate.lost = sum(recording["lost"].get(k, 0) for k in ("unreadable", "torn", "limit", "dropped", "overrun")) / seconds
     return rate
@@ -78,19 +76,24 @@ def one(tool, program, asked, seconds):
         rate = Rate(asked, looks, cpu)
         if tool.name == "tachyon":
             rate.lost, rate.taken = looks - stacks / program.all_threads, stacks / program.all_threads
-            gaps = ticktimes.of_tachyon(run.out)
-            if gaps:
-                rate.clumped = ticktimes.share_below(gaps, statistics.mean(gaps) / 2) - ticktimes.HALF_OF_RANDOM
+            rate.gaps = ticktimes.of_tachyon(run.out)
         return rate
+
+
+def quantiles(gaps):
+    if not gaps:
+        return "-"
+    gaps = sorted(gaps)
+    return "%.0f/%.0f" % (1e6 * gaps[len(gaps) // 2], 1e6 * gaps[len(gaps) * 99 // 100])
 
 
 def show(name, rate, reads, why):
     if not rate:
         return print("%-9s      -  %s" % (name, why))
     text = lambda x, form: "-" if x is None else form % x
-    print("%-9s %8s %10.0f %8s %9s %8s %9s %7.1f %% %7.1f" % (
+    print("%-9s %8s %10.0f %8s %9s %8s %12s %7.1f %% %7.1f" % (
         name, rate.asked or "-", rate.taken, "%.3f" % (rate.taken / reads) if reads else "-", text(rate.late, "%.0f"),
-        text(rate.lost, "%.0f"), "-" if rate.clumped is None else "%+.1f %%" % (100 * rate.clumped), 100 * rate.cpu,
+        text(rate.lost, "%.0f"), quantiles(rate.gaps), 100 * rate.cpu,
         1e6 * rate.cpu / max(rate.taken, 1)), flush=True)
 
 
@@ -102,8 +105,8 @@ def main():
     rounds, seconds = a.rounds or (2 if a.quick else 5), a.seconds or (1 if a.quick else 3)
     with limits.Bench(a) as b:
         print("%d slices of %.1f s for each tool and rate" % (rounds, seconds))
-        print("%-9s %8s %10s %8s %9s %8s %9s %9s %7s" % (
-            "", "Hz asked", "taken/s", "x reads", "late/s", "lost/s", "clumped", "CPU", "us"))
+        print("%-9s %8s %10s %8s %9s %8s %12s %9s %7s" % (
+            "", "Hz asked", "taken/s", "x reads", "late/s", "lost/s", "gap 50/99 %", "CPU", "us"))
         best, failed = {}, {}
         tools = [Bare(b.scratch)] + b.tools
         for kind in ("host", "sid"):

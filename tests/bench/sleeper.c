@@ -1,5 +1,5 @@
-/* The least that looking from time to time can cost: a loop that only sleeps, random gaps of mean 1/HZ (exponential), or,
- * with "fixed", as many equal ones.
+/* The least that looking from time to time can cost: a loop that only sleeps, random gaps of mean 1/HZ (exponential),
+ * or, with "fixed", as many equal ones.
  * usage: sleeper HZ SECONDS [fixed]
  * prints "ready", and after SECONDS or SIGINT: CPU-MICROSECONDS-PER-SLEEP SLEEPS */
 #include <math.h>

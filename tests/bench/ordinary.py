@@ -8,16 +8,20 @@ First table, the recording's samples; those of the first seconds (--after) apart
     samples/s        of running threads, and of all
     in motion        of the samples of running threads: first seconds, after them; of all samples after them. Goal: the
                      samples of ordinary programs, after: <= 3 %. The strict one is judged: what sleeps is always certain
-    stops/s          after the first seconds; median, 99 %, longest stop of all, in us, as the kernel's trace has them: from
-                     when the thread left its CPU until it ran again
+    stops/s          after the first seconds
+    stops, us        median / 99 % / longest of all, by the kernel's trace: from when the thread had come to rest until it
+                     was let go; +CPU: until it ran again (on a busy CPU others may come first)
 
-Second table, the time that the program stood still for the tool, in % of wall time, all of the recording:
+Second table, the time that the program stood still for the tool (any thread of it), in % of wall time, of the whole
+recording:
     file             as the recording's counter has it (pyspy only)
     stood            stopped, until it was let go, by the kernel's trace (standing.py)     +CPU: until it had its CPU again, too;
                      this is judged: within --max-stop
     worst            the worst second of it: 5 seconds' budget may be saved up for a stop that takes long
     held             the recording's counter of threads that waited while we sat on their CPU; the design allows it 5 times --max-stop
     aside            threads put aside for the tool, on purpose or because the scheduler put it there, by the trace
+    had              CPU time of the program; where one that never sleeps (all but json, compileall) has much less than 100 %, the
+                     machine was not quiet, and waiting for the CPU was for others. Few samples/s tell of that, too
 """
 import argparse
 import collections
@@ -119,16 +123,17 @@ def py_spy(build, pid, rate, seconds, out):
 
 
 def record(running, command, cpus):
-    """-> witness of the time that the tool ran, that time in seconds; rig.Failed"""
+    """-> witness of the time that the tool ran, that time in seconds, part of a CPU that the program had; rig.Failed"""
     with tempfile.TemporaryFile(dir=running.python.scratch) as log:
         with standing.Witness(running.pid) as w:
-            begun = time.clock_gettime(time.CLOCK_BOOTTIME)
+            begun, cpu = time.clock_gettime(time.CLOCK_BOOTTIME), rig.cpu_seconds(running.pid)
             p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=rig.pin(cpus))
             try:
                 w.tool(p.pid)
                 while p.poll() is None and running.alive():
                     time.sleep(0.05)
                 lasted = time.clock_gettime(time.CLOCK_BOOTTIME) - begun
+                cpu = (rig.cpu_seconds(running.pid) - cpu) / lasted if running.alive() else 0
             finally:
                 if p.poll() is None:
                     p.terminate()
@@ -139,7 +144,7 @@ def record(running, command, cpus):
             raise rig.Failed("%s ended with %d: %s" % (os.path.basename(command[0]), status, rig.last_line(log)))
     if not w.switches:
         raise rig.Failed("the kernel's trace says nothing of the program (another pid name space?)")
-    return w, lasted
+    return w, lasted, cpu
 
 
 # ---------------------------------------------------------------- what a recording says
@@ -206,12 +211,27 @@ def quantile(values, q):
     return values[min(int(q * len(values)), len(values) - 1)] if values else 0.0
 
 
-def worst_second(spans, begin, end):
-    """spans: (begin, length). -> the most of any second, counted from the beginning, as a part"""
+def together(spans):
+    """spans: (begin, length), which may overlap. -> the same time as spans that do not"""
+    out = []
+    for at, lasted in sorted(spans):
+        if out and at <= out[-1][0] + out[-1][1]:
+            out[-1] = out[-1][0], max(out[-1][1], at + lasted - out[-1][0])
+        else:
+            out.append((at, lasted))
+    return out
+
+
+def parts(spans, begin, lasted):
+    """-> percent of the time that the spans cover, and of the worst second, counted from `begin`"""
     seconds = collections.Counter()
-    for at, lasted in spans:
-        seconds[int(at - begin)] += lasted
-    return max(seconds.values(), default=0.0)
+    spans = together(spans)
+    for at, length in spans:
+        while length > 0:  # each second its part
+            n = min(length, int(at - begin) + 1 - (at - begin)) or length
+            seconds[int(at - begin)] += n
+            at, length = at + n, length - n
+    return 100 * sum(length for _, length in spans) / lasted, 100 * max(seconds.values(), default=0.0)
 
 
 # ---------------------------------------------------------------- rows
@@ -219,9 +239,9 @@ def worst_second(spans, begin, end):
 class Row:
     """one recording of one program"""
 
-    def __init__(self, running, tool, rate, w, lasted, a, rec=None):
+    def __init__(self, running, tool, rate, w, lasted, cpu, a, rec=None):
         self.python, self.program, self.tool, self.rate = running.python.path, running.program, tool, rate
-        self.lost_events, self.seconds, self.after = w.lost, lasted, a.after
+        self.lost_events, self.seconds, self.after, self.cpu = w.lost, lasted, a.after, 100 * cpu
         begin, after = w.stops[0].at if w.stops else 0, a.after
         if rec:
             self.samples = Samples(rec, a.after * 10 ** 9)
@@ -231,12 +251,12 @@ class Row:
         self.n_stops = len(w.stops)
         self.stops_s = len(late) / max(self.seconds - after, 1)
         lengths = [s.stood + s.waited for s in w.stops]
-        self.stop_us = [1e6 * x for x in (quantile(lengths, 0.5), quantile(lengths, 0.99), max(lengths, default=0))]
-        self.stood = 100 * sum(s.stood for s in w.stops) / self.seconds
-        self.away = 100 * sum(lengths) / self.seconds
-        self.worst = 100 * worst_second([(s.at, s.stood + s.waited) for s in w.stops], begin, begin + self.seconds)
-        self.aside = 100 * sum(x.lasted for x in w.asides) / self.seconds
-        self.aside_worst = 100 * worst_second([(x.at, x.lasted) for x in w.asides], begin, begin + self.seconds)
+        self.stops = [(s.at - begin, s.stood, s.waited) for s in w.stops]
+        self.stop_us, self.away_us = (" / ".join("%.0f" % (1e6 * quantile(v, q)) for q in (0.5, 0.99, 1))
+                                      for v in ([s.stood for s in w.stops], lengths))
+        self.stood, _ = parts([(s.at, s.stood) for s in w.stops], begin, self.seconds)
+        self.away, self.worst = parts([(s.at, s.stood + s.waited) for s in w.stops], begin, self.seconds)
+        self.aside, self.aside_worst = parts([(x.at, x.lasted) for x in w.asides], begin, self.seconds)
 
     def counted(self, name):
         return 100 * self.counters.get(name, 0) / 1e9 / self.seconds
@@ -247,13 +267,13 @@ class Row:
         goal = "-" if not self.program.ordinary else "ok" if late <= MAX_MOTION else "NOT reached"
         rates = tuple(s.late[of] / max(self.seconds - self.after, 1) for of in ("running", "all"))
         return (self.program.name, self.rate, "%.0f / %.0f" % rates,
-                s.share(s.early, "running"), late, s.share(s.late, "all"), goal, self.stops_s, *self.stop_us)
+                s.share(s.early, "running"), late, s.share(s.late, "all"), goal, self.stops_s, self.stop_us, self.away_us)
 
     def still(self):
         goal = "-" if self.tool != "pyspy" else "ok" if self.away <= MAX_STOP else "NOT reached"
         file = ("%.3f" % self.counted("stopped_ns"), "%.3f" % self.counted("held_ns")) if self.tool == "pyspy" else ("-", "-")
         return (self.program.name, self.rate, self.tool, file[0], "%.3f" % self.stood, "%.3f" % self.away, "%.2f" % self.worst,
-                goal, file[1], "%.3f" % self.aside, "%.2f" % self.aside_worst, self.n_stops)
+                goal, file[1], "%.3f" % self.aside, "%.2f" % self.aside_worst, self.n_stops, self.cpu)
 
     def facts(self):
         f = {k: v for k, v in vars(self).items() if k not in ("samples", "program")}
@@ -263,12 +283,12 @@ class Row:
         return f
 
 
-MOTION = ("%-10s", "%5d", "%13s", "%9.2f", "%7.2f", "%7.2f", "%-11s", "%8.1f", "%7.0f", "%7.0f", "%8.0f")
-MOTION_HEADS = (("", "", "samples/s", "in motion", "%", "%", "goal", "stops/s", "median", "99 %", "longest"),
-                ("", "Hz", "running / all", "first", "after", "of all", "<= %g %%" % MAX_MOTION, "after", "us", "us", "us"))
-STILL = ("%-10s", "%5d", "%-6s", "%7s", "%7s", "%7s", "%6s", "%-11s", "%7s", "%7s", "%6s", "%7d")
-STILL_HEADS = (("", "", "", "file", "stood", "+CPU", "worst", "goal", "held", "aside", "worst", "stops"),
-               ("", "Hz", "", "%", "%", "%", "s, %", "<= %g %%" % MAX_STOP, "%", "%", "s, %", ""))
+MOTION = ("%-10s", "%5d", "%13s", "%9.2f", "%7.2f", "%7.2f", "%-11s", "%7.1f", "%20s", "%20s")
+MOTION_HEADS = (("", "", "samples/s", "in motion", "%", "%", "goal", "stops/s", "stops, us: median", "+CPU: median"),
+                ("", "Hz", "running / all", "first", "after", "of all", "<= %g %%" % MAX_MOTION, "after", "/ 99 % / longest", "/ 99 % / longest"))
+STILL = ("%-10s", "%5d", "%-6s", "%7s", "%7s", "%7s", "%6s", "%-11s", "%7s", "%7s", "%6s", "%7d", "%6.1f")
+STILL_HEADS = (("", "", "", "file", "stood", "+CPU", "worst", "goal", "held", "aside", "worst", "stops", "had"),
+               ("", "Hz", "", "%", "%", "%", "s, %", "<= %g %%" % MAX_STOP, "%", "%", "s, %", "", "CPU, %"))
 
 
 def line(columns, values):
@@ -289,10 +309,10 @@ def measure(running, a):
             command = ours if tool == "pyspy" else py_spy
             seconds = a.seconds if tool == "pyspy" else a.peer_seconds
             try:
-                w, lasted = record(running, command(a.build, running.pid, rate, seconds, out), rig.PLACES[a.recorder])
+                w, lasted, cpu = record(running, command(a.build, running.pid, rate, seconds, out), rig.PLACES[a.recorder])
                 if tool == "pyspy" and a.keep:
                     shutil.copy(out, os.path.join(a.keep, "%s-%d.pyspy" % (running.program.name, rate)))
-                yield Row(running, tool, rate, w, lasted, a, pyspy_reader.read(out) if tool == "pyspy" else None)
+                yield Row(running, tool, rate, w, lasted, cpu, a, pyspy_reader.read(out) if tool == "pyspy" else None)
             except (rig.Failed, ValueError) as e:
                 yield "%-10s  %5d  %-6s  %s" % (running.program.name, rate, tool, e)
                 if not running.alive():

@@ -10,7 +10,7 @@ First table, the recording's samples; those of the first seconds (--after) apart
                      samples of ordinary programs, after: <= 3 %. The strict one is judged: what sleeps is always certain
     stops/s          after the first seconds
     stops, us        median / 99 % / longest of all, by the kernel's trace: from when the thread had come to rest until it
-                     was let go; +CPU: until it ran again (on a busy CPU others may come first)
+                     was let go; +CPU: until it ran again (on a busy CPU others may come first); and as the file has them
 
 Second table, the time that the program stood still for the tool (any thread of it), in % of wall time, of the whole
 recording:
@@ -196,14 +196,17 @@ class Samples:
         return lines
 
 
-def counters(rec, after):
-    """-> all of them at the end, and what came after so many ns"""
-    end, early = {}, {}
-    for b in rec.blocks:
-        end.update(b.get("counters", {}))
-        if b["end"] <= rec.blocks[0]["begin"] + after:
-            early.update(b.get("counters", {}))
-    return end, {k: v - early.get(k, 0) for k, v in end.items()}
+def told_stops(build, out, c):
+    """median / 99 % / longest of the stops in us, as the file has them; an older recorder's has no lengths, only the mean"""
+    answer = subprocess.run([build + "/pyspy-report", "info", "--json", out], stdout=subprocess.PIPE)
+    if answer.returncode:
+        raise rig.Failed("pyspy-report could not read the recording")
+    stops = json.loads(answer.stdout)["recordings"][0].get("stops")
+    if not c.get("stops"):
+        return "-"
+    if isinstance(stops, dict) and stops.get("median_ns") is not None:
+        return " / ".join("%.0f" % (stops[k] / 1e3) for k in ("median_ns", "p99_ns", "longest_ns"))
+    return "mean %.0f / %.0f" % (c.get("stopped_ns", 0) / 1e3 / c["stops"], c.get("longest_stop_ns", 0) / 1e3)
 
 
 def quantile(values, q):
@@ -239,14 +242,16 @@ def parts(spans, begin, lasted):
 class Row:
     """one recording of one program"""
 
-    def __init__(self, running, tool, rate, w, lasted, cpu, a, rec=None):
+    def __init__(self, running, tool, rate, w, lasted, cpu, a, out=None):
         self.python, self.program, self.tool, self.rate = running.python.path, running.program, tool, rate
         self.lost_events, self.seconds, self.after, self.cpu = w.lost, lasted, a.after, 100 * cpu
         begin, after = w.stops[0].at if w.stops else 0, a.after
-        if rec:
+        if out:
+            rec = pyspy_reader.read(out)
             self.samples = Samples(rec, a.after * 10 ** 9)
             begin, self.seconds = self.samples.begin / 1e9, (self.samples.end - self.samples.begin) / 1e9
-            self.counters, self.later = counters(rec, a.after * 10 ** 9)
+            self.counters, self.problems = rec.counters, rec.problems
+            self.told_us = told_stops(a.build, out, rec.counters)
         late = [s for s in w.stops if s.at >= begin + after]
         self.n_stops = len(w.stops)
         self.stops_s = len(late) / max(self.seconds - after, 1)
@@ -267,7 +272,7 @@ class Row:
         goal = "-" if not self.program.ordinary else "ok" if late <= MAX_MOTION else "NOT reached"
         rates = tuple(s.late[of] / max(self.seconds - self.after, 1) for of in ("running", "all"))
         return (self.program.name, self.rate, "%.0f / %.0f" % rates,
-                s.share(s.early, "running"), late, s.share(s.late, "all"), goal, self.stops_s, self.stop_us, self.away_us)
+                s.share(s.early, "running"), late, s.share(s.late, "all"), goal, self.stops_s, self.stop_us, self.away_us, self.told_us)
 
     def still(self):
         goal = "-" if self.tool != "pyspy" else "ok" if self.away <= MAX_STOP else "NOT reached"
@@ -283,9 +288,9 @@ class Row:
         return f
 
 
-MOTION = ("%-10s", "%5d", "%13s", "%9.2f", "%7.2f", "%7.2f", "%-11s", "%7.1f", "%20s", "%20s")
-MOTION_HEADS = (("", "", "samples/s", "in motion", "%", "%", "goal", "stops/s", "stops, us: median", "+CPU: median"),
-                ("", "Hz", "running / all", "first", "after", "of all", "<= %g %%" % MAX_MOTION, "after", "/ 99 % / longest", "/ 99 % / longest"))
+MOTION = ("%-10s", "%5d", "%13s", "%9.2f", "%7.2f", "%7.2f", "%-11s", "%7.1f", "%20s", "%20s", "%20s")
+MOTION_HEADS = (("", "", "samples/s", "in motion", "%", "%", "goal", "stops/s", "stops, us: median", "+CPU: median", "in the file:"),
+                ("", "Hz", "running / all", "first", "after", "of all", "<= %g %%" % MAX_MOTION, "after", "/ 99 % / longest", "/ 99 % / longest", "the same"))
 STILL = ("%-10s", "%5d", "%-6s", "%7s", "%7s", "%7s", "%6s", "%-11s", "%7s", "%7s", "%6s", "%7d", "%6.1f")
 STILL_HEADS = (("", "", "", "file", "stood", "+CPU", "worst", "goal", "held", "aside", "worst", "stops", "had"),
                ("", "Hz", "", "%", "%", "%", "s, %", "<= %g %%" % MAX_STOP, "%", "%", "s, %", "", "CPU, %"))
@@ -312,7 +317,7 @@ def measure(running, a):
                 w, lasted, cpu = record(running, command(a.build, running.pid, rate, seconds, out), rig.PLACES[a.recorder])
                 if tool == "pyspy" and a.keep:
                     shutil.copy(out, os.path.join(a.keep, "%s-%d.pyspy" % (running.program.name, rate)))
-                yield Row(running, tool, rate, w, lasted, cpu, a, pyspy_reader.read(out) if tool == "pyspy" else None)
+                yield Row(running, tool, rate, w, lasted, cpu, a, out if tool == "pyspy" else None)
             except (rig.Failed, ValueError) as e:
                 yield "%-10s  %5d  %-6s  %s" % (running.program.name, rate, tool, e)
                 if not running.alive():
@@ -381,7 +386,7 @@ def run_python(python, a):
                 lost += row.lost_events
                 if row.tool == "pyspy":
                     print(line(MOTION, row.motion()), flush=True)
-                    for text in row.samples.why() if a.why else ():
+                    for text in ["the file: " + p for p in row.problems[:3]] + (row.samples.why() if a.why else []):
                         print("      " + text)
         finally:
             running.end()

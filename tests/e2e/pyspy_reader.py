@@ -646,7 +646,7 @@ class Reader:
             k, v = COUNTERS.get(k, k), c.u()
             if v < self.rec.counters.get(k, 0):
                 self.problem("counter %s goes back" % k)
-            self.rec.counters[k] = self.b.setdefault("counters", {})[k] = v
+            self.rec.counters[k] = v
 
     def end_record(self, c):
         self.rec.ends.append(dict(zip(("time", "reason", "how", "status"), [c.u() for _ in range(4)])))

@@ -11,11 +11,12 @@ import pyspy_reader as pr
 
 
 class Seen:
-    """what was found in recordings so far, in samples; running: of threads on a CPU; unknown: no stack could be made, in motion:
-    the part that is not certain was left out; marked: a code object is not proved, and the file says so; stale: not true at their time"""
+    """what was found in recordings so far, in samples; whole: of threads on a CPU, and the whole stack was judged; unknown: no stack
+    could be made; motion: the part that is not certain was left out; marked: a code object is not proved, and the file says so;
+    stale: not true at their time"""
 
     def __init__(self):
-        self.samples = self.running = self.motion = self.unknown = self.cut = self.marked = self.stale = self.depth = 0
+        self.samples = self.whole = self.motion = self.unknown = self.cut = self.marked = self.stale = self.depth = 0
         self.wrongs, self.leaves, self.examples = Counter(), Counter(), Counter()
         self.strangers = []  # threads that nobody started
 
@@ -109,7 +110,6 @@ def judge_colours(rec, legal, seen, engine):
             seen.strangers.append(run.info)
             continue
         seen.samples += run.ticks
-        seen.running += run.ticks * (run.state in (pr.ON_CPU, pr.ACTIVE))
         seen.cut += run.ticks * bool(run.flags & pr.CUT)
         w = legal.wrong(run)
         if engine == "kernel" and run.stack[-1].name in ("[torn]", "[no Python frame]"):
@@ -120,6 +120,7 @@ def judge_colours(rec, legal, seen, engine):
         elif run.stack[-1] is pr.IN_MOTION:
             seen.motion += run.ticks
         else:
+            seen.whole += run.ticks * (run.state in (pr.ON_CPU, pr.ACTIVE))
             seen.leaves[run.stack[-1].name] += run.ticks
             seen.depth = max(seen.depth, len(run.stack))
 
@@ -135,7 +136,6 @@ def judge_turns(rec, tid, turns, kind, seen):
         if run.info["tid"] != tid:
             continue
         seen.samples += run.ticks
-        seen.running += run.ticks * (run.state in (pr.ON_CPU, pr.ACTIVE))
         stack = run.stack
         if stack[-1].name == "[torn]":
             seen.unknown += run.ticks
@@ -144,6 +144,7 @@ def judge_turns(rec, tid, turns, kind, seen):
             seen.marked += run.ticks
             continue
         seen.motion += run.ticks * (stack[-1] is pr.IN_MOTION)
+        seen.whole += run.ticks * (stack[-1] is not pr.IN_MOTION and run.state in (pr.ON_CPU, pr.ACTIVE))
         mine = [f for f in stack if f.file[:1] == "x"]
         colours = {f.name[-1] for f in mine if f.name[-2:] in ("_A", "_B")}
         w = wrong_turn(mine, colours, kind)

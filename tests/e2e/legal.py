@@ -104,6 +104,20 @@ class Legal:
         return f, mine, times + (times > 0) if last is not None and last.name == f.name else 1, f.line is None, None
 
 
+def told(run):
+    """its stack in a line: repeated frames once"""
+    out = []
+    for f in run.stack:
+        text = "%s:%s" % (f.name, f.line)
+        if out and out[-1][0] == text:
+            out[-1][1] += 1
+        else:
+            out.append([text, 1])
+    if len(out) > 24:
+        out[10:-12] = [["... %d more" % (len(out) - 22), 1]]
+    return "way %d, state %d: %s" % (run.way, run.state, " ".join(text if n == 1 else "%s x%d" % (text, n) for text, n in out))
+
+
 def judge_colours(rec, legal, seen, engine):
     for run in rec.runs:
         if run.info["tid"] not in legal.tids:
@@ -116,7 +130,7 @@ def judge_colours(rec, legal, seen, engine):
             seen.unknown += run.ticks
         elif w:
             seen.wrongs[w] += run.ticks
-            seen.examples[" ".join("%s:%s" % (f.name, f.line) for f in run.stack[-12:])] += 1
+            seen.examples[told(run)] += run.ticks
         elif run.stack[-1] is pr.IN_MOTION:
             seen.motion += run.ticks
         else:

@@ -71,6 +71,14 @@ struct seats_totals seats_totals(const struct seats *s)
 	return sum;
 }
 
+uint64_t seats_held(const struct seats *s)
+{
+	uint64_t n = 0;
+	for (size_t i = 0; i < s->n; i++)
+		n += s->v[i].open ? s->v[i].target.counts.held : 0;
+	return n;
+}
+
 /* The process of this seat is over, or is another program now. */
 static void leave_seat(struct seats *s, struct seat *seat, uint32_t how, uint32_t status)
 {

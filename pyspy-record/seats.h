@@ -40,6 +40,8 @@ struct seats {
 	struct seats_totals past; /* of targets that were closed */
 };
 
+/* Samples taken while the thread's CPU was held (hold.h), of the processes that are open. */
+uint64_t seats_held(const struct seats *s);
 /* Begin to sample seat->target, just opened. */
 void seats_take(struct seats *s, struct seat *seat);
 /* Is there a process that ticks are needed for? */

@@ -55,13 +55,13 @@ static void on_child(int signal)
 
 static void take_tick(struct session *s, uint64_t now)
 {
-	uint64_t held = seats_totals(&s->seats).counts.held;
+	uint64_t held = seats_held(&s->seats);
 	hold_woke(&s->hold, now, now - s->schedule.next_ns);
 	s->seats.held_cpu = s->hold.cpu;
 	writer_tick(s->w, clock_boot_ns());
 	s->ticks++;
 	seats_pass(&s->seats, now);
-	s->held = seats_totals(&s->seats).counts.held != held;
+	s->held = seats_held(&s->seats) != held;
 	seats_look_around(&s->seats); /* not part of the sample */
 }
 

@@ -7,7 +7,7 @@
 
 enum { READ_TRIES = 16 };
 
-uint32_t target_sleep_flags(const struct target *t, const struct sample_thread *th)
+uint32_t target_sleep_flags(const struct target *t, struct sample_thread *th)
 {
 	uint32_t flags;
 	switch (taskstate_letter(&th->task)) {
@@ -227,6 +227,7 @@ static void take(struct target *t, struct writer *w, struct sample_thread *th)
 	if (still_stands(th) && rc == 0) {
 		target_note_own(th);
 		bool news = trie_certify(&t->trie, w, node);
+		waiters_check(t, th, node);
 		if (th->held) { /* it would run, were it not for us */
 			show(t, w, th, node, false, flags | WIRE_STATE_ACTIVE | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT);
 			th->wants_certificate = news;
@@ -314,8 +315,12 @@ static int pass(struct target *t, struct writer *w, bool may_look)
 {
 	size_t n = t->threads.n;
 	t->active.n = 0;
+	waiters_weigh(t);
 	for (size_t i = 0; i < n; i++) {
-		look(t, t->threads.v[i]);
+		if (waiters_skip(t, t->threads.v[i]))
+			t->threads.v[i]->look = LOOK_SAME;
+		else
+			look(t, t->threads.v[i]);
 		if (t->threads.v[i]->look == LOOK_READ && !vec_push(&t->active, t->threads.v[i]))
 			return ERR_NO_MEMORY;
 	}
@@ -348,6 +353,7 @@ static int pass(struct target *t, struct writer *w, bool may_look)
 		} else if (th->look == LOOK_GONE && th->is_shown)
 			show_failed(t, w, th);
 	}
+	waiters_count(t);
 	weigh_words(t, rc);
 	return rc < 0 ? rc : 0;
 }

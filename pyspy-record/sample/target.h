@@ -86,6 +86,9 @@ struct sample_thread {
 	uint64_t sleep_count;
 	uint32_t sleep_flags; /* state and waiting for the GIL */
 
+	unsigned skipped; /* ticks in a row in which it cannot have run, and was not looked at (waiters.c) */
+	bool is_checked;  /* looked at all the same: its stack must be what it was */
+
 	bool is_shown; /* the writer has an entry of it that holds */
 	node_id node;  /* as last shown */
 	bool is_torn;
@@ -93,6 +96,14 @@ struct sample_thread {
 	uint64_t cpu_told_ns;   /* CPU time told to the writer so far */
 	bool wants_certificate; /* its last sample was not certified, or brought news */
 	uint8_t wants_hold;     /* for so many samples more: where one was new, others are soon */
+};
+
+/* Who had a GIL, from one tick to the next (waiters.c). */
+struct gil_history {
+	raddr_t gil; /* 0: not looked at in this tick */
+	raddr_t holder, was_holder;
+	uint64_t switches;
+	bool tells; /* nobody but these two has had it in between */
 };
 
 struct sample_interp {
@@ -109,6 +120,7 @@ struct sample_interp {
 		uint32_t gc, generation_before, generation_after;
 		uint32_t gil_enabled; /* free-threaded builds, from outside only */
 	} words;
+	struct gil_history history;
 	uint64_t threads_head; /* as of the census */
 	/* of the copies of code (copies.h): seen last, and at which time and in which pass it was seen first */
 	struct {
@@ -178,6 +190,8 @@ struct target {
 	VEC(struct sample_thread *) threads;
 	uint64_t threads_seen;              /* ever */
 	VEC(struct sample_thread *) active; /* scratch of a pass */
+	size_t n_waiting;                   /* threads that wait for a GIL, as of the last pass */
+	bool waiters_untrusted;             /* one ran that could not */
 	VEC(struct seen_state) seen;        /* scratch of a census */
 	VEC(struct watched_state) watched;
 	VEC(struct frame_place) places;
@@ -297,7 +311,14 @@ int target_read(struct target *t, struct sample_thread **threads, size_t n);
 /* As many of them as fit into one call: how many were dealt with, or an error. */
 int target_read_some(struct target *t, struct sample_thread **threads, size_t n);
 /* State and waiting for the GIL of a thread that stands still (th->block). */
-uint32_t target_sleep_flags(const struct target *t, const struct sample_thread *th);
+uint32_t target_sleep_flags(const struct target *t, struct sample_thread *th);
+/* Before the threads are looked at: the words of the GILs. */
+void waiters_weigh(struct target *t);
+/* It waits for a GIL that it did not get since the last tick: what was known of it is true now. */
+bool waiters_skip(const struct target *t, struct sample_thread *th);
+/* A stack that was looked at all the same, and certain: is it the one that it must be? */
+void waiters_check(struct target *t, const struct sample_thread *th, node_id node);
+void waiters_count(struct target *t);
 /* The stack of a sample that no stack could be made of. */
 stack_id target_torn_stack(struct writer *w);
 /* The frames just walked of th -> its node. 0; ERR_TORN; ERR_FULL. *unproved: a code object was met that may have been

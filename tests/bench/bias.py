@@ -1,7 +1,8 @@
 """bias.py [--quick] [BUILD]: does each way of sampling see functions for as long as they run?
 
 Two programs, each on a CPU of its own, and a witness (tests/targets/witness.c): a thread of the program on another CPU, which
-reads at random moments which frame is current. It shares nothing with the recorder and takes nothing from the program.
+reads at random moments which frame is current. It shares nothing with the recorder and takes nothing from the program. It tells
+which of its looks met the program on a CPU: the kernel engine's time is that, all others' is wall time.
 
     leaves    leaf_SIZE <- middle_SIZE <- outer_SIZE, leaves of 25 ns to 1 ms, each size for a sixth of the time. A function's
               share is of the time of its own size: that is stricter than a share of all time, by a factor of six
@@ -50,6 +51,7 @@ def options():
     p.add_argument("--seconds", type=float, help="length of a slice (4; --quick: 1)")
     p.add_argument("--samples", type=int, help="of each way in each program, until --minutes are over (1000000; --quick: 3 slices)")
     p.add_argument("--minutes", type=float, default=30, help="for each program, at most (%(default)s)")
+    p.add_argument("--nice", type=int, default=0, help="of the programs, where the machine is not quiet: -15 (%(default)s)")
     p.add_argument("--json", metavar="FILE", help="write all slices there")
     a = p.parse_args()
     a.seconds = a.seconds or (1 if a.quick else 4)
@@ -145,13 +147,17 @@ class Bench:
         self.witness, self.looks = [], 0
         self.samples, self.motion, self.late, self.ticks = Counter(), {w: Counter() for w in able}, Counter(), Counter()
 
-    def undisturbed(self, v):
-        """the witness alone"""
-        v.say("witness %g %d %d" % (A.seconds, WITNESS_US, h.RECORD_CPU))
+    def witnessed(self, v, mean_us):
+        """shares by the witness, of wall time and of CPU time"""
+        v.say("witness %g %d %d 1" % (A.seconds, mean_us, h.RECORD_CPU))
         counts = json.loads(v.line(A.seconds * 3 + 60))
-        self.looks += sum(counts.values())
-        got = shares(self.program, counts)
-        self.witness.append(got)
+        self.looks += sum(counts[1].values()) * (mean_us == WITNESS_US)
+        return [shares(self.program, c) for c in counts]
+
+    def undisturbed(self, v):
+        """the same, while nobody records"""
+        got = self.witnessed(v, WITNESS_US)
+        self.witness.append(got[1])
         return got
 
     def slice(self, v, way):
@@ -161,8 +167,7 @@ class Bench:
                     cpu=h.RECORD_CPU if way in ("kernel", "nonblocking", "blocking") else None)
         time.sleep(rig.SETTLE)
         begin = self.ask(v)
-        v.say("witness %g %d %d" % (A.seconds, BESIDE_US, h.RECORD_CPU))
-        beside = json.loads(v.line(A.seconds * 3 + 60))
+        beside = self.witnessed(v, BESIDE_US)
         end = self.ask(v)
         p.send_signal(2)
         rec = h.finish_record(p, out, 60).rec
@@ -174,7 +179,7 @@ class Bench:
         if "select" in begin:
             wall = end["wall"] - begin["wall"]
             self.clock[way].append(((end["select"] - begin["select"]) / wall, over["timed"] / max(over["all"], 1)))
-        return shares(self.program, counts), shares(self.program, beside)
+        return shares(self.program, counts), beside[way == "kernel"]
 
     def ask(self, v):
         if self.program is not Polling:
@@ -211,12 +216,15 @@ class Bench:
     def run(self):
         program, end = self.program, time.monotonic() + 60 * A.minutes
         with h.Victim(h.pythons()[-1], program.script, program.args + [build_witness()], cpu=h.VICTIM_CPU) as v:
+            for tid in h.tids(v.pid):
+                os.setpriority(os.PRIO_PROCESS, tid, A.nice)
             before, rounds = self.undisturbed(v), 0
             while self.able and (rounds < 3 or min(self.samples[w] for w in self.able) < A.samples) and time.monotonic() < end:
                 for way in self.able:
                     got, beside = self.slice(v, way)
                     after = self.undisturbed(v)
-                    base = {k: (before[k] + after[k]) / 2 for k in before if before[k] is not None and after[k] is not None}
+                    pair = [w[way == "kernel"] for w in (before, after)]
+                    base = {k: (pair[0][k] + pair[1][k]) / 2 for k in pair[0] if None not in (pair[0][k], pair[1][k])}
                     for what, to in ((got, self.differences), (beside, self.beside)):
                         to[way].append({k: what[k] - base[k] for k in base if what.get(k) is not None})
                     before = after
@@ -246,7 +254,7 @@ def label(program, key):
 def show(bench, all_ways):
     program, n = bench.program, [k for g in bench.program.groups for k in g]
     n += [i for i in range(len(program.groups)) if len(program.groups) > 1]
-    print("\n%s: %d rounds of %.1f s, %d looks of the undisturbed witness; %d Hz; differences to it in percentage points" % (
+    print("\n%s: %d rounds of %.1f s, %d looks of the undisturbed witness that met it on a CPU; %d Hz; differences to it in percentage points" % (
         program.name, bench.rounds, A.seconds, bench.looks, A.rate))
     width = 22
     print("%-22s %15s  %s" % ("function", "witness", "".join("%-*s" % (width, w if w in ("kernel", "outside") else "--" + w) for w in all_ways)))

@@ -2,7 +2,7 @@
 it waits (`waits`).
 
 On a line of input it answers {"wall", "cpu": seconds so far, "select", "select_cpu": those in the selector}; on
-`witness SECONDS [MEAN_US [CPU]]`, {function: looks} of witness.c.
+`witness SECONDS [MEAN_US [CPU [1]]]` what looks.py says.
 """
 import asyncio
 import json

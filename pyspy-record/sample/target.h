@@ -271,9 +271,9 @@ static inline uint32_t target_interp(const struct sample_thread *th)
 }
 /* The frames of all states of th that were just read, as one stack: t->walk.frames, is_cut; th->top. As walk_frames. */
 int target_walk(struct target *t, struct sample_thread *th);
-/* Up to 3.10: may the stack just walked be another thread's? (roots.c) Of a thread that stood still it is certain; then
- * target_note_own. */
-bool target_is_own(const struct target *t, const struct sample_thread *th);
+/* Is the stack just walked certainly not another thread's? (roots.c) Once for each look at a thread that runs. Of one
+ * that stood still it is its own; then target_note_own. */
+bool target_is_own(const struct target *t, struct sample_thread *th);
 void target_note_own(struct sample_thread *th);
 /* The same, state by state: begin (running: the state that runs, 0 = not known); add after each walk (rc: what the walk
  * said; its frames are in t->walk); end. */

@@ -91,7 +91,8 @@ enum wire_lost {
 	WIRE_LOST_LIMIT,
 	WIRE_LOST_DAMAGE,
 	WIRE_LOST_DROPPED,
-	WIRE_LOST_OVERRUN, /* since 1.1 */
+	WIRE_LOST_OVERRUN, /* this and what follows: since 1.1 */
+	WIRE_LOST_UNSTOPPED,
 	WIRE_LOST_END_,
 };
 enum wire_counter {
@@ -124,6 +125,10 @@ enum wire_counter {
 	WIRE_COUNTER_RATE_NS,
 	WIRE_COUNTER_BOUNDED_CPU_NS,
 	WIRE_COUNTER_END_,
+	WIRE_COUNTER_STOP_LENGTHS =
+	    128, /* so many stops were in the first of the buckets (lengths.h), the second, ... */
+	WIRE_STOP_LENGTHS = 128,
+	WIRE_COUNTER_LIMIT = WIRE_COUNTER_STOP_LENGTHS + WIRE_STOP_LENGTHS,
 };
 enum wire_reason {
 	WIRE_END_UNKNOWN,

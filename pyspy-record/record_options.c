@@ -21,6 +21,7 @@ enum {
 	OPT_MAX_STOP,
 	OPT_MAX_CPU,
 	OPT_NONBLOCKING,
+	OPT_BLOCKING,
 	OPT_ENGINE,
 	OPT_NOTE,
 	OPT_QUIET,
@@ -46,6 +47,10 @@ static const struct arg_option table[] = {
      "who samples running threads: kernel (root, or CAP_BPF and CAP_PERFMON),\noutside, or auto: the kernel where it "
      "may"},
     {OPT_NONBLOCKING, 0, "nonblocking", NULL, "never hold a thread up, not even for a moment"},
+    {OPT_BLOCKING, 0, "blocking", NULL,
+     "stop each running thread for every sample, as other profilers do. For\ncomparison only: stops come to rest in "
+     "system "
+     "calls, which are seen too\noften. Implies --engine outside; --max-stop does not bound it"},
     {OPT_MAX_STOP, 0, "max-stop", "PERCENT",
      "threads may be stopped for this part of the time (0.2), and wait on their\nCPU for 5 times that"},
     {OPT_MAX_CPU, 0, "max-cpu", "PERCENT",
@@ -260,6 +265,9 @@ static int take(struct record_options *o, int id, const char *value)
 	case OPT_NONBLOCKING:
 		o->nonblocking = true;
 		return 0;
+	case OPT_BLOCKING:
+		o->blocking = true;
+		return 0;
 	case OPT_QUIET:
 		o->quiet = true;
 		return 0;
@@ -298,6 +306,23 @@ static int take(struct record_options *o, int id, const char *value)
 	}
 }
 
+/* A stop for every sample leaves no choice of these. */
+static int check_blocking(struct record_options *o)
+{
+	if (!o->blocking)
+		return 0;
+	if (o->nonblocking)
+		return wrong("--blocking", "and --nonblocking",
+		             "a stop for every sample, or no stop at all; leave one out");
+	if (o->engine == RECORD_ENGINE_KERNEL)
+		return wrong("--blocking", "and --engine kernel",
+		             "the kernel takes samples without stops; leave one out");
+	if (o->stop_is_given)
+		return wrong("--blocking", "and --max-stop", "a stop for every sample has no bound; leave one out");
+	o->engine = RECORD_ENGINE_OUTSIDE;
+	return 0;
+}
+
 int record_options_parse(struct record_options *o, int argc, char **argv)
 {
 	struct args a;
@@ -319,6 +344,8 @@ int record_options_parse(struct record_options *o, int argc, char **argv)
 		log_error("%s; see pyspy-record --help", a.message);
 		return ERR_USAGE;
 	}
+	if (check_blocking(o) < 0)
+		return ERR_USAGE;
 	if (a.index < argc)
 		o->program = argv + a.index;
 	if (o->program && o->n_pids)

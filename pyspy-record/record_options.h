@@ -24,6 +24,7 @@ struct record_options {
 	bool quiet;                /* -q */
 	enum record_engine engine; /* --engine, default auto */
 	bool nonblocking;          /* --nonblocking: no stops at all */
+	bool blocking;             /* --blocking: a stop for every sample; then engine is outside */
 	uint32_t stop_ppm;         /* --max-stop PERCENT, default 0.2 % = 2000 millionths of wall time */
 	bool stop_is_given;
 	uint32_t cpu_ppm;       /* --max-cpu PERCENT of one CPU, in millionths; 0 = no bound */

@@ -25,6 +25,7 @@
 enum {
 	PROGRESS_NS = 500 * 1000 * 1000,
 	SETTLE_NS = 1000 * 1000,
+	UNBOUNDED_PPM = 1000000,
 	SLEEP_MAX_NS = 200 * 1000 * 1000, /* a started program's end is seen within this */
 	CPU_PART =
 	    4, /* of a bound of our CPU time: stops, looking for threads, and for names take one in so many each */
@@ -79,7 +80,7 @@ static void plan_certificates(struct session *s)
 		schedule_pay_hold(&s->schedule, now - s->woke_ns);
 		s->held_ns += now - s->woke_ns;
 	}
-	if (s->o->nonblocking)
+	if (s->o->nonblocking || s->o->blocking)
 		return;
 	int cpu = -1;
 	if (hold_may(&s->hold, now) && schedule_may_hold(&s->schedule, now))
@@ -97,6 +98,18 @@ static void take_stop(struct session *s)
 	schedule_again(&s->schedule, clock_mono_ns());
 	if (seats_want_stop(&s->seats))
 		schedule_want_stop(&s->schedule, clock_mono_ns());
+}
+
+static void tell_stops(struct session *s)
+{
+	const struct stops *stops = &s->seats.stops;
+	writer_count(s->w, WIRE_COUNTER_STOPS, stops->n);
+	writer_count(s->w, WIRE_COUNTER_STOPPED_NS, stops->total_ns);
+	writer_count(s->w, WIRE_COUNTER_STOPS_IN_SYSCALL, stops->in_syscall);
+	writer_count(s->w, WIRE_COUNTER_STOPS_GIVEN_UP, stops->given_up);
+	writer_count(s->w, WIRE_COUNTER_LONGEST_STOP_NS, stops->longest_ns);
+	for (uint32_t b = 0; b < WIRE_STOP_LENGTHS; b++)
+		writer_count(s->w, WIRE_COUNTER_STOP_LENGTHS + b, stops->lengths[b]);
 }
 
 static void tell_throttle(struct session *s)
@@ -117,19 +130,15 @@ static void tell_counters(struct session *s)
 	writer_count(s->w, WIRE_COUNTER_TICKS, s->ticks);
 	writer_count(s->w, WIRE_COUNTER_SAMPLES, writer_samples(s->w));
 	writer_count(s->w, WIRE_COUNTER_LATE, s->schedule.late);
-	writer_count(s->w, WIRE_COUNTER_STOPS, t.counts.stops);
-	writer_count(s->w, WIRE_COUNTER_STOPPED_NS, t.counts.stopped_ns);
-	writer_count(s->w, WIRE_COUNTER_STOPS_IN_SYSCALL, t.counts.stops_in_syscall);
+	tell_stops(s);
 	writer_count(s->w, WIRE_COUNTER_UNCERTIFIED, t.counts.uncertified);
 	writer_count(s->w, WIRE_COUNTER_READS_FAILED, t.counts.reads_failed);
 	writer_count(s->w, WIRE_COUNTER_READS, t.reads);
 	writer_count(s->w, WIRE_COUNTER_CPU_NS, clock_process_cpu_ns() - s->cpu_begin_ns);
-	writer_count(s->w, WIRE_COUNTER_STOPS_GIVEN_UP, t.counts.stops_given_up);
 	writer_count(s->w, WIRE_COUNTER_CODES, t.codes);
 	writer_count(s->w, WIRE_COUNTER_STACKS, t.nodes);
 	writer_count(s->w, WIRE_COUNTER_REPAIRS, t.repairs);
 	writer_count(s->w, WIRE_COUNTER_PEAK_BYTES, (uint64_t)usage.ru_maxrss * 1024);
-	writer_count(s->w, WIRE_COUNTER_LONGEST_STOP_NS, t.counts.longest_stop_ns);
 	writer_count(s->w, WIRE_COUNTER_HELD, t.counts.held);
 	writer_count(s->w, WIRE_COUNTER_HELD_NS, s->held_ns);
 	if (s->o->cpu_ppm)
@@ -147,13 +156,15 @@ static void tell_counters(struct session *s)
 /* What was lost since the last flush, by cause. */
 static void tell_losses(struct session *s, uint64_t begin, uint64_t end)
 {
-	static const enum wire_lost causes[] = {WIRE_LOST_LATE,  WIRE_LOST_UNREADABLE, WIRE_LOST_TORN,
-	                                        WIRE_LOST_LIMIT, WIRE_LOST_OVERRUN,    WIRE_LOST_DROPPED};
-	static uint64_t told[6]; /* one session a process */
+	static const enum wire_lost causes[] = {WIRE_LOST_LATE,     WIRE_LOST_UNREADABLE, WIRE_LOST_TORN,
+	                                        WIRE_LOST_LIMIT,    WIRE_LOST_OVERRUN,    WIRE_LOST_DROPPED,
+	                                        WIRE_LOST_UNSTOPPED};
+	static uint64_t told[7]; /* one session a process */
 	struct seats_totals t = seats_totals(&s->seats);
 	struct target_counts c = t.counts;
-	uint64_t now[6] = {s->schedule.late, c.reads_failed, c.torn, c.limit, s->drain.overrun, t.events.lost};
-	for (int i = 0; i < 6; i++) {
+	uint64_t now[7] = {s->schedule.late, c.reads_failed, c.torn,     c.limit,
+	                   s->drain.overrun, t.events.lost,  c.unstopped};
+	for (int i = 0; i < 7; i++) {
 		struct rec_lost l = {.begin_ns = begin, .end_ns = end, .cause = causes[i], .count = now[i] - told[i]};
 		if (l.count)
 			writer_lost(s->w, &l);
@@ -321,8 +332,8 @@ static void finish(struct session *s, enum wire_reason reason, int error)
 	r->samples = writer_samples(s->w);
 	r->late = s->schedule.late;
 	r->uncertified = c.uncertified;
-	r->stops = c.stops;
-	r->stopped_ns = c.stopped_ns;
+	r->stops = s->seats.stops.n;
+	r->stopped_ns = s->seats.stops.total_ns;
 	r->reads_failed = c.reads_failed;
 	r->threads_seen = t.threads_seen;
 	r->elapsed_ns = now - s->begin_ns;
@@ -388,7 +399,9 @@ int session_run(const struct record_options *o, const struct choice *choice, str
 	    .argv = argv,
 	    .mean_gap_ns = (uint64_t)(1e9 / o->rate_hz),
 	    .view_defaults = o->view_defaults,
-	    .stop_ppm = o->nonblocking ? 0 : o->stop_ppm,
+	    .stop_ppm = o->blocking      ? UNBOUNDED_PPM
+	                : o->nonblocking ? 0
+	                                 : o->stop_ppm,
 	    .cpu_ppm = o->cpu_ppm,
 	    .engine = choice->kernel ? WIRE_ENGINE_KERNEL : WIRE_ENGINE_OUTSIDE,
 	    .notes = choice->notes,
@@ -402,7 +415,10 @@ int session_run(const struct record_options *o, const struct choice *choice, str
 	if (spawn)
 		sigaction(SIGCHLD, &child, NULL);
 	s.seats = (struct seats){.spawn = spawn, .drain = &s.drain, .wait_ns = o->wait_ns};
-	s.seats.stop = !wo.stop_ppm ? SEATS_STOP_NONE : o->stop_is_given ? SEATS_STOP_ALL : SEATS_STOP_WHO_RETRY;
+	s.seats.stop = o->blocking        ? SEATS_STOP_EACH
+	               : !wo.stop_ppm     ? SEATS_STOP_NONE
+	               : o->stop_is_given ? SEATS_STOP_ALL
+	                                  : SEATS_STOP_WHO_RETRY;
 	drain_init(&s.drain, choice->kernel, &s.seats, clock_mono_ns());
 	s.seats.v = calloc(spawn ? 1 : o->n_pids, sizeof *s.seats.v);
 	int rc = s.seats.v ? open_seats(&s) : ERR_NO_MEMORY;

@@ -17,7 +17,7 @@
 
 enum {
 	WRITER_LOST_MAX = 256, /* LOST records of a block; further ones join the last of their kind */
-	WRITER_CAUSES = 8,
+	WRITER_CAUSES = WIRE_LOST_END_,
 	WRITER_EVENT_WIRE = 30,
 	WRITER_FULL = WIRE_CONTENT_MAX / 8,
 	WRITER_WEIGHT = 4, /* samples must weigh this many times their definitions before an epoch may end */
@@ -36,7 +36,7 @@ struct writer {
 	VEC(struct rec_event) events;
 	uint64_t event_unit_ns, event_weight_unit_ns;
 	VEC(struct rec_lost) lost;
-	uint64_t counters[WIRE_COUNTER_END_], counters_sent[WIRE_COUNTER_END_];
+	uint64_t counters[WIRE_COUNTER_LIMIT], counters_sent[WIRE_COUNTER_LIMIT];
 	struct buf recording; /* the RECORDING record of the epoch */
 	struct buf head, tail, out;
 	struct rec_file file;
@@ -328,7 +328,7 @@ void writer_lost(struct writer *w, const struct rec_lost *l)
 
 void writer_count(struct writer *w, enum wire_counter c, uint64_t value)
 {
-	if (c > 0 && c < WIRE_COUNTER_END_)
+	if (c > 0 && c < WIRE_COUNTER_LIMIT)
 		w->counters[c] = value;
 }
 
@@ -344,10 +344,10 @@ bool writer_is_full(const struct writer *w)
 
 static void put_counters(struct writer *w)
 {
-	struct rec_counter changed[WIRE_COUNTER_END_];
+	struct rec_counter changed[WIRE_COUNTER_LIMIT];
 	uint32_t n = 0;
 
-	for (uint32_t c = 1; c < WIRE_COUNTER_END_; c++) {
+	for (uint32_t c = 1; c < WIRE_COUNTER_LIMIT; c++) {
 		if (w->counters[c] == (w->epoch_begins ? 0 : w->counters_sent[c]))
 			continue;
 		changed[n++] = (struct rec_counter){.counter = c, .value = w->counters[c]};

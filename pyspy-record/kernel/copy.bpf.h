@@ -21,6 +21,7 @@ struct scratch {
 	__u64 frame;              /* to look at next */
 	__u64 at, len, offset;    /* the piece of the data stack that was copied last, and where in `data` it is */
 	__u64 next, next_used;    /* the chunk below it */
+	__u64 is_below;           /* the frame lies there or further down */
 	__u64 copy_at, copy_left; /* of a chunk that is being copied */
 	__u64 header;             /* where in `data` the header of that piece is */
 	__u64 n;                  /* bytes of `data` in use */
@@ -249,7 +250,10 @@ static __always_inline void look_at_next(struct scratch *s)
 	__u64 header[3];
 	if (s->next_used || !s->next)
 		return;
-	if (bpf_probe_read_user(header, sizeof header, (void *)s->next) || header[2] > KERNEL_DATA / 8)
+	bool is_absent = bpf_probe_read_user(header, sizeof header, (void *)s->next);
+	if (is_absent && s->is_list)
+		s->sample.cut |= KERNEL_CUT_ABSENT;
+	if (is_absent || header[2] > KERNEL_DATA / 8)
 		s->next = 0;
 	else
 		s->next_used = sizeof header + header[2] * 8;
@@ -282,8 +286,10 @@ static __always_inline int step(struct scratch *s)
 		return STEP_DONE; /* callers lie below: this is torn, the recorder will see it */
 	}
 	look_at_next(s);
-	if (s->next && f - s->next < s->next_used)
+	if (s->next && (s->is_below || f - s->next < s->next_used)) {
+		s->is_below = 0;
 		return begin_next_chunk(s) ? STEP_ON : STEP_DONE;
+	}
 	__u64 before = s->n, offset = before + sizeof(struct kernel_piece);
 	if (s->n_extras++ >= s->process.frames_max) { /* nobody calls like that: a circle */
 		s->sample.cut |= KERNEL_CUT_FULL;
@@ -301,7 +307,8 @@ static __always_inline int step(struct scratch *s)
 	if (frame[s->process.frame_owner & 0xff] == 0 && s->next) {
 		/* a frame of the thread's own lies on the data stack: further down then */
 		s->n = before;
-		return begin_next_chunk(s) ? STEP_ON : STEP_DONE;
+		s->is_below = 1;
+		return STEP_ON;
 	}
 	if (s->is_list) {
 		s->n = before;
@@ -544,6 +551,7 @@ static __always_inline bool begin_next(struct scratch *s)
 		return false;
 	s->next_state = i + 1;
 	s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->n_extras = s->frame = 0;
+	s->is_below = 0;
 	if (at > KERNEL_DATA) {
 		s->sample.cut |= KERNEL_CUT_FULL;
 		return false;
@@ -624,7 +632,7 @@ static __always_inline void take(void *ctx, struct kernel_process *p, struct ker
 	s->sample.slot = b->slot;
 	s->sample.round = b->round;
 	s->sample.serial = s->sample.same = 0;
-	s->same = 0;
+	s->same = s->is_below = 0;
 	s->next_state = 1;
 	s->n_states = b->n;
 	for (int i = 0; i < KERNEL_STATES_MAX; i++)

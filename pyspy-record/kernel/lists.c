@@ -59,8 +59,9 @@ static int lose(struct kernel_list *list, int rc)
 int lists_take(struct kernel_lists *l, const struct kernel_sample *m, const struct kernel_frame *sent, size_t n_sent,
                const struct kernel_frame **frames, size_t *n)
 {
-	struct kernel_list *list = &l->v[m->slot < l->n ? m->slot : 0];
-	bool goes_on = list->serial && m->slot && list->round == m->round && list->serial + 1 == m->serial;
+	uint32_t slot = m->slot < l->n ? m->slot : 0;
+	struct kernel_list *list = &l->v[slot];
+	bool goes_on = slot && list->serial && list->round == m->round && list->serial + 1 == m->serial;
 	if (m->same > (goes_on ? list->n : 0))
 		return lose(list, ERR_TORN);
 	list->n = m->same;

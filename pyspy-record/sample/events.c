@@ -108,6 +108,7 @@ void events_bind_thread(struct target *t, struct events_thread *et)
 		return;
 	if (kernel_bind(t->events.kernel, et->tid, &b) < 0)
 		return;
+	et->was_bound = true;
 	et->bound_n = b.n;
 	et->bound_tick = et->lacks_clock;
 	memcpy(et->bound, b.states, sizeof et->bound);
@@ -139,8 +140,9 @@ static void end_thread(struct events *e, struct events_thread *et, uint64_t now)
 		et->end_cpu_ns = et->task.cpu_ns;
 		et->end_ready_ns = et->task.ready_ns;
 	}
-	if (et->bound_n)
+	if (et->was_bound)
 		kernel_unbind(e->kernel, et->tid);
+	et->was_bound = false;
 	et->bound_n = 0;
 }
 

@@ -87,6 +87,7 @@ struct events_thread {
 	uint64_t compared_cpu_ns; /* of task.cpu_ns: up to here ticks were expected */
 	bool lacks_clock;         /* it could not be had: sampled on the CPU's tick */
 	bool bound_tick;
+	bool was_bound;   /* and not unbound since: the kernel's program may have dropped it */
 	uint32_t bound_n; /* as the kernel's program knows it */
 	struct {
 		uint64_t tstate, interp, gil;

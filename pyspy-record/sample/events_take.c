@@ -394,6 +394,8 @@ static void exited(struct target *t, struct writer *w, const struct kernel_recor
 	if (!et->task.tid) /* no snapshot has met it */
 		et->task.first_ns = r->time_ns - r->slept_ns;
 	et->has_ended = true;
+	if (et->thread)
+		et->thread->look = LOOK_GONE;
 	et->end_ns = r->time_ns;
 	et->end_cpu_ns = r->cpu_ns;
 	et->end_ready_ns = r->ready_ns;
@@ -408,10 +410,10 @@ static void unknown(struct target *t, const struct kernel_record *r)
 {
 	struct events_thread *et = events_find(&t->events, (pid_t)r->tid);
 	t->census_due = true;
-	if (et) {
-		et->bound_n = 0;
-		kernel_unbind(t->events.kernel, et->tid);
-	}
+	if (!et)
+		return;
+	t->census_partial |= et->thread != NULL; /* what is known of it is wrong */
+	et->bound_n = 0;
 }
 
 int events_record(struct target *t, struct writer *w, const struct kernel_record *r, size_t n)

@@ -43,6 +43,7 @@ static int check_codes(struct target *t, struct sample_thread *th, const struct 
 			return ERR_FULL;
 	if (n > th->path.n && !vec_room(&th->path, n - th->path.n))
 		return ERR_NO_MEMORY;
+	th->path.n = *shared;
 	for (size_t i = *shared; i < n; i++) {
 		code_id id = codes_known(&t->codes, frames[n - 1 - i].code, frames[n - 1 - i].globals);
 		th->path.v[i].code = id; /* for later; no step of the path yet */
@@ -218,8 +219,7 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	size_t first_gone = n;
 	for (size_t i = shared; i < n; i++) {
 		const struct walk_frame *f = &frames[n - 1 - i];
-		struct path_step step = {
-		    f->code, f->instr, f->globals, f->tlbc_index, th->path.v[i].code, at};
+		struct path_step step = {f->code, f->instr, f->globals, f->tlbc_index, th->path.v[i].code, at};
 		bool proved = true;
 		if (!step.code || codes_at(&t->codes, step.code)->is_stale)
 			step.code = codes_known(&t->codes, f->code, f->globals);

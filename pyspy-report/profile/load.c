@@ -230,6 +230,8 @@ static int load_on_counter(void *ctx, const struct rec_counter *c)
 	if (c->counter < WIRE_COUNTER_END_) {
 		load_recording(ctx)->counters[c->counter] = c->value;
 		load_recording(ctx)->has_counter |= 1u << c->counter;
+	} else if (c->counter >= WIRE_COUNTER_STOP_LENGTHS && c->counter < WIRE_COUNTER_LIMIT) {
+		load_recording(ctx)->stop_lengths[c->counter - WIRE_COUNTER_STOP_LENGTHS] = c->value;
 	}
 	return 0;
 }

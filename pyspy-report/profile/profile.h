@@ -85,7 +85,8 @@ struct profile_recording {
 	uint64_t absent_ticks, failed_ticks; /* thread ticks without a sample */
 	uint64_t lost[WIRE_LOST_END_];       /* counts of LOST by cause; [0] unknown causes */
 	uint64_t counters[WIRE_COUNTER_END_];
-	uint32_t has_counter; /* bit i: counters[i] was given */
+	uint32_t has_counter;                     /* bit i: counters[i] was given */
+	uint64_t stop_lengths[WIRE_STOP_LENGTHS]; /* stops by length: buckets of format/lengths.h */
 };
 
 /* One thing that was wrong with the input. */

@@ -8,6 +8,7 @@
 #include "libcommon/buf.h"
 #include "libcommon/escape.h"
 #include "libcommon/human.h"
+#include "pyspy-report/query/stops.h"
 #include "pyspy-report/view/caption.h"
 #include "pyspy-report/view/words.h"
 
@@ -160,18 +161,23 @@ static void put_stops(struct info *i, const struct profile_recording *r)
 	const uint64_t *c = r->counters;
 	uint64_t span = r->end_ns - r->begin_ns;
 	char n[HUMAN_SIZE], t[HUMAN_SIZE], l[HUMAN_SIZE], pc[HUMAN_SIZE];
+	struct stops s = stops_of(r);
 
 	if (r->has_counter & 1u << WIRE_COUNTER_STOPS) {
-		line(i, "stops", "%s (%.3g a second), standing %s in all (%s of the time; budget %.3g %%), longest %s",
-		     human_count(n, c[WIRE_COUNTER_STOPS]),
-		     span ? (double)c[WIRE_COUNTER_STOPS] * 1e9 / (double)span : 0,
-		     human_duration(t, c[WIRE_COUNTER_STOPPED_NS]),
-		     human_percent(pc, (double)c[WIRE_COUNTER_STOPPED_NS], (double)span), r->stop_ppm / 1e4,
-		     human_duration(l, c[WIRE_COUNTER_LONGEST_STOP_NS]));
-		if (c[WIRE_COUNTER_STOPS_IN_SYSCALL] || c[WIRE_COUNTER_STOPS_GIVEN_UP])
-			line(i, "", "%s landed in a system call, %s were given up",
-			     human_count(n, c[WIRE_COUNTER_STOPS_IN_SYSCALL]),
-			     human_count(l, c[WIRE_COUNTER_STOPS_GIVEN_UP]));
+		char budget[HUMAN_SIZE] = "no bound";
+		if (r->stop_ppm < 1000000)
+			snprintf(budget, sizeof budget, "budget %.3g %%", r->stop_ppm / 1e4);
+		line(i, "stops", "%s (%.3g a second), standing %s in all (%s of the time; %s)", human_count(n, s.n),
+		     span ? (double)s.n * 1e9 / (double)span : 0, human_duration(t, s.total_ns),
+		     human_percent(pc, (double)s.total_ns, (double)span), budget);
+		if (s.has_lengths)
+			line(i, "", "median %s, 99 %% of them at most %s, longest %s", human_duration(t, s.median_ns),
+			     human_duration(n, s.p99_ns), human_duration(l, s.longest_ns));
+		else
+			line(i, "", "longest %s", human_duration(l, s.longest_ns));
+		if (s.in_syscall || s.given_up)
+			line(i, "", "%s landed in a system call, %s were given up", human_count(n, s.in_syscall),
+			     human_count(l, s.given_up));
 	}
 	if (c[WIRE_COUNTER_HELD])
 		line(i, "held",

@@ -30,7 +30,8 @@ COUNTERS = {
     13: "stacks", 14: "repairs", 15: "peak_rss", 16: "longest_stop_ns", 17: "held", 18: "held_ns",
     19: "events_tick", 20: "events_clock", 21: "events_switch", 22: "events_cut", 23: "events_overrun", 24: "drains",
     25: "longest_mean_gap_ns", 26: "lowered_ns", 27: "full_rate_ns", 28: "bounded_cpu_ns"}
-CAUSES = {1: "late", 2: "unreadable", 3: "torn", 4: "limit", 5: "damage", 6: "dropped", 7: "overrun"}
+STOP_LENGTHS = range(128, 256)
+CAUSES = {1: "late", 2: "unreadable", 3: "torn", 4: "limit", 5: "damage", 6: "dropped", 7: "overrun", 8: "unstopped"}
 REASONS = {0: "unknown", 1: "duration", 2: "target ended", 3: "SIGINT", 4: "SIGTERM", 5: "SIGHUP", 6: "output", 7: "error"}
 
 Frame = namedtuple("Frame", "kind module name file first line end_line col end_col")
@@ -253,6 +254,7 @@ class Recording:
         self.headers, self.blocks, self.epochs, self.runs = [], [], [], []
         self.lost, self.ends, self.process_ends, self.thread_ends = [], [], [], []
         self.counters = {}
+        self.stop_lengths = {}  # bucket -> stops
         self.lowered = False  # ticks have mean gaps of their own
         self.closed = False
         self.truncated = False
@@ -654,6 +656,11 @@ class Reader:
             if v < self.rec.counters.get(k, 0):
                 self.problem("counter %s goes back" % k)
             self.rec.counters[k] = v
+            if k in STOP_LENGTHS:
+                self.rec.stop_lengths[k - STOP_LENGTHS[0]] = v
+        known, stops = sum(self.rec.stop_lengths.values()), self.rec.counters.get("stops", 0)
+        if known and known != stops:
+            self.problem("%d stops, but %d by length" % (stops, known))
 
     def end_record(self, c):
         self.rec.ends.append(dict(zip(("time", "reason", "how", "status"), [c.u() for _ in range(4)])))

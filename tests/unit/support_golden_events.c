@@ -1,4 +1,4 @@
-/* The golden recordings of the kernel engine, and that of a bounded CPU. */
+/* The golden recordings of the kernel engine, of stops, and of a bounded CPU. */
 #include "tests/unit/support_golden.h"
 
 #define WAY(name) (WIRE_WAY_##name << WIRE_FLAG_WAY_SHIFT)
@@ -173,6 +173,40 @@ void support_golden_fallback(struct buf *out)
 	struct rec_entry entries[] = {{.tick = 0, .thread = 1, .stack = a.work, .has_stack = true, .flags = ACTIVE}};
 
 	n = support_recording_ticks(&r, 100, entries, N(entries), NULL, 0);
+	support_golden_put_end(&r, WIRE_END_DURATION, 0, 0);
+	support_recording_seal(&r, n, 100, true);
+	support_golden_end(&r, out);
+}
+
+/* Stopped for each sample: but not where it slept, and once it would not come to rest. 100 stops, by length. */
+void support_golden_stopped(struct buf *out)
+{
+	struct support_recording r;
+	struct support_golden_app a;
+	uint64_t n;
+
+	open_kernel(&r, 0x14, 0, 10, "outside: stopped for each sample", "--blocking was asked for");
+	a = support_golden_app(&r);
+	struct rec_entry entries[] = {
+	    {.tick = 0, .thread = 1, .stack = a.fib[2], .has_stack = true, .flags = ACTIVE | WAY(STOPPED)},
+	    {.tick = 0, .thread = 2, .stack = a.main, .has_stack = true, .flags = ASLEEP},
+	    {.tick = 60, .thread = 1, .stack = a.loads, .has_stack = true, .flags = ACTIVE | WAY(STOPPED)},
+	    {.tick = 95, .thread = 1, .flags = WIRE_FLAG_ABSENT | WIRE_FLAG_FAILED},
+	    {.tick = 96, .thread = 1, .stack = a.loads, .has_stack = true, .flags = ACTIVE | WAY(STOPPED)},
+	};
+	struct rec_counter counters[] = {
+	    {WIRE_COUNTER_STOPS, 100},
+	    {WIRE_COUNTER_STOPPED_NS, 75 * SUPPORT_MS},
+	    {WIRE_COUNTER_STOPS_IN_SYSCALL, 53},
+	    {WIRE_COUNTER_STOPS_GIVEN_UP, 1},
+	    {WIRE_COUNTER_LONGEST_STOP_NS, 70 * SUPPORT_MS},
+	    {128 + 40, 90}, /* 32,768 ns and more, less than 36,864 */
+	    {128 + 56, 9},  /* 131,072 ns and more, less than 147,456 */
+	    {128 + 127, 1}, /* 62.9 ms and more */
+	};
+
+	n = support_recording_ticks(&r, 100, entries, N(entries), NULL, 0);
+	encode_counters(&r.content, counters, N(counters));
 	support_golden_put_end(&r, WIRE_END_DURATION, 0, 0);
 	support_recording_seal(&r, n, 100, true);
 	support_golden_end(&r, out);

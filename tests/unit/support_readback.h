@@ -37,7 +37,7 @@ struct decoded {
 	bool certified[UNIVERSE];
 	uint32_t tids[IDS], pids[IDS];
 	uint64_t cpu_ns[THREADS];
-	uint64_t n_samples, lost[8], counters[WIRE_COUNTER_END_];
+	uint64_t n_samples, lost[8], counters[WIRE_COUNTER_LIMIT];
 	uint32_t epochs, blocks, files, threads, thread_ends, processes, process_ends, recordings, ends, doubts;
 	uint32_t n_cmdline, n_sys_path, interpreters;
 	char cmdline0[64], name[64], note[64], option[64];

@@ -292,7 +292,7 @@ static enum wire_reason run_loop(struct session *s, int *error)
 				return WIRE_END_OUTPUT;
 			s->flush_next_ns = clock_mono_ns() + s->o->flush_ns;
 		}
-		if (now >= s->progress_next_ns) {
+		if (now >= s->progress_next_ns && log_has_screen()) {
 			show_progress(s, now);
 			s->progress_next_ns = now + PROGRESS_NS;
 		}

@@ -23,7 +23,7 @@
 
 enum {
 	PROGRESS_NS = 500 * 1000 * 1000,
-	SETTLE_NS = 1000 * 1000,
+	SETTLE_NS = 200 * 1000,
 	UNBOUNDED_PPM = 1000000,
 	SLEEP_MAX_NS = 200 * 1000 * 1000, /* a started program's end is seen within this */
 };
@@ -207,6 +207,15 @@ static enum wire_reason signal_reason(int signal)
 	return signal == SIGINT ? WIRE_END_SIGINT : signal == SIGTERM ? WIRE_END_SIGTERM : WIRE_END_SIGHUP;
 }
 
+/* Threads that did not stand in time; what they stood is paid for. */
+static void settle(struct session *s)
+{
+	uint64_t before = s->seats.stops.total_ns;
+	s->unsettled = seats_settle(&s->seats);
+	if (s->seats.stops.total_ns != before)
+		schedule_pay_stop(&s->schedule, s->seats.stops.total_ns - before);
+}
+
 /* Until something ends it; returns why. *error: of the output. */
 static enum wire_reason run_loop(struct session *s, int *error)
 {
@@ -223,7 +232,7 @@ static enum wire_reason run_loop(struct session *s, int *error)
 			return signal_reason(s->signals->stop_signal);
 		if (s->end_ns && now >= s->end_ns)
 			return WIRE_END_DURATION;
-		s->unsettled = seats_settle(&s->seats);
+		settle(s);
 		if (!seats_want_ticks(&s->seats)) {
 			seats_poll(&s->seats);
 			if (now >= s->schedule.next_ns)
@@ -258,7 +267,7 @@ static enum wire_reason run_loop(struct session *s, int *error)
 /* A thread that would not stop must not be left behind with our request pending. */
 static void settle_all(struct session *s)
 {
-	for (int tries = 0; tries < 1000 && seats_settle(&s->seats); tries++)
+	for (int tries = 0; tries < 5000 && seats_settle(&s->seats); tries++)
 		clock_sleep_until(clock_mono_ns() + SETTLE_NS);
 }
 

@@ -32,6 +32,8 @@ struct stops {
 	struct stops_pending pending[STOPS_PENDING_MAX];
 	size_t n_pending;
 	bool is_open;     /* between stops_begin and stops_end */
+	bool is_waiting;  /* within stops_one */
+	bool is_hurried;  /* we run before all ordinary programs (hold_hurry) */
 	pid_t ended_pid;  /* waiting for a stop brought the end of this process instead, 0 = of none ... */
 	int ended_status; /* ... with this wait status */
 };

@@ -222,6 +222,7 @@ static enum wire_reason run_loop(struct session *s, int *error)
 	for (;;) {
 		uint64_t now = clock_mono_ns(), wake = wake_time(s, now);
 		if (wake > now) {
+			stops_before_sleep(&s->seats.stops);
 			if (s->drain.kernel && !seats_want_ticks(&s->seats))
 				drain_wait(&s->drain, wake);
 			else

@@ -82,13 +82,18 @@ void stops_end(struct stops *s)
 	sigprocmask(SIG_SETMASK, &mask_before, NULL);
 }
 
-/* Nobody shall take our CPU away while a thread stands for us, or may do so at any moment. */
-static void hurry(struct stops *s)
+/* Nobody shall take our CPU away while a thread stands for us. */
+static void hurry(struct stops *s, bool on)
 {
-	bool on = s->is_waiting || s->n_pending > 0;
 	if (on != s->is_hurried)
 		hold_hurry(on);
 	s->is_hurried = on;
+}
+
+void stops_before_sleep(struct stops *s)
+{
+	if (s->n_pending > 0)
+		hurry(s, true);
 }
 
 static bool is_in_system_call(pid_t tid)
@@ -202,7 +207,7 @@ bool stops_settle(struct stops *s)
 	s->n_pending = kept;
 	if (kept == 0 && !s->is_open)
 		guard_set(0);
-	hurry(s);
+	hurry(s, s->is_waiting);
 	return kept > 0;
 }
 
@@ -283,7 +288,7 @@ bool stops_one(struct stops *s, struct target *t, struct sample_thread *th, uint
 	uint64_t since;
 	bool stood = false;
 	s->is_waiting = true;
-	hurry(s);
+	hurry(s, true);
 	*rc = ask(s, t->facts.pid, th->tid, &since);
 	if (*rc == 0) {
 		*rc = ERR_GONE;
@@ -292,6 +297,6 @@ bool stops_one(struct stops *s, struct target *t, struct sample_thread *th, uint
 		t->census_due |= *rc == ERR_GONE;
 	}
 	s->is_waiting = false;
-	hurry(s);
+	hurry(s, false);
 	return stood;
 }

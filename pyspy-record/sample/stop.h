@@ -49,5 +49,8 @@ bool stops_one(struct stops *s, struct target *t, struct sample_thread *th, uint
 bool stops_is_pending(const struct stops *s, pid_t tid);
 /* May one more thread be asked to stop? */
 bool stops_has_room(const struct stops *s);
+/* Whoever comes to rest while we sleep shall not stand until others let us have a CPU: until the next stops_settle we
+ * run before all ordinary programs, where we may. */
+void stops_before_sleep(struct stops *s);
 /* Let go of threads that have come to rest by now; true while there are any that have not. */
 bool stops_settle(struct stops *s);

@@ -45,7 +45,6 @@ struct session {
 	bool held;        /* a thread waited for us in the last tick */
 	uint64_t held_ns; /* what threads waited for us */
 	uint64_t woke_ns; /* when the last tick began */
-	bool unsettled;   /* a thread was asked to stop and has not yet */
 	struct rec_end end;
 };
 
@@ -197,7 +196,7 @@ static uint64_t wake_time(const struct session *s, uint64_t now)
 		t = s->end_ns;
 	if (now + SLEEP_MAX_NS < t)
 		t = now + SLEEP_MAX_NS;
-	if (s->unsettled && now + SETTLE_NS < t)
+	if (s->seats.stops.n_pending && now + SETTLE_NS < t)
 		t = now + SETTLE_NS;
 	return t;
 }
@@ -211,7 +210,7 @@ static enum wire_reason signal_reason(int signal)
 static void settle(struct session *s)
 {
 	uint64_t before = s->seats.stops.total_ns;
-	s->unsettled = seats_settle(&s->seats);
+	seats_settle(&s->seats);
 	if (s->seats.stops.total_ns != before)
 		schedule_pay_stop(&s->schedule, s->seats.stops.total_ns - before);
 }

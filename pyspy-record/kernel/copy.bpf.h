@@ -211,10 +211,14 @@ static __always_inline bool continue_chunk(struct scratch *s)
  * tells by where the chain stopped. */
 static __always_inline bool list_frame(struct scratch *s, __u64 f, const unsigned char *p)
 {
-	__u64 at = s->list_end, copy = 0;
-	__u64 owner = p[s->process.frame_owner & 0xff], instr = *(__u64 *)(p + (s->process.frame_instr & 0xff));
-	if (s->process.frame_copy)
-		copy = *(__u32 *)(p + (s->process.frame_copy & 0xff));
+	__u64 at = s->list_end, owner = p[s->process.frame_owner & 0xff], code = 0, globals = 0, instr = 0, copy = 0;
+	if (owner < s->process.owner_cstack) {
+		code = *(__u64 *)(p + (s->process.frame_code & 0xff));
+		globals = *(__u64 *)(p + (s->process.frame_globals & 0xff));
+		instr = *(__u64 *)(p + (s->process.frame_instr & 0xff));
+		if (s->process.frame_copy)
+			copy = *(__u32 *)(p + (s->process.frame_copy & 0xff));
+	}
 	if (f & 7 || owner >> KERNEL_OWNER_BITS || instr >> KERNEL_INSTR_BITS || copy >> (64 - KERNEL_INSTR_BITS))
 		return false;
 	OPAQUE(at);
@@ -225,8 +229,8 @@ static __always_inline bool list_frame(struct scratch *s, __u64 f, const unsigne
 	struct kernel_frame *k = (void *)(s->data + at);
 	OPAQUE(k);
 	k->at = f | owner;
-	k->code = *(__u64 *)(p + (s->process.frame_code & 0xff));
-	k->globals = *(__u64 *)(p + (s->process.frame_globals & 0xff));
+	k->code = code;
+	k->globals = globals;
 	k->instr = instr | copy << KERNEL_INSTR_BITS;
 	s->list_end += sizeof *k;
 	return true;

@@ -34,14 +34,27 @@ enum {
 	SAMPLE_BYTES = 2 << 10,      /* of a sample, about */
 	DRAIN_NS = 50 * 1000 * 1000, /* the ring holds twice what comes in that time */
 	THREADS_LEAST = 4,           /* there may be more soon */
-	SLOTS_LEAST = 64, /* twice as many as threads: others come */
+	SLOTS_LEAST = 64,            /* twice as many as threads: others come */
 	SLOTS_MOST = 1024,
-	WAKE_PART = 4,               /* the recorder is called when one in so many bytes is in use */
+	WAKE_PART = 4, /* the recorder is called when one in so many bytes is in use */
 	SCRATCH_BYTES = KERNEL_DATA + KERNEL_COPY + 4096 + 1024,
 	FIRST_PID_NAMESPACE = 0xeffffffc, /* inode of the first pid namespace (PROC_PID_INIT_INO) */
 };
 
-enum map_index { CONFIG, PROCESSES, BINDINGS, TASKS, COUNTS, PHASES, SCRATCHES, LASTS, MORE_TP, MORE_PERF, RING, N_MAPS };
+enum map_index {
+	CONFIG,
+	PROCESSES,
+	BINDINGS,
+	TASKS,
+	COUNTS,
+	PHASES,
+	SCRATCHES,
+	LASTS,
+	MORE_TP,
+	MORE_PERF,
+	RING,
+	N_MAPS
+};
 enum program_index {
 	ON_TICK,
 	ON_CLOCK,
@@ -64,7 +77,7 @@ enum program_index {
 #endif
 
 struct kernel {
-	double rate_hz;
+	double rate_hz, stretch; /* the rate asked for; so many times slower it is */
 	uint32_t tick_hz;
 	enum kernel_clock clock;
 	struct bpfobject_map maps[N_MAPS];
@@ -327,6 +340,7 @@ int kernel_open(struct kernel **out, const struct kernel_options *o, char *why, 
 	if (!k)
 		return ERR_NO_MEMORY;
 	k->rate_hz = o->rate_hz;
+	k->stretch = 1;
 	k->poll_fd = -1;
 	k->n_cpus = bpf_possible_cpus(); /* the kernel fills so many entries of a per-CPU value: no guesses */
 	if (k->n_cpus < 0) {
@@ -384,16 +398,27 @@ uint32_t kernel_tick_hz(const struct kernel *k)
 
 uint64_t kernel_period_ns(const struct kernel *k)
 {
-	return (uint64_t)(1e9 / k->rate_hz);
+	return (uint64_t)(1e9 / k->rate_hz * k->stretch);
+}
+
+void kernel_slow(struct kernel *k, double stretch)
+{
+	k->stretch = stretch;
+}
+
+double kernel_stretch(const struct kernel *k)
+{
+	return k->stretch;
 }
 
 int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock)
 {
 	struct kernel_process q = *p;
 	uint32_t key = (uint32_t)tgid;
-	double chance = k->tick_hz ? k->rate_hz / k->tick_hz : 1;
+	double chance = k->tick_hz ? k->rate_hz / k->stretch / k->tick_hz : 1;
 	q.triggers = KERNEL_ON_SWITCH | KERNEL_ON_CLOCK | (own_clock ? KERNEL_ON_TICK_FOR_SOME : KERNEL_ON_TICK);
 	q.tick_chance = chance >= 1 ? UINT32_MAX : (uint32_t)(chance * UINT32_MAX);
+	q.clock_period_ns = k->stretch > 1 ? kernel_period_ns(k) : 0;
 	q.wake_bytes = k->maps[RING].max_entries / WAKE_PART;
 	uint8_t *mark = &k->config->processes[kernel_mark_of_process(key)];
 	struct kernel_process known;

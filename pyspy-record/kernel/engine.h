@@ -46,6 +46,10 @@ int kernel_frames(struct kernel *k, const struct kernel_sample *m, const struct 
                   const struct kernel_frame **frames, size_t *n);
 
 uint64_t kernel_period_ns(const struct kernel *k); /* between two samples of a running thread, in the mean */
+/* Make it `stretch` (1 or more) times what was asked for, from kernel_watch on: clocks that are faster lose some of
+ * their samples until kernel_clock_vary. */
+void kernel_slow(struct kernel *k, double stretch);
+double kernel_stretch(const struct kernel *k);
 
 /* A clock of its own for this thread; threads that it starts inherit it where the kernel can (*inherits; NULL: they
  * shall not). period_ns 0: the period that the rate asks for. Returns a file descriptor for kernel_clock_vary and

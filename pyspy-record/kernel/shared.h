@@ -46,10 +46,11 @@ enum kernel_trigger {
 
 /* Map `processes`, by tgid: how to read the thread states of one process. Offsets in bytes. */
 struct kernel_process {
-	__u32 triggers;       /* which of them are heard (bits of kernel_trigger) */
-	__u32 tick_chance;    /* a tick is taken when a random 32-bit number is not above this */
-	__u64 switch_gap_ns;  /* a thread's stack is taken at one in so many ns of its switches, in the mean */
-	__u32 root_is_cframe; /* the innermost frame: in the cframe that the thread state points to; else in itself */
+	__u32 triggers;        /* which of them are heard (bits of kernel_trigger) */
+	__u32 tick_chance;     /* a tick is taken when a random 32-bit number is not above this */
+	__u64 clock_period_ns; /* of a clock that is faster only some are taken, as many as of one with this period */
+	__u64 switch_gap_ns;   /* a thread's stack is taken at one in so many ns of its switches, in the mean */
+	__u32 root_is_cframe;  /* the innermost frame: in the cframe that the thread state points to; else in itself */
 	/* datastack_chunk 0: there is none. pthread_tid not 0: the word at native_thread_id is the pthread_t, and the
 	 * tid stands so many bytes behind where it points to */
 	__u32 tstate_size, frame_root, datastack_chunk, datastack_top, native_thread_id, pthread_tid, state_word,
@@ -80,7 +81,8 @@ struct kernel_process {
 struct kernel_binding {
 	__u32 n, last; /* last: the one that was seen running last */
 	__u32 wants_tick;
-	__u32 slot, round, unused; /* entry in `lasts`, and whose turn there it is; slot 0 = none. kernel_bind fills it in */
+	__u32 slot, round,
+	    unused;   /* entry in `lasts`, and whose turn there it is; slot 0 = none. kernel_bind fills it in */
 	__u64 ns_tid; /* as the target's own pid namespace counts; or, as what the thread state has, the pthread_t */
 	struct {
 		__u64 tstate, interp, gil;

@@ -175,6 +175,7 @@ int events_begin(struct target *t, struct writer *w, struct kernel *k)
 	map_init(&e->by_tid, 0);
 	fill_rules(t);
 	e->rules.switch_gap_ns = kernel_period_ns(k);
+	e->worth = (double)kernel_period_ns(k);
 	e->paced_ns = now;
 	int rc = events_watch(t);
 	if (rc < 0) {

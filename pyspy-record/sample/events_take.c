@@ -256,11 +256,11 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 	node_id node = 0;
 	uint32_t interp;
 	bool unproved = false, is_switch = m->head.trigger == KERNEL_ON_SWITCH;
-	struct sample_thread *th =
-	    begin_pieces(m, n, &left) && take_apart(&left, t->events.rules.tstate_size, &copy, &tstate) &&
-	            complete_list(t, m, &copy)
-	        ? whose(t, w, m, &copy, &et)
-	        : NULL;
+	struct sample_thread *th = begin_pieces(m, n, &left) &&
+	                                   take_apart(&left, t->events.rules.tstate_size, &copy, &tstate) &&
+	                                   complete_list(t, m, &copy)
+	                               ? whose(t, w, m, &copy, &et)
+	                               : NULL;
 	if (!th) {
 		t->events.counts.lost++;
 		return 0;
@@ -308,7 +308,7 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 		events_tell_sleep(t, w, et, m->head.time_ns);
 	if (!is_switch) {
 		v.flags |= WIRE_STATE_ON_CPU;
-		v.raw = 1;
+		v.raw = events_worth(&t->events, et, &m->head);
 		et->sleep.goes_on = false;
 		et->n_clock += m->head.trigger == KERNEL_ON_CLOCK;
 		events_add(t, et, &v);
@@ -394,6 +394,8 @@ static void exited(struct target *t, struct writer *w, const struct kernel_recor
 	if (!et->task.tid) /* no snapshot has met it */
 		et->task.first_ns = r->time_ns - r->slept_ns;
 	et->has_ended = true;
+	if (et->thread)
+		et->thread->look = LOOK_GONE;
 	et->end_ns = r->time_ns;
 	et->end_cpu_ns = r->cpu_ns;
 	et->end_ready_ns = r->ready_ns;
@@ -408,8 +410,10 @@ static void unknown(struct target *t, const struct kernel_record *r)
 {
 	struct events_thread *et = events_find(&t->events, (pid_t)r->tid);
 	t->census_due = true;
-	if (et)
-		et->bound_n = 0;
+	if (!et)
+		return;
+	t->census_partial |= et->thread != NULL; /* what is known of it is wrong */
+	et->bound_n = 0;
 }
 
 int events_record(struct target *t, struct writer *w, const struct kernel_record *r, size_t n)

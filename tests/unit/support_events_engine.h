@@ -11,7 +11,7 @@
 enum { ENGINE_BINDINGS = 256, ENGINE_CLOCKS = 256, ENGINE_SLOTS = 8 };
 
 struct kernel {
-	double rate_hz;
+	double rate_hz, stretch; /* stretch 0: 1 */
 	enum kernel_clock clock;
 	bool inherits;
 	int clocks_error; /* not 0: there are no clocks to be had */
@@ -38,9 +38,25 @@ enum kernel_clock kernel_clock(const struct kernel *k)
 	return k->clock;
 }
 
+double kernel_stretch(const struct kernel *k)
+{
+	return k->stretch > 0 ? k->stretch : 1;
+}
+
+uint32_t kernel_tick_hz(const struct kernel *k)
+{
+	(void)k;
+	return 250;
+}
+
 uint64_t kernel_period_ns(const struct kernel *k)
 {
-	return (uint64_t)(1e9 / k->rate_hz);
+	return (uint64_t)(1e9 / k->rate_hz * kernel_stretch(k));
+}
+
+void kernel_slow(struct kernel *k, double stretch)
+{
+	k->stretch = stretch;
 }
 
 int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock)

@@ -30,7 +30,7 @@ struct scratch {
 	__u64 n_states, next_state;
 	__u64 is_list, list_begin, list_end; /* where in `data` the list is; list_end: as far as it goes by now */
 	__u64 same;                          /* frames that are as they were */
-	__u64 states[KERNEL_STATES_MAX]; /* those of a thread that has several; the first one is begun by take() */
+	__u64 states[KERNEL_STATES_MAX];     /* those of a thread that has several; the first one is begun by take() */
 	struct kernel_process process;
 	struct kernel_sample sample;
 	unsigned char data[KERNEL_DATA + KERNEL_COPY + 4096]; /* right behind the sample */

@@ -1,5 +1,5 @@
-/* sample.bpf.c: frames one by one (3.13 and later), of which only those are sent that are not as they were. Needs rights;
- * skipped without. */
+/* sample.bpf.c: frames one by one (3.13 and later), of which only those are sent that are not as they were. Needs
+ * rights; skipped without. */
 #include "tests/unit/support_kernel_target.h"
 #include "tests/unit/support_test.h"
 
@@ -226,9 +226,12 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_calls_and_returns), cmocka_unit_test(test_any_word),
-	    cmocka_unit_test(test_same_words_elsewhere), cmocka_unit_test(test_deep),
-	    cmocka_unit_test(test_absent),            cmocka_unit_test(test_torn),
+	    cmocka_unit_test(test_calls_and_returns),
+	    cmocka_unit_test(test_any_word),
+	    cmocka_unit_test(test_same_words_elsewhere),
+	    cmocka_unit_test(test_deep),
+	    cmocka_unit_test(test_absent),
+	    cmocka_unit_test(test_torn),
 	    cmocka_unit_test(test_slots),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

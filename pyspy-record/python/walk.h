@@ -65,6 +65,11 @@ struct walk_object {
 	uint32_t lasti, unused;
 };
 
+/* What is copied of a frame of 3.13 and later: struct kernel_frame. */
+struct walk_listed {
+	raddr_t at, code, globals, instr;
+};
+
 /* A stack copied at one instant by somebody else (the kernel's program). All memory stays the caller's. */
 struct walk_copy {
 	const unsigned char *tstate; /* from its first byte on */
@@ -80,7 +85,12 @@ struct walk_copy {
 	/* Up to 3.10, in place of the others: the frames, innermost first, as one calls the other. */
 	const struct walk_object *objects;
 	size_t n_objects;
-	bool is_cut; /* there are more */
+	/* 3.13 and later, likewise: all frames, outermost first. */
+	const struct walk_listed *listed;
+	size_t n_listed;
+	bool is_list;
+	raddr_t next; /* where the chain goes on behind the outermost; 0 = it ended there */
+	bool is_cut;  /* there are more */
 };
 
 struct walk_chunk {

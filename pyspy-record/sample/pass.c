@@ -179,15 +179,19 @@ static void show(struct target *t, struct writer *w, struct sample_thread *th, n
 	th->shown_epoch = writer_epoch(w);
 }
 
-/* This thread has no sample in this tick. */
-static void show_failed(struct target *t, struct writer *w, struct sample_thread *th)
+void target_take_absent(struct target *t, struct writer *w, struct sample_thread *th)
 {
-	t->counts.reads_failed++;
 	if (!th->is_shown)
 		return;
 	writer_entry(w, th->id, 0, WIRE_FLAG_ABSENT | WIRE_FLAG_FAILED, th->run.cpu_ns - th->cpu_told_ns);
 	th->cpu_told_ns = th->run.cpu_ns;
 	th->is_shown = false;
+}
+
+static void show_failed(struct target *t, struct writer *w, struct sample_thread *th)
+{
+	t->counts.reads_failed++;
+	target_take_absent(t, w, th);
 }
 
 /* It stood still when it was looked at: did it until now? */
@@ -206,24 +210,30 @@ static void fall_asleep(struct target *t, struct sample_thread *th)
 	th->sleep_flags = target_sleep_flags(t, th);
 }
 
-static void take(struct target *t, struct writer *w, struct sample_thread *th)
+bool target_take(struct target *t, struct writer *w, struct sample_thread *th, int rc)
 {
 	node_id node = 0;
-	bool unproved = false;
-	int rc = target_walk(t, th);
-	bool is_cut = t->walk.is_cut;
+	bool unproved = false, is_cut = t->walk.is_cut;
 	if (rc == 0)
 		rc = target_resolve(t, th, &node, &unproved);
 	if (rc == ERR_FULL) {
 		t->counts.limit++;
 		show_failed(t, w, th);
-		return;
+		return true;
 	}
 	if (rc < 0 && rc != ERR_TORN && rc != ERR_MEMORY_READ) {
 		show_failed(t, w, th);
-		return;
+		return true;
 	}
 	uint32_t flags = gil_flags(t, th) | (is_cut ? WIRE_FLAG_CUT : 0);
+	if (th->stopped && rc == 0) { /* it runs again, so that code objects have to be proved */
+		flags |= WIRE_STATE_ACTIVE | (unproved ? WIRE_FLAG_UNPROVED : 0);
+		target_note_own(th);
+		if (!unproved)
+			trie_certify(&t->trie, w, node);
+		show(t, w, th, node, false, flags | WIRE_WAY_STOPPED << WIRE_FLAG_WAY_SHIFT);
+		return true;
+	}
 	if (still_stands(th) && rc == 0) {
 		target_note_own(th);
 		bool news = trie_certify(&t->trie, w, node);
@@ -234,21 +244,24 @@ static void take(struct target *t, struct writer *w, struct sample_thread *th)
 			if (news)
 				th->wants_hold = TARGET_HOLD_SAMPLES;
 			t->counts.held++;
-			return;
+			return true;
 		}
 		fall_asleep(t, th);
 		show(t, w, th, node, false, flags | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT);
-		return;
+		return true;
 	}
+	if (t->stops_each && !th->stopped)
+		return false;
 	if (rc == 0 && !target_is_own(t, th))
 		rc = ERR_TORN;
 	if (rc < 0)
 		t->counts.torn++;
 	flags |= WIRE_STATE_ACTIVE | (unproved ? WIRE_FLAG_UNPROVED : 0);
 	show(t, w, th, rc < 0 ? 0 : node, rc < 0, flags);
+	return true;
 }
 
-static void look(struct target *t, struct sample_thread *th)
+void target_look(struct target *t, struct sample_thread *th)
 {
 	if (taskstate_run(&th->task, &th->run) < 0) {
 		th->look = LOOK_GONE;
@@ -320,24 +333,29 @@ static int pass(struct target *t, struct writer *w, bool may_look)
 		if (waiters_skip(t, t->threads.v[i]))
 			t->threads.v[i]->look = LOOK_SAME;
 		else
-			look(t, t->threads.v[i]);
+			target_look(t, t->threads.v[i]);
 		if (t->threads.v[i]->look == LOOK_READ && !vec_push(&t->active, t->threads.v[i]))
 			return ERR_NO_MEMORY;
 	}
 	int rc = 0;
-	size_t done = 0;
+	size_t done = 0, n_batched = t->stops_each ? 0 : t->active.n;
 	do { /* once at least: for the words */
-		rc = target_read_some(t, t->active.v + done, t->active.n - done);
+		rc = target_read_some(t, t->active.v + done, n_batched - done);
 		if ((rc >= 0 || (rc == ERR_MEMORY_READ && t->n_interps > 1)) && done == 0 && may_look &&
 		    (rc < 0 || want_census_now(t)))
 			return ERR_AGAIN;
-		if (rc == 0 && t->active.n > done)
+		if (rc == 0 && n_batched > done)
 			rc = ERR_MEMORY_READ;
 		for (int i = 0; i < rc; i++)
 			if (t->active.v[done + (size_t)i]->look == LOOK_READ)
-				take(t, w, t->active.v[done + (size_t)i]);
+				target_take(t, w, t->active.v[done + (size_t)i],
+				            target_walk(t, t->active.v[done + (size_t)i]));
 		done += rc > 0 ? (size_t)rc : 0;
-	} while (rc > 0 && done < t->active.n);
+	} while (rc > 0 && done < n_batched);
+	if (t->stops_each && rc >= 0) {
+		target_take_each(t, w);
+		done = t->active.n;
+	}
 	for (; done < t->active.n; done++)
 		if (t->active.v[done]->look == LOOK_READ)
 			show_failed(t, w, t->active.v[done]);
@@ -377,7 +395,7 @@ int target_words(struct target *t)
 int target_take_still(struct target *t, struct writer *w, struct sample_thread *th, node_id *node)
 {
 	bool unproved;
-	look(t, th);
+	target_look(t, th);
 	if (th->look != LOOK_READ || !(th->blocked || th->held) || target_read(t, &th, 1) < 0 ||
 	    th->look != LOOK_READ || target_walk(t, th) < 0 || target_resolve(t, th, node, &unproved) < 0 ||
 	    !still_stands(th))

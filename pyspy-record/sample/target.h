@@ -10,6 +10,7 @@
 #include "pyspy-record/python/object_trail.h"
 #include "pyspy-record/python/walk.h"
 #include "pyspy-record/sample/events.h"
+#include "pyspy-record/sample/stop.h"
 #include "pyspy-record/sample/trie.h"
 #include "pyspy-record/target/process.h"
 #include "pyspy-record/target/taskstate.h"
@@ -41,6 +42,7 @@ enum thread_look {
 /* One thread state of a thread: what it is in one interpreter. Most threads have one. */
 struct sample_state {
 	raddr_t tstate;
+	uint64_t id;        /* of all that the interpreter ever had; 0 = it does not number them (up to 3.6) */
 	uint32_t interp;    /* index in target.interps */
 	uint64_t census;    /* of the last census that saw it */
 	uint64_t found_ns;  /* CLOCK_MONOTONIC of the first */
@@ -77,9 +79,12 @@ struct sample_thread {
 	enum thread_look look;
 	bool blocked; /* stood still when looked at in this tick: it waits in the kernel */
 	bool held;    /* the same: it waits for the CPU that we hold */
+	bool stopped; /* it stood because we stopped it when it was read */
 	struct taskstate_block block;
 	VEC(struct path_step) path;
 	uint64_t path_generation, path_copies;
+	size_t path_proved; /* steps whose objects are not younger than a sample at path_proved_ns (resolve.c) */
+	uint64_t path_proved_by, path_proved_ns;
 	uint32_t codes_epoch, trie_epoch;
 
 	bool asleep; /* certain stack, valid while run.count == sleep_count */
@@ -132,7 +137,8 @@ struct sample_interp {
 /* A thread state as a census finds it. */
 struct seen_state {
 	raddr_t tstate, root; /* root: the word at frame_root */
-	raddr_t place;        /* on the C stack of the thread that runs in it; 0 = nowhere, or not known */
+	uint64_t id;
+	raddr_t place; /* on the C stack of the thread that runs in it; 0 = nowhere, or not known */
 	uint64_t pthread;
 	pid_t ns_tid;
 	uint32_t interp;
@@ -170,8 +176,7 @@ struct join {
 };
 
 struct target_counts {
-	uint64_t samples, uncertified, reads_failed, torn, limit, stops, stopped_ns, longest_stop_ns, stops_in_syscall,
-	    stops_given_up, unproved, held;
+	uint64_t samples, uncertified, reads_failed, torn, limit, unstopped, unproved, held;
 };
 
 struct target {
@@ -205,19 +210,21 @@ struct target {
 	uint32_t exec_number;
 	uint64_t census; /* counts them */
 	bool census_due;
+	bool census_partial;    /* the last one left something open: the next one looks at all */
+	uint64_t census_all_ns; /* CLOCK_MONOTONIC of the last one that looked at all */
 	bool names_due;
 	struct object_trail names_trail, facts_trail; /* of the names, the facts last told */
 	uint64_t name_look;                           /* counts the looks at names */
 	raddr_t facts_interp;                         /* of this interpreter */
 	bool has_ended;
-	bool may_stop;        /* its threads, to certify their stacks */
-	pid_t pending_detach; /* a thread that would not stop: to be let go as soon as it does */
-	pid_t ended_tid;      /* waiting for a stop brought the end of this thread instead ... */
-	int ended_status;     /* ... with this wait status */
-	int held_cpu;         /* the only CPU that we run on, -1 = several (hold.h) */
-	unsigned failures;    /* passes in a row that could not read anything */
-	uint64_t facts_hash;  /* of the facts last told to the writer */
-	uint64_t sampled_ns;  /* the sample at hand was taken then, by the kernel; 0 = is being taken */
+	struct stops *stops; /* the session's */
+	bool may_stop;       /* its threads, to certify their stacks */
+	bool stops_each;     /* --blocking: each running thread is stopped for its sample (blocking.c) */
+	bool is_traced;      /* by another one, so that it cannot be stopped: that was said */
+	int held_cpu;        /* the only CPU that we run on, -1 = several (hold.h) */
+	unsigned failures;   /* passes in a row that could not read anything */
+	uint64_t facts_hash; /* of the facts last told to the writer */
+	uint64_t sampled_ns; /* the sample at hand was taken then, by the kernel; 0 = is being taken */
 	struct target_counts counts;
 	struct events events; /* of what the kernel samples */
 };
@@ -256,8 +263,6 @@ int target_cpu_to_hold(struct target *t, uint64_t draw);
 /* Stop this thread for a moment, certify its stack. Gives up when it sleeps (then its stack is certified as it stands).
  */
 void target_stop(struct target *t, struct writer *w, struct sample_thread *th);
-/* Let go of a thread that would not stop in time. */
-void target_settle(struct target *t);
 
 /* Between the parts of sample/: */
 static inline uint32_t target_interp(const struct sample_thread *th)
@@ -302,6 +307,9 @@ static inline raddr_t target_generation(const struct target *t, const struct sam
 	       : l->generation_kind == LAYOUT_GENERATION_DESTROYED ? in->at + l->interp.code_generation
 	                                                           : 0;
 }
+/* The interpreters, newest first as they stand in the list; the last one is the main one. Where there are too many, the
+ * newest and the main one are kept. t->interps keeps its order for those that stay. */
+int target_census_interpreters(struct target *t, struct writer *w);
 void target_close_threads(struct target *t);
 /* Tell the writer of a thread, again when something about it has changed. */
 void target_tell_thread(struct target *t, struct writer *w, struct sample_thread *th);
@@ -310,6 +318,15 @@ void target_tell_thread(struct target *t, struct writer *w, struct sample_thread
 int target_read(struct target *t, struct sample_thread **threads, size_t n);
 /* As many of them as fit into one call: how many were dealt with, or an error. */
 int target_read_some(struct target *t, struct sample_thread **threads, size_t n);
+/* What the thread does now: th->run, look, blocked, held. */
+void target_look(struct target *t, struct sample_thread *th);
+/* The frames just walked (rc: what the walk said) are the thread's sample in this tick. False: they are not, --blocking
+ * wants a certain one and it did not stand still. */
+bool target_take(struct target *t, struct writer *w, struct sample_thread *th, int rc);
+/* It has no sample in this tick; the caller counts why. */
+void target_take_absent(struct target *t, struct writer *w, struct sample_thread *th);
+/* --blocking: a sample of each thread in t->active, one after the other; those that run are stopped for it. */
+void target_take_each(struct target *t, struct writer *w);
 /* State and waiting for the GIL of a thread that stands still (th->block). */
 uint32_t target_sleep_flags(const struct target *t, struct sample_thread *th);
 /* Before the threads are looked at: the words of the GILs. */

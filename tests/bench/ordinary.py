@@ -25,6 +25,7 @@ recording:
 """
 import argparse
 import collections
+import glob
 import json
 import os
 import re
@@ -44,7 +45,7 @@ import pyspy_reader  # noqa: E402
 
 MAX_STOP, HOLD_TIMES, MAX_MOTION = 0.2, 5, 3.0  # percent; the defaults of the recorder and what issue 6 asks for
 RUNNING = (pyspy_reader.ON_CPU, pyspy_reader.RUNNABLE, pyspy_reader.ACTIVE)
-DJANGO = os.path.join(rig.CACHE, "django")
+DJANGO = os.path.join(rig.CACHE, "django", "lib", "python*", "site-packages")
 WARM = 2
 
 Program = collections.namedtuple("Program", "name file ordinary args")
@@ -361,9 +362,11 @@ def prepare(scratch, rooted):
     """the programs, and Django, where each interpreter sees them"""
     os.chmod(scratch, 0o755)
     shutil.copytree(os.path.join(rig.HERE, "programs"), scratch + "/programs", ignore=shutil.ignore_patterns("__pycache__"))
-    if os.path.isdir(DJANGO + "/django"):
-        shutil.copytree(DJANGO, scratch + "/django", ignore=shutil.ignore_patterns("locale")) if rooted else \
-            os.symlink(DJANGO, scratch + "/django")
+    for folder in glob.glob(DJANGO):
+        if rooted:
+            shutil.copytree(folder, scratch + "/django", ignore=shutil.ignore_patterns("*.mo", "*.po", "pip", "setuptools"))
+        else:
+            os.symlink(folder, scratch + "/django")
 
 
 def run_python(python, a):

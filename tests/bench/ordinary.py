@@ -161,7 +161,7 @@ class Samples:
         for r in rec.runs:
             n = sum(t < cut for t in r.when)
             running = r.state in RUNNING
-            motion = r.way == pyspy_reader.OUTSIDE and not (r.sid and r.epoch.certain(r.sid))
+            motion = r.stack[-1:] == (pyspy_reader.IN_MOTION,)
             for count, part in ((n, self.early), (r.ticks - n, self.late)):
                 part["all"] += count
                 part["running"] += count * running
@@ -180,7 +180,7 @@ class Samples:
         torn, stacks, leaf, gone, known, depth = 0, collections.Counter(), collections.Counter(), 0, 0, 0
         for r, n in self.moving:
             raw = r.raw
-            if not raw or raw[-1].name in ("[torn]", "torn"):
+            if raw[-1].kind == "synthetic":
                 torn += n
                 continue
             stacks[raw] += n

@@ -193,7 +193,8 @@ class Samples:
             total, 100 * torn / total, len(stacks), 100 * sum(n == 1 for n in stacks.values()) / max(len(stacks), 1))]
         if stacks:
             lines.append("   certain %.1f of %.1f frames; only the innermost not in %.0f %%; by innermost: %s" % (
-                known / rest, depth / rest, 100 * gone / rest, ", ".join("%s %.0f %%" % (k, 100 * n / rest) for k, n in leaf.most_common(6))))
+                known / rest, depth / rest, 100 * gone / rest,
+                ", ".join("%s %.0f %%" % (k, 100 * n / rest) for k, n in leaf.most_common(6))))
         return lines
 
 
@@ -291,7 +292,8 @@ class Row:
 
 MOTION = ("%-10s", "%5d", "%13s", "%9.2f", "%7.2f", "%7.2f", "%-11s", "%7.1f", "%20s", "%20s", "%20s")
 MOTION_HEADS = (("", "", "samples/s", "in motion", "%", "%", "goal", "stops/s", "stops, us: median", "+CPU: median", "in the file:"),
-                ("", "Hz", "running / all", "first", "after", "of all", "<= %g %%" % MAX_MOTION, "after", "/ 99 % / longest", "/ 99 % / longest", "the same"))
+                ("", "Hz", "running / all", "first", "after", "of all", "<= %g %%" % MAX_MOTION, "after",
+                 "/ 99 % / longest", "/ 99 % / longest", "the same"))
 STILL = ("%-10s", "%5d", "%-6s", "%7s", "%7s", "%7s", "%6s", "%-11s", "%7s", "%7s", "%6s", "%7d", "%6.1f")
 STILL_HEADS = (("", "", "", "file", "stood", "+CPU", "worst", "goal", "held", "aside", "worst", "stops", "had"),
                ("", "Hz", "", "%", "%", "%", "s, %", "<= %g %%" % MAX_STOP, "%", "%", "s, %", "", "CPU, %"))
@@ -328,7 +330,7 @@ def measure(running, a):
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("build", nargs="?", default=os.path.join(rig.ROOT, "build"), help="folder of the programs")
-    p.add_argument("--quick", action="store_true", help="a minute: 1000 Hz, 6 s, of which 3 s are left to get to know the program; no py-spy")
+    p.add_argument("--quick", action="store_true", help="a minute: 1000 Hz, 6 s, the first 3 s apart; no compileall, no py-spy")
     p.add_argument("--programs", default=None, help=",".join(x.name for x in PROGRAMS))
     p.add_argument("--rates", default=None, help="100,1000")
     p.add_argument("--seconds", type=float, help="length of a recording (20)")
@@ -364,7 +366,7 @@ def prepare(scratch, rooted):
     shutil.copytree(os.path.join(rig.HERE, "programs"), scratch + "/programs", ignore=shutil.ignore_patterns("__pycache__"))
     for folder in glob.glob(DJANGO):
         if rooted:
-            shutil.copytree(folder, scratch + "/django", ignore=shutil.ignore_patterns("*.mo", "*.po", "pip", "setuptools"))
+            shutil.copytree(folder, scratch + "/django", ignore=shutil.ignore_patterns("*.po", "pip", "setuptools"))
         else:
             os.symlink(folder, scratch + "/django")
 
@@ -397,7 +399,10 @@ def run_python(python, a):
     heads(STILL, STILL_HEADS)
     for row in rows:
         print(line(STILL, row.still()))
-    print("\n".join(reasons + ["the kernel's trace lost %d events: times are too small" % lost] * (lost > 0)), end="\n" if reasons or lost else "")
+    if lost:
+        reasons.append("the kernel's trace lost %d events: times are too small" % lost)
+    for text in reasons:
+        print(text)
     return rows
 
 

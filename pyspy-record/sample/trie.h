@@ -6,8 +6,8 @@
  * node's group is certified. The writer's stack ids hang on the nodes; they are void when the writer's epoch has moved
  * on.
  *
- * Memory: about 55 bytes a node; capped: at the cap trie_is_full() turns true and the caller clears all (certificates
- * are then collected anew). It may do so earlier.
+ * Memory: TRIE_NODE_BYTES a node, about; capped: at the cap trie_is_full() turns true and the caller clears all
+ * (certificates are then collected anew). It may do so earlier.
  */
 #pragma once
 #include "libcommon/idset.h"
@@ -15,7 +15,7 @@
 #include "pyspy-record/emit/writer.h"
 #include "pyspy-record/python/codes.h"
 
-enum { TRIE_MAX = 1 << 20 };
+enum { TRIE_MAX = 1 << 20, TRIE_NODE_BYTES = 56 /* with its group, and places in tables */ };
 
 typedef uint32_t node_id; /* 0 = the root: no frame */
 

@@ -9,8 +9,8 @@
 #include "pyspy-record/python/facts.h"
 
 enum {
-	ENOUGH_BYTES = 2 << 20, /* for code objects and stacks of a process ... */
-	ENOUGH_TIMES = 4,       /* ... or so many times what those of one block take */
+	ENOUGH_BYTES = 3 << 19, /* for code objects and stacks of a process ... */
+	ENOUGH_TIMES = 2,       /* ... or so many times what those of one block take */
 };
 
 int target_open(struct target *t, pid_t pid)

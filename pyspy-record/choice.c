@@ -46,7 +46,10 @@ static int make_notes(struct choice *c, const struct record_options *o)
 int choice_make(struct choice *c, const struct record_options *o)
 {
 	*c = (struct choice){.engine = "outside"};
-	if (o->engine == RECORD_ENGINE_OUTSIDE) {
+	if (o->blocking) {
+		snprintf(c->engine, sizeof c->engine, "outside: each running thread is stopped for its sample");
+		snprintf(c->why, sizeof c->why, "--blocking was asked for");
+	} else if (o->engine == RECORD_ENGINE_OUTSIDE) {
 		snprintf(c->why, sizeof c->why, "--engine outside was asked for");
 	} else {
 		int rc = open_kernel(c, o);

@@ -22,14 +22,9 @@ static void add_counts(struct target_counts *to, const struct target_counts *c)
 	to->reads_failed += c->reads_failed;
 	to->torn += c->torn;
 	to->limit += c->limit;
-	to->stops += c->stops;
-	to->stopped_ns += c->stopped_ns;
-	to->stops_in_syscall += c->stops_in_syscall;
-	to->stops_given_up += c->stops_given_up;
+	to->unstopped += c->unstopped;
 	to->unproved += c->unproved;
 	to->held += c->held;
-	if (c->longest_stop_ns > to->longest_stop_ns)
-		to->longest_stop_ns = c->longest_stop_ns;
 }
 
 static void add_events(struct events_counts *to, const struct events_counts *c)
@@ -71,6 +66,14 @@ struct seats_totals seats_totals(const struct seats *s)
 	return sum;
 }
 
+uint64_t seats_held(const struct seats *s)
+{
+	uint64_t n = 0;
+	for (size_t i = 0; i < s->n; i++)
+		n += s->v[i].open ? s->v[i].target.counts.held : 0;
+	return n;
+}
+
 /* The process of this seat is over, or is another program now. */
 static void leave_seat(struct seats *s, struct seat *seat, uint32_t how, uint32_t status)
 {
@@ -96,6 +99,7 @@ void seats_take(struct seats *s, struct seat *seat)
 {
 	struct target *t = &seat->target;
 	t->exec_number = seat->exec_number++;
+	t->stops = &s->stops;
 	seat->open = true;
 	seat->reopening = false;
 	seat->census_next_ns = seat->names_next_ns = 0;
@@ -104,6 +108,12 @@ void seats_take(struct seats *s, struct seat *seat)
 		log_info("pid %d: the kernel cannot sample it; it is sampled from outside", (int)seat->pid);
 	bool retries = interpreter_retries_calls(&t->interpreter);
 	t->may_stop = s->stop == SEATS_STOP_ALL || (s->stop == SEATS_STOP_WHO_RETRY && retries);
+	t->stops_each = s->stop == SEATS_STOP_EACH;
+	if (t->stops_each && !retries)
+		log_info(
+		    "pid %d: CPython %s does not try interrupted system calls again: a thread that goes to sleep just "
+		    "as it is stopped gets EINTR, and may raise an exception",
+		    (int)seat->pid, t->interpreter.version);
 	if (s->stop == SEATS_STOP_WHO_RETRY && !retries && !events_is_on(&t->events))
 		log_info("pid %d: CPython %s is not stopped, not even for a moment: it does not try interrupted system "
 		         "calls again. More of it may be [in motion]; --max-stop 0.2 stops it all the same",
@@ -111,20 +121,19 @@ void seats_take(struct seats *s, struct seat *seat)
 }
 
 /* The last act of a stop may have been the end of our own child. */
-static void pass_on_end(struct seats *s, struct target *t)
+static void pass_on_end(struct seats *s)
 {
-	if (t->ended_tid && s->spawn && t->ended_tid == s->spawn->pid &&
-	    (WIFEXITED(t->ended_status) || WIFSIGNALED(t->ended_status))) {
+	if (s->stops.ended_pid && s->spawn && s->stops.ended_pid == s->spawn->pid) {
 		s->spawn->ended = true;
-		s->spawn->wait_status = t->ended_status;
+		s->spawn->wait_status = s->stops.ended_status;
 	}
-	t->ended_tid = 0;
+	s->stops.ended_pid = 0;
 }
 
 static void end_seat(struct seats *s, struct seat *seat)
 {
 	uint32_t how = WIRE_HOW_UNKNOWN, status = 0;
-	pass_on_end(s, &seat->target);
+	pass_on_end(s);
 	if (is_spawned(s, seat) && spawn_poll(s->spawn)) {
 		how = WIFEXITED(s->spawn->wait_status) ? WIRE_HOW_EXITED : WIRE_HOW_KILLED;
 		status = (uint32_t)(how == WIRE_HOW_EXITED ? WEXITSTATUS(s->spawn->wait_status)
@@ -160,6 +169,11 @@ static void reopen_seat(struct seats *s, struct seat *seat, uint64_t now)
 		end_seat(s, seat);
 }
 
+static uint64_t pause_after(const struct seats *s, uint64_t took_ns, uint64_t share)
+{
+	return took_ns * (share > s->least_share ? share : s->least_share);
+}
+
 /* Who is there, what are they called: when due, within their share of the time. */
 static void look_around_one(struct seats *s, struct seat *seat)
 {
@@ -169,7 +183,7 @@ static void look_around_one(struct seats *s, struct seat *seat)
 		int rc = target_census(t, s->w, clock_boot_ns());
 		events_bind(t);
 		uint64_t end = clock_mono_ns();
-		seat->census_next_ns = end + (end - begin) * CENSUS_SHARE;
+		seat->census_next_ns = end + pause_after(s, end - begin, CENSUS_SHARE);
 		if (t->names_due && seat->names_next_ns > end + NAMES_AFTER_NS)
 			seat->names_next_ns = end + NAMES_AFTER_NS;
 		if (rc == ERR_GONE)
@@ -183,7 +197,8 @@ static void look_around_one(struct seats *s, struct seat *seat)
 		target_names(t, s->w);
 		uint64_t end = clock_mono_ns();
 		uint64_t gap = t->names_due ? NAMES_AFTER_NS : NAMES_AGAIN_S * CLOCK_NS_PER_S;
-		seat->names_next_ns = end + gap + (end - begin) * (t->names_due ? CENSUS_SHARE : NAMES_SHARE);
+		seat->names_next_ns =
+		    end + gap + pause_after(s, end - begin, t->names_due ? CENSUS_SHARE : NAMES_SHARE);
 	}
 }
 
@@ -203,8 +218,9 @@ void seats_pass(struct seats *s, uint64_t now)
 			reopen_seat(s, seat, now);
 		if (!seat->open || events_is_on(&seat->target.events))
 			continue;
-		seat->target.held_cpu = s->held_cpu;
+		seat->target.held_cpu = seat->target.stops_each ? -1 : s->held_cpu;
 		int rc = target_pass(&seat->target, s->w);
+		pass_on_end(s);
 		if (rc < 0 || seat->target.threads.n == 0)
 			seats_check(s, seat, now);
 	}
@@ -250,24 +266,18 @@ uint64_t seats_stop(struct seats *s, uint64_t draw)
 		struct sample_thread *th = seat->open ? target_wants_stop(&seat->target, draw >> 32) : NULL;
 		if (!th)
 			continue;
-		uint64_t before = seat->target.counts.stopped_ns;
+		uint64_t before = s->stops.total_ns;
 		target_stop(&seat->target, s->w, th);
-		pass_on_end(s, &seat->target);
-		return seat->target.counts.stopped_ns - before;
+		pass_on_end(s);
+		return s->stops.total_ns - before;
 	}
 	return 0;
 }
 
 bool seats_settle(struct seats *s)
 {
-	bool pending = false;
-	for (size_t i = 0; i < s->n; i++) {
-		if (!s->v[i].open || !s->v[i].target.pending_detach)
-			continue;
-		target_settle(&s->v[i].target);
-		pass_on_end(s, &s->v[i].target);
-		pending |= s->v[i].target.pending_detach != 0;
-	}
+	bool pending = stops_settle(&s->stops);
+	pass_on_end(s);
 	return pending;
 }
 

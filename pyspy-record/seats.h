@@ -24,22 +24,26 @@ struct seats_totals {
 	uint64_t threads_seen; /* ever */
 };
 
-/* Who may be stopped. One that goes to sleep just as its stop is sent has a system call interrupted, which 3.5 and later
- * try again and older ones tell the program of (EINTR). */
-enum seats_stop { SEATS_STOP_NONE, SEATS_STOP_WHO_RETRY, SEATS_STOP_ALL };
+/* Who may be stopped. One that goes to sleep just as its stop is sent has a system call interrupted, which 3.5 and
+ * later try again and older ones tell the program of (EINTR). EACH: --blocking, all of them, for every sample. */
+enum seats_stop { SEATS_STOP_NONE, SEATS_STOP_WHO_RETRY, SEATS_STOP_ALL, SEATS_STOP_EACH };
 
 struct seats {
 	struct seat *v;
 	size_t n;
 	struct spawn *spawn; /* the started program among them, or NULL */
 	struct writer *w;
-	struct drain *drain;      /* of what the kernel samples; its kernel is NULL when all is sampled from outside */
-	int held_cpu;             /* the only CPU that we run on, -1 = several */
+	struct drain *drain; /* of what the kernel samples; its kernel is NULL when all is sampled from outside */
+	int held_cpu;        /* the only CPU that we run on, -1 = several */
 	enum seats_stop stop;
+	struct stops stops;
+	uint64_t least_share;     /* looking who is there takes at most 1 / this of the time; 0 = the usual part */
 	uint64_t wait_ns;         /* how long a process that executed another program may take until Python appears */
 	struct seats_totals past; /* of targets that were closed */
 };
 
+/* Samples taken while the thread's CPU was held (hold.h), of the processes that are open. */
+uint64_t seats_held(const struct seats *s);
 /* Begin to sample seat->target, just opened. */
 void seats_take(struct seats *s, struct seat *seat);
 /* Is there a process that ticks are needed for? */

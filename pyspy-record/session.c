@@ -21,12 +21,16 @@
 #include "pyspy-record/sample/hold.h"
 #include "pyspy-record/schedule.h"
 #include "pyspy-record/seats.h"
+#include "pyspy-record/throttle.h"
 
 enum {
 	PROGRESS_NS = 500 * 1000 * 1000,
-	SETTLE_NS = 1000 * 1000,
+	SETTLE_NS = 200 * 1000,
+	UNBOUNDED_PPM = 1000000,
 	TABLE_BYTES = 64 << 10,           /* tables from this on grow in place, and leave no holes in the heap */
 	SLEEP_MAX_NS = 200 * 1000 * 1000, /* a started program's end is seen within this */
+	CPU_PART =
+	    4, /* of a bound of our CPU time: stops, looking for threads, and for names take one in so many each */
 };
 
 struct session {
@@ -37,6 +41,9 @@ struct session {
 	struct session_result *r;
 	struct writer *w;
 	struct schedule schedule;
+	struct throttle throttle;
+	uint64_t busy_ns; /* wall time spent since it measured */
+	bool has_failed;  /* the bound cannot be held: said */
 	struct seats seats;
 	struct drain drain;
 	uint64_t begin_ns, end_ns, flush_next_ns, progress_next_ns; /* CLOCK_MONOTONIC; end 0 = none */
@@ -46,7 +53,6 @@ struct session {
 	bool held;        /* a thread waited for us in the last tick */
 	uint64_t held_ns; /* what threads waited for us */
 	uint64_t woke_ns; /* when the last tick began */
-	bool unsettled;   /* a thread was asked to stop and has not yet */
 	struct rec_end end;
 };
 
@@ -57,13 +63,13 @@ static void on_child(int signal)
 
 static void take_tick(struct session *s, uint64_t now)
 {
-	uint64_t held = seats_totals(&s->seats).counts.held;
+	uint64_t held = seats_held(&s->seats);
 	hold_woke(&s->hold, now, now - s->schedule.next_ns);
 	s->seats.held_cpu = s->hold.cpu;
 	writer_tick(s->w, clock_boot_ns());
 	s->ticks++;
 	seats_pass(&s->seats, now);
-	s->held = seats_totals(&s->seats).counts.held != held;
+	s->held = seats_held(&s->seats) != held;
 	seats_look_around(&s->seats); /* not part of the sample */
 }
 
@@ -75,7 +81,7 @@ static void plan_certificates(struct session *s)
 		schedule_pay_hold(&s->schedule, now - s->woke_ns);
 		s->held_ns += now - s->woke_ns;
 	}
-	if (s->o->nonblocking)
+	if (s->o->nonblocking || s->o->blocking)
 		return;
 	int cpu = -1;
 	if (hold_may(&s->hold, now) && schedule_may_hold(&s->schedule, now))
@@ -95,6 +101,28 @@ static void take_stop(struct session *s)
 		schedule_want_stop(&s->schedule, clock_mono_ns());
 }
 
+static void tell_stops(struct session *s)
+{
+	const struct stops *stops = &s->seats.stops;
+	writer_count(s->w, WIRE_COUNTER_STOPS, stops->n);
+	writer_count(s->w, WIRE_COUNTER_STOPPED_NS, stops->total_ns);
+	writer_count(s->w, WIRE_COUNTER_STOPS_IN_SYSCALL, stops->in_syscall);
+	writer_count(s->w, WIRE_COUNTER_STOPS_GIVEN_UP, stops->given_up);
+	writer_count(s->w, WIRE_COUNTER_LONGEST_STOP_NS, stops->longest_ns);
+	for (uint32_t b = 0; b < WIRE_STOP_LENGTHS; b++)
+		writer_count(s->w, WIRE_COUNTER_STOP_LENGTHS + b, stops->lengths[b]);
+}
+
+static void tell_throttle(struct session *s)
+{
+	const struct throttle *t = &s->throttle;
+	if (t->longest > 1)
+		writer_count(s->w, WIRE_COUNTER_LONGEST_GAP_NS, (uint64_t)((double)t->gap_ns * t->longest));
+	writer_count(s->w, WIRE_COUNTER_LOWERED_NS, (uint64_t)t->lowered_ns);
+	writer_count(s->w, WIRE_COUNTER_RATE_NS, (uint64_t)t->rate_ns);
+	writer_count(s->w, WIRE_COUNTER_BOUNDED_CPU_NS, clock_process_cpu_ns() - t->begin_cpu_ns);
+}
+
 static void tell_counters(struct session *s)
 {
 	struct seats_totals t = seats_totals(&s->seats);
@@ -103,21 +131,19 @@ static void tell_counters(struct session *s)
 	writer_count(s->w, WIRE_COUNTER_TICKS, s->ticks);
 	writer_count(s->w, WIRE_COUNTER_SAMPLES, writer_samples(s->w));
 	writer_count(s->w, WIRE_COUNTER_LATE, s->schedule.late);
-	writer_count(s->w, WIRE_COUNTER_STOPS, t.counts.stops);
-	writer_count(s->w, WIRE_COUNTER_STOPPED_NS, t.counts.stopped_ns);
-	writer_count(s->w, WIRE_COUNTER_STOPS_IN_SYSCALL, t.counts.stops_in_syscall);
+	tell_stops(s);
 	writer_count(s->w, WIRE_COUNTER_UNCERTIFIED, t.counts.uncertified);
 	writer_count(s->w, WIRE_COUNTER_READS_FAILED, t.counts.reads_failed);
 	writer_count(s->w, WIRE_COUNTER_READS, t.reads);
 	writer_count(s->w, WIRE_COUNTER_CPU_NS, clock_process_cpu_ns() - s->cpu_begin_ns);
-	writer_count(s->w, WIRE_COUNTER_STOPS_GIVEN_UP, t.counts.stops_given_up);
 	writer_count(s->w, WIRE_COUNTER_CODES, t.codes);
 	writer_count(s->w, WIRE_COUNTER_STACKS, t.nodes);
 	writer_count(s->w, WIRE_COUNTER_REPAIRS, t.repairs);
 	writer_count(s->w, WIRE_COUNTER_PEAK_BYTES, (uint64_t)usage.ru_maxrss * 1024);
-	writer_count(s->w, WIRE_COUNTER_LONGEST_STOP_NS, t.counts.longest_stop_ns);
 	writer_count(s->w, WIRE_COUNTER_HELD, t.counts.held);
 	writer_count(s->w, WIRE_COUNTER_HELD_NS, s->held_ns);
+	if (s->o->cpu_ppm)
+		tell_throttle(s);
 	if (!s->drain.kernel)
 		return;
 	writer_count(s->w, WIRE_COUNTER_EVENTS_TICK, t.events.tick);
@@ -131,13 +157,15 @@ static void tell_counters(struct session *s)
 /* What was lost since the last flush, by cause. */
 static void tell_losses(struct session *s, uint64_t begin, uint64_t end)
 {
-	static const enum wire_lost causes[] = {WIRE_LOST_LATE,  WIRE_LOST_UNREADABLE, WIRE_LOST_TORN,
-	                                        WIRE_LOST_LIMIT, WIRE_LOST_OVERRUN,    WIRE_LOST_DROPPED};
-	static uint64_t told[6]; /* one session a process */
+	static const enum wire_lost causes[] = {WIRE_LOST_LATE,     WIRE_LOST_UNREADABLE, WIRE_LOST_TORN,
+	                                        WIRE_LOST_LIMIT,    WIRE_LOST_OVERRUN,    WIRE_LOST_DROPPED,
+	                                        WIRE_LOST_UNSTOPPED};
+	static uint64_t told[7]; /* one session a process */
 	struct seats_totals t = seats_totals(&s->seats);
 	struct target_counts c = t.counts;
-	uint64_t now[6] = {s->schedule.late, c.reads_failed, c.torn, c.limit, s->drain.overrun, t.events.lost};
-	for (int i = 0; i < 6; i++) {
+	uint64_t now[7] = {s->schedule.late, c.reads_failed, c.torn,     c.limit,
+	                   s->drain.overrun, t.events.lost,  c.unstopped};
+	for (int i = 0; i < 7; i++) {
 		struct rec_lost l = {.begin_ns = begin, .end_ns = end, .cause = causes[i], .count = now[i] - told[i]};
 		if (l.count)
 			writer_lost(s->w, &l);
@@ -188,7 +216,7 @@ static uint64_t wake_time(const struct session *s, uint64_t now)
 		t = s->end_ns;
 	if (now + SLEEP_MAX_NS < t)
 		t = now + SLEEP_MAX_NS;
-	if (s->unsettled && now + SETTLE_NS < t)
+	if (s->seats.stops.n_pending && now + SETTLE_NS < t)
 		t = now + SETTLE_NS;
 	return t;
 }
@@ -198,12 +226,48 @@ static enum wire_reason signal_reason(int signal)
 	return signal == SIGINT ? WIRE_END_SIGINT : signal == SIGTERM ? WIRE_END_SIGTERM : WIRE_END_SIGHUP;
 }
 
+/* Look more seldom, or more often, as our CPU time allows. woke_ns: since then we worked. */
+static void mind_cpu(struct session *s, uint64_t woke_ns)
+{
+	uint64_t now = clock_mono_ns();
+	s->busy_ns += now - woke_ns;
+	if (!throttle_is_due(&s->throttle, now, s->busy_ns))
+		return;
+	s->busy_ns = 0;
+	bool has_changed = throttle_measure(&s->throttle, now, clock_process_cpu_ns());
+	if (has_changed && s->drain.kernel)
+		drain_slow(&s->drain, s->throttle.stretch);
+	if (throttle_fails(&s->throttle) && !s->has_failed) {
+		s->has_failed = true;
+		log_info("--max-cpu %g: not held; what the recorder needs at any rate is more than that",
+		         s->o->cpu_ppm / 1e4);
+	}
+}
+
+/* A gap has one mean: the next one is drawn with what the rate is now. */
+static void draw_tick(struct session *s)
+{
+	s->schedule.mean_gap_ns = throttle_gap_ns(&s->throttle);
+	writer_gap(s->w, s->schedule.mean_gap_ns);
+	schedule_next(&s->schedule, clock_mono_ns());
+}
+
+/* Threads that did not stand in time; what they stood is paid for. */
+static void settle(struct session *s)
+{
+	uint64_t before = s->seats.stops.total_ns;
+	seats_settle(&s->seats);
+	if (s->seats.stops.total_ns != before)
+		schedule_pay_stop(&s->schedule, s->seats.stops.total_ns - before);
+}
+
 /* Until something ends it; returns why. *error: of the output. */
 static enum wire_reason run_loop(struct session *s, int *error)
 {
 	for (;;) {
 		uint64_t now = clock_mono_ns(), wake = wake_time(s, now);
 		if (wake > now) {
+			stops_before_sleep(&s->seats.stops);
 			if (s->drain.kernel && !seats_want_ticks(&s->seats))
 				drain_wait(&s->drain, wake);
 			else
@@ -214,7 +278,7 @@ static enum wire_reason run_loop(struct session *s, int *error)
 			return signal_reason(s->signals->stop_signal);
 		if (s->end_ns && now >= s->end_ns)
 			return WIRE_END_DURATION;
-		s->unsettled = seats_settle(&s->seats);
+		settle(s);
 		if (!seats_want_ticks(&s->seats)) {
 			seats_poll(&s->seats);
 			if (now >= s->schedule.next_ns)
@@ -222,7 +286,7 @@ static enum wire_reason run_loop(struct session *s, int *error)
 		} else if (now >= s->schedule.next_ns) {
 			s->woke_ns = now;
 			take_tick(s, now);
-			schedule_next(&s->schedule, clock_mono_ns());
+			draw_tick(s);
 			plan_certificates(s);
 		} else {
 			seats_poll(&s->seats);
@@ -239,17 +303,19 @@ static enum wire_reason run_loop(struct session *s, int *error)
 				return WIRE_END_OUTPUT;
 			s->flush_next_ns = clock_mono_ns() + s->o->flush_ns;
 		}
-		if (now >= s->progress_next_ns) {
+		if (now >= s->progress_next_ns && log_has_screen()) {
 			show_progress(s, now);
 			s->progress_next_ns = now + PROGRESS_NS;
 		}
+		if (s->o->cpu_ppm)
+			mind_cpu(s, now);
 	}
 }
 
 /* A thread that would not stop must not be left behind with our request pending. */
 static void settle_all(struct session *s)
 {
-	for (int tries = 0; tries < 1000 && seats_settle(&s->seats); tries++)
+	for (int tries = 0; tries < 5000 && seats_settle(&s->seats); tries++)
 		clock_sleep_until(clock_mono_ns() + SETTLE_NS);
 }
 
@@ -277,11 +343,14 @@ static void finish(struct session *s, enum wire_reason reason, int error)
 	r->samples = writer_samples(s->w);
 	r->late = s->schedule.late;
 	r->uncertified = c.uncertified;
-	r->stops = c.stops;
-	r->stopped_ns = c.stopped_ns;
+	r->stops = s->seats.stops.n;
+	r->stopped_ns = s->seats.stops.total_ns;
 	r->reads_failed = c.reads_failed;
 	r->threads_seen = t.threads_seen;
 	r->elapsed_ns = now - s->begin_ns;
+	r->cpu_ns = clock_process_cpu_ns() - s->throttle.begin_cpu_ns;
+	r->lowest_hz = s->o->rate_hz / s->throttle.longest;
+	r->mean_hz = r->elapsed_ns ? s->o->rate_hz * s->throttle.rate_ns / (double)r->elapsed_ns : 0;
 }
 
 static int open_seats(struct session *s)
@@ -325,6 +394,9 @@ static void begin(struct session *s, uint32_t stop_ppm)
 	s->end_ns = s->o->duration_ns ? first + s->o->duration_ns : 0;
 	s->flush_next_ns = first + s->o->flush_ns;
 	s->progress_next_ns = first + PROGRESS_NS;
+	throttle_init(&s->throttle, s->o->cpu_ppm, (uint64_t)(1e9 / s->o->rate_hz), now, clock_process_cpu_ns());
+	if (s->o->cpu_ppm)
+		s->seats.least_share = CPU_PART * (uint64_t)THROTTLE_PPM / s->o->cpu_ppm;
 	schedule_init(&s->schedule, (uint64_t)(1e9 / s->o->rate_hz), stop_ppm, now,
 	              clock_boot_ns() ^ (uint64_t)getpid() << 32);
 }
@@ -338,11 +410,16 @@ int session_run(const struct record_options *o, const struct choice *choice, str
 	    .argv = argv,
 	    .mean_gap_ns = (uint64_t)(1e9 / o->rate_hz),
 	    .view_defaults = o->view_defaults,
-	    .stop_ppm = o->nonblocking ? 0 : o->stop_ppm,
+	    .stop_ppm = o->blocking      ? UNBOUNDED_PPM
+	                : o->nonblocking ? 0
+	                                 : o->stop_ppm,
+	    .cpu_ppm = o->cpu_ppm,
 	    .engine = choice->kernel ? WIRE_ENGINE_KERNEL : WIRE_ENGINE_OUTSIDE,
 	    .notes = choice->notes,
 	    .n_notes = choice->n_notes,
 	};
+	if (o->cpu_ppm && wo.stop_ppm > o->cpu_ppm / CPU_PART) /* we wait for a stop, and work after it */
+		wo.stop_ppm = o->cpu_ppm / CPU_PART;
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 #ifdef M_MMAP_THRESHOLD
 	mallopt(M_MMAP_THRESHOLD, TABLE_BYTES);
@@ -352,7 +429,10 @@ int session_run(const struct record_options *o, const struct choice *choice, str
 	if (spawn)
 		sigaction(SIGCHLD, &child, NULL);
 	s.seats = (struct seats){.spawn = spawn, .drain = &s.drain, .wait_ns = o->wait_ns};
-	s.seats.stop = !wo.stop_ppm ? SEATS_STOP_NONE : o->stop_is_given ? SEATS_STOP_ALL : SEATS_STOP_WHO_RETRY;
+	s.seats.stop = o->blocking        ? SEATS_STOP_EACH
+	               : !wo.stop_ppm     ? SEATS_STOP_NONE
+	               : o->stop_is_given ? SEATS_STOP_ALL
+	                                  : SEATS_STOP_WHO_RETRY;
 	drain_init(&s.drain, choice->kernel, &s.seats, clock_mono_ns());
 	s.seats.v = calloc(spawn ? 1 : o->n_pids, sizeof *s.seats.v);
 	int rc = s.seats.v ? open_seats(&s) : ERR_NO_MEMORY;

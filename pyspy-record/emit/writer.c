@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "format/encode.h"
@@ -18,7 +17,7 @@
 
 enum {
 	WRITER_LOST_MAX = 256, /* LOST records of a block; further ones join the last of their kind */
-	WRITER_CAUSES = 8,
+	WRITER_CAUSES = WIRE_LOST_END_,
 	WRITER_EVENT_WIRE = 30,
 	WRITER_FULL = WIRE_CONTENT_MAX / 8,
 	WRITER_TIMES =
@@ -40,7 +39,7 @@ struct writer {
 	VEC(struct rec_event) events;
 	uint64_t event_unit_ns, event_weight_unit_ns;
 	VEC(struct rec_lost) lost;
-	uint64_t counters[WIRE_COUNTER_END_], counters_sent[WIRE_COUNTER_END_];
+	uint64_t counters[WIRE_COUNTER_LIMIT], counters_sent[WIRE_COUNTER_LIMIT];
 	struct buf recording; /* the RECORDING record of the epoch */
 	struct buf head, tail, out;
 	struct rec_file file;
@@ -93,15 +92,6 @@ static str_id boot_id(struct writer *w)
 	return n > 0 ? dictionary_string(&w->dictionary, text, (size_t)n) : 0;
 }
 
-/* The coarse clocks move with the kernel's tick. */
-static uint32_t kernel_hz(void)
-{
-	struct timespec t;
-	if (clock_getres(CLOCK_REALTIME_COARSE, &t) < 0 || t.tv_sec || t.tv_nsec <= 0)
-		return 0;
-	return (uint32_t)(((long)CLOCK_NS_PER_S + t.tv_nsec / 2) / t.tv_nsec);
-}
-
 /* About the recorder and its host. The strings are defined behind it in the same block. */
 static void make_recording(struct writer *w)
 {
@@ -133,11 +123,12 @@ static void make_recording(struct writer *w)
 	                                    .schedule = o->schedule,
 	                                    .engine = o->engine,
 	                                    .view_defaults = o->view_defaults,
-	                                    .kernel_hz = kernel_hz(),
+	                                    .kernel_hz = clock_tick_hz(),
 	                                    .stop_ppm = o->stop_ppm,
 	                                    .notes = notes,
 	                                    .n_notes = notes ? o->n_notes : 0,
 	                                    .started_ns = w->file.boottime_ns,
+	                                    .cpu_ppm = o->cpu_ppm,
 	                                });
 	free(options);
 	free(notes);
@@ -156,7 +147,7 @@ int writer_new(struct writer **out, struct sink *sink, const struct writer_optio
 	w->options.epoch_min_ns = o->epoch_min_ns ? o->epoch_min_ns : WRITER_EPOCH_NS;
 	w->options.unit_ns = o->unit_ns ? o->unit_ns : 1000;
 	roster_init(&w->roster);
-	tickbook_init(&w->ticks, w->options.unit_ns);
+	tickbook_init(&w->ticks, w->options.unit_ns, w->options.mean_gap_ns);
 	buf_init(&w->recording, 0);
 	buf_init(&w->head, 0);
 	buf_init(&w->tail, 0);
@@ -278,6 +269,11 @@ void writer_tick(struct writer *w, uint64_t time_ns)
 	tickbook_tick(&w->ticks, w->last_ns);
 }
 
+void writer_gap(struct writer *w, uint64_t mean_ns)
+{
+	tickbook_gap(&w->ticks, mean_ns);
+}
+
 void writer_entry(struct writer *w, thread_id t, stack_id stack, uint32_t flags, uint64_t cpu_ns)
 {
 	tickbook_entry(&w->ticks, t, stack, flags, cpu_ns);
@@ -336,7 +332,7 @@ void writer_lost(struct writer *w, const struct rec_lost *l)
 
 void writer_count(struct writer *w, enum wire_counter c, uint64_t value)
 {
-	if (c > 0 && c < WIRE_COUNTER_END_)
+	if (c > 0 && c < WIRE_COUNTER_LIMIT)
 		w->counters[c] = value;
 }
 
@@ -352,10 +348,10 @@ bool writer_is_full(const struct writer *w)
 
 static void put_counters(struct writer *w)
 {
-	struct rec_counter changed[WIRE_COUNTER_END_];
+	struct rec_counter changed[WIRE_COUNTER_LIMIT];
 	uint32_t n = 0;
 
-	for (uint32_t c = 1; c < WIRE_COUNTER_END_; c++) {
+	for (uint32_t c = 1; c < WIRE_COUNTER_LIMIT; c++) {
 		if (w->counters[c] == (w->epoch_begins ? 0 : w->counters_sent[c]))
 			continue;
 		changed[n++] = (struct rec_counter){.counter = c, .value = w->counters[c]};

@@ -1,39 +1,8 @@
-/* copy: a sample of the current thread: which thread state is its own, and what of its memory makes up its stack.
- *
- * Only user memory is read, as the layout in map `processes` says. A page that is not there is not waited for: the
- * sample is marked. It runs with interrupts off, so the scratch memory of a CPU has one user at a time.
- */
+/* copy: a sample of the current thread: which thread state is its own, and what of its memory makes up its stack. */
 #pragma once
-#include "pyspy-record/kernel/tasks.bpf.h"
+#include "pyspy-record/kernel/chain.bpf.h"
 
-enum {
-	PAGE = 4096,
-	FORCE_WAKEUP = 2,
-	AVAILABLE_DATA = 0,
-	NO_HEADER = KERNEL_DATA + 1,
-	MAX_TAIL_CALLS = 32 /* as many as the kernel allows for */
-};
-
-/* Where the copying of one sample stands. Kept in memory, so that the verifier sees the same state at each turn. */
-struct scratch {
-	__u64 frame;              /* to look at next */
-	__u64 at, len, offset;    /* the piece of the data stack that was copied last, and where in `data` it is */
-	__u64 next, next_used;    /* the chunk below it */
-	__u64 copy_at, copy_left; /* of a chunk that is being copied */
-	__u64 header;             /* where in `data` the header of that piece is */
-	__u64 n;                  /* bytes of `data` in use */
-	__u64 calls;              /* of ourselves */
-	__u64 n_extras;           /* frames met outside of the data stack */
-	__u64 n_states, next_state;
-	__u64 states[KERNEL_STATES_MAX]; /* those of a thread that has several; the first one is begun by take() */
-	struct kernel_process process;
-	struct kernel_sample sample;
-	unsigned char data[KERNEL_DATA + KERNEL_COPY + 4096]; /* right behind the sample */
-};
-
-/* Keep the compiler from knowing what a number is: a bound that it thinks to be clear is one that the verifier misses.
- */
-#define OPAQUE(x) asm volatile("" : "+r"(x))
+enum { FORCE_WAKEUP = 2, AVAILABLE_DATA = 0, MAX_TAIL_CALLS = 32 /* as many as the kernel allows for */ };
 
 /* --- which thread state */
 
@@ -108,235 +77,43 @@ static __always_inline __u32 pick_state(struct kernel_process *p, struct kernel_
 	return b->last & (KERNEL_STATES_MAX - 1);
 }
 
-/* --- copying */
-
-/* Append `len` bytes (at most KERNEL_COPY) of the target to the data, as a piece of its own. False: they are not there.
- */
-static __always_inline bool append(struct scratch *s, __u64 from, __u64 len, __u32 kind)
+/* True: it was sent. */
+static __always_inline bool send(struct scratch *s, bool is_kept)
 {
-	__u64 at = s->n;
-	OPAQUE(at);
-	if (at > KERNEL_DATA)
-		return false;
-	/* from here on the pointer: old verifiers forget the bounds of a number that is put aside */
-	struct kernel_piece *piece = (void *)(s->data + at);
-	OPAQUE(piece);
-	if (len > KERNEL_FRAME_MAX && kind != KERNEL_PIECE_TSTATE)
-		len = KERNEL_FRAME_MAX;
-	OPAQUE(len);
-	if (len > KERNEL_TSTATE_MAX)
-		len = KERNEL_TSTATE_MAX;
-	piece->at = from;
-	piece->len = len;
-	piece->kind = kind;
-	if (bpf_probe_read_user(piece + 1, len, (void *)from))
-		return false;
-	s->n += sizeof *piece + ((len + 7) & ~7ULL);
-	return true;
-}
-
-/* A chunk of the data stack: its header tells what lies below it. False: it is not there, or makes no sense. */
-static __always_inline bool begin_chunk(struct scratch *s, __u64 chunk, __u64 used)
-{
-	__u64 header[3]; /* previous, size in bytes, top in words */
-	__u64 at = s->n;
-	if (bpf_probe_read_user(header, sizeof header, (void *)chunk))
-		return false;
-	OPAQUE(at);
-	if (at > KERNEL_DATA)
-		return false;
-	if (!used) {
-		used = sizeof header + header[2] * 8;
-	} else { /* the top one: a frame may be current still that was just taken off it */
-		used += KERNEL_FRAME_MAX;
-		if (used > header[1])
-			used = header[1];
-	}
-	if (used < sizeof header || used > KERNEL_DATA)
-		return false;
-	struct kernel_piece *piece = (void *)(s->data + at);
-	piece->at = chunk;
-	piece->len = 0;
-	piece->kind = KERNEL_PIECE_CHUNK;
-	s->header = at;
-	s->n = at + sizeof *piece;
-	s->at = chunk;
-	s->len = 0;
-	s->offset = s->n;
-	s->copy_at = chunk;
-	s->copy_left = used;
-	s->next = header[0];
-	s->next_used = 0;
-	return true;
-}
-
-/* Copy what fits into one call of what is left of the chunk. */
-static __always_inline bool continue_chunk(struct scratch *s)
-{
-	__u64 at = s->n, n = s->copy_left, header = s->header;
-	if (n > KERNEL_COPY)
-		n = KERNEL_COPY;
-	OPAQUE(at);
-	OPAQUE(n);
-	OPAQUE(header);
-	if (at > KERNEL_DATA || header > KERNEL_DATA || n > KERNEL_COPY)
-		return false;
-	if (bpf_probe_read_user(s->data + at, n, (void *)s->copy_at)) {
-		/* the newest frame may reach into a page that was not touched yet; its head lies before that */
-		__u64 behind = (s->copy_at + n) % PAGE;
-		if (n != s->copy_left || n <= behind)
-			behind = 0;
-		n -= behind;
-		s->copy_left = n;
-		OPAQUE(n);
-		if (n > KERNEL_COPY || !behind || bpf_probe_read_user(s->data + at, n, (void *)s->copy_at)) {
-			s->sample.cut |= KERNEL_CUT_ABSENT;
-			return false;
-		}
-	}
-	s->copy_at += n;
-	s->copy_left -= n;
-	s->len += n;
-	s->n = at + ((n + 7) & ~7ULL);
-	((struct kernel_piece *)(s->data + header))->len = s->len;
-	return true;
-}
-
-enum step { STEP_ON, STEP_DONE };
-
-/* The words below the next chunk's header say how far it is in use. */
-static __always_inline void look_at_next(struct scratch *s)
-{
-	__u64 header[3];
-	if (s->next_used || !s->next)
-		return;
-	if (bpf_probe_read_user(header, sizeof header, (void *)s->next) || header[2] > KERNEL_DATA / 8)
-		s->next = 0;
+	if (s->is_list)
+		end_list(s, is_kept);
 	else
-		s->next_used = sizeof header + header[2] * 8;
-}
-
-/* One step along the chain of frames. */
-static __always_inline int step(struct scratch *s)
-{
-	if (s->copy_left)
-		return continue_chunk(s) ? STEP_ON : STEP_DONE;
-	__u64 f = s->frame, inside = f - s->at;
-	if (!f)
-		return STEP_DONE;
-	if (s->n > KERNEL_DATA) {
-		s->sample.cut |= KERNEL_CUT_FULL;
-		return STEP_DONE;
-	}
-	if (s->at && inside < s->len && s->len - inside >= s->process.frame_size) {
-		__u64 offset = s->offset + inside + (s->process.frame_previous & 0xff);
-		OPAQUE(offset);
-		if (offset > KERNEL_DATA + KERNEL_COPY)
-			return STEP_DONE;
-		s->frame = *(__u64 *)(s->data + offset);
-		if (s->frame - s->at < inside || s->frame - s->at >= s->len)
-			return STEP_ON;
-		return STEP_DONE; /* callers lie below: this is torn, the recorder will see it */
-	}
-	look_at_next(s);
-	if (s->next && f - s->next < s->next_used)
-		return begin_chunk(s, s->next, s->next_used) ? STEP_ON : STEP_DONE;
-	__u64 before = s->n, offset = before + sizeof(struct kernel_piece);
-	if (s->n_extras++ >= s->process.frames_max) { /* nobody calls like that: a circle */
-		s->sample.cut |= KERNEL_CUT_FULL;
-		return STEP_DONE;
-	}
-	if (!append(s, f + s->process.frame_first, s->process.frame_size, KERNEL_PIECE_EXTRA)) {
-		s->sample.cut |= KERNEL_CUT_ABSENT;
-		return STEP_DONE;
-	}
-	OPAQUE(offset);
-	if (offset > KERNEL_DATA)
-		return STEP_DONE;
-	unsigned char *frame = s->data + offset;
-	__u64 previous = *(__u64 *)(frame + (s->process.frame_previous & 0xff));
-	if (frame[s->process.frame_owner & 0xff] == 0 && s->next) {
-		/* a frame of the thread's own lies on the data stack: further down then */
-		s->n = before;
-		return begin_chunk(s, s->next, s->next_used) ? STEP_ON : STEP_DONE;
-	}
-	s->frame = previous;
-	return previous == f ? STEP_DONE : STEP_ON;
-}
-
-/* One frame object, and on to its caller. All of the part with the words is read in one go, behind what is sent of it.
- */
-static __always_inline int step_object(struct scratch *s)
-{
-	__u64 f = s->frame, at = s->n, size = s->process.frame_size;
-	if (!f)
-		return STEP_DONE;
-	OPAQUE(at);
-	OPAQUE(size);
-	if (at > KERNEL_DATA || s->n_extras++ >= s->process.frames_max) { /* a circle, if not very deep */
-		s->sample.cut |= KERNEL_CUT_FULL;
-		return STEP_DONE;
-	}
-	if (size > KERNEL_FRAME_MAX)
-		size = KERNEL_FRAME_MAX;
-	struct kernel_object *o = (void *)(s->data + at);
-	OPAQUE(o);
-	unsigned char *raw = (unsigned char *)(o + 1);
-	if (bpf_probe_read_user(raw, size, (void *)(f + s->process.frame_first))) {
-		s->sample.cut |= KERNEL_CUT_ABSENT;
-		return STEP_DONE;
-	}
-	o->at = f;
-	o->code = *(__u64 *)(raw + (s->process.frame_code & 0xff));
-	o->globals = *(__u64 *)(raw + (s->process.frame_globals & 0xff));
-	o->instr = *(__u32 *)(raw + (s->process.frame_instr & 0xff));
-	o->unused = 0;
-	s->frame = *(__u64 *)(raw + (s->process.frame_previous & 0xff));
-	s->n += sizeof *o;
-	return STEP_ON;
-}
-
-static __always_inline void begin_objects(struct scratch *s)
-{
-	__u64 at = s->n;
-	OPAQUE(at);
-	if (at > KERNEL_DATA)
-		return;
-	struct kernel_piece *piece = (void *)(s->data + at);
-	piece->at = s->frame;
-	piece->len = 0;
-	piece->kind = KERNEL_PIECE_OBJECTS;
-	s->header = s->n;
-	s->n += sizeof *piece;
-}
-
-/* The piece that they are in is as long as it is now. */
-static __always_inline void end_objects(struct scratch *s)
-{
-	__u64 at = s->header;
-	OPAQUE(at);
-	if (!s->process.frames_are_objects || at > KERNEL_DATA)
-		return;
-	((struct kernel_piece *)(s->data + at))->len = s->n - at - sizeof(struct kernel_piece);
-	s->header = NO_HEADER;
-}
-
-static __always_inline void send(struct scratch *s)
-{
-	end_objects(s);
+		end_objects(s);
 	__u64 n = s->n;
+	s->sample.next = s->frame;
 	if (s->sample.cut & KERNEL_CUT_FULL)
 		count(KERNEL_COUNT_CUT);
 	if (s->sample.cut & KERNEL_CUT_ABSENT)
 		count(KERNEL_COUNT_UNREADABLE);
 	OPAQUE(n);
 	if (n > KERNEL_DATA + KERNEL_COPY)
-		return;
+		return false;
 	s->sample.n_bytes = n;
 	/* The recorder comes by itself; it is called when the ring fills up faster than that. */
 	bool is_much = bpf_ringbuf_query(&ring, AVAILABLE_DATA) > s->process.wake_bytes;
-	if (bpf_ringbuf_output(&ring, &s->sample, sizeof s->sample + n, is_much ? FORCE_WAKEUP : NO_WAKEUP))
-		count(KERNEL_COUNT_OVERRUN);
+	if (bpf_ringbuf_output(&ring, &s->sample, sizeof s->sample + n, is_much ? FORCE_WAKEUP : NO_WAKEUP) == 0)
+		return true;
+	count(KERNEL_COUNT_OVERRUN);
+	return false;
+}
+
+/* All of it is there. */
+static __always_inline void finish(struct scratch *s)
+{
+	struct kernel_last *last = s->is_list ? find_last(s) : NULL;
+	if (last)
+		find_same(s, last);
+	if (!send(s, last != NULL) || !last)
+		return;
+	if (s->same != last->n || s->list_end - s->list_begin != s->same * sizeof(struct kernel_frame))
+		keep_list(s, last);
+	else
+		last->serial = s->sample.serial;
 }
 
 static __always_inline void read_words(struct scratch *s, struct kernel_process *p)
@@ -377,6 +154,8 @@ static __always_inline bool begin_chain(struct scratch *s, struct kernel_process
 		if (before && !append(s, before, p->cframe_size, KERNEL_PIECE_EXTRA))
 			goto absent;
 	}
+	if (s->is_list)
+		begin_list(s);
 	if (!p->datastack_chunk || !chunk || !s->frame)
 		return true;
 	if (top < chunk || !begin_chunk(s, chunk, top - chunk))
@@ -396,6 +175,7 @@ static __always_inline bool begin_next(struct scratch *s)
 		return false;
 	s->next_state = i + 1;
 	s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->n_extras = s->frame = 0;
+	s->is_below = 0;
 	if (at > KERNEL_DATA) {
 		s->sample.cut |= KERNEL_CUT_FULL;
 		return false;
@@ -412,7 +192,7 @@ static __always_inline void go_on(void *ctx, struct scratch *s, void *more)
 	if (s->calls++ < MAX_TAIL_CALLS)
 		bpf_tail_call(ctx, more, 0);
 	s->sample.cut |= KERNEL_CUT_FULL; /* it comes back only when it failed */
-	send(s);
+	send(s, false);
 }
 
 static __always_inline void follow(void *ctx, struct scratch *s, void *more)
@@ -432,7 +212,7 @@ static __always_inline void follow(void *ctx, struct scratch *s, void *more)
 	if (!is_done || begin_next(s))
 		go_on(ctx, s, more);
 	else
-		send(s);
+		finish(s);
 }
 
 /* Take a sample of the current thread. `t->off_chance` says with which chance, when it is taken at a switch. */
@@ -472,6 +252,11 @@ static __always_inline void take(void *ctx, struct kernel_process *p, struct ker
 	s->n = s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->calls = s->header = s->n_extras =
 	    0;
 	s->frame = 0;
+	s->is_list = p->frames_are_listed && b->n == 1;
+	s->sample.slot = b->slot;
+	s->sample.round = b->round;
+	s->sample.serial = s->sample.same = 0;
+	s->same = s->is_below = 0;
 	s->next_state = 1;
 	s->n_states = b->n;
 	for (int i = 0; i < KERNEL_STATES_MAX; i++)

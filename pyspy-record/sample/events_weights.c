@@ -11,9 +11,9 @@ enum { TIME_UNIT_NS = 1000, WEIGHT_UNIT_NS = 1000 };
 enum { BRIEF = UINT32_MAX }; /* in events_event.thread: all threads that came and went */
 
 /* What the kernel accounts to the thread beyond the sum of our program (cpu_ns, at `now`): what it used before it was
- * seen, and the first few us of each run, before our program is called: 4 % where threads hand the GIL on 20,000 times a
- * second. schedstat tells it: exact while the thread is off its CPU, else up to a tick old, so that it tells the least
- * that it can be. */
+ * seen, and the first few us of each run, before our program is called: 4 % where threads hand the GIL on 20,000 times
+ * a second. schedstat tells it: exact while the thread is off its CPU, else up to a tick old, so that it tells the
+ * least that it can be. */
 static void find_base(struct events_thread *et, uint64_t cpu_ns, uint64_t now)
 {
 	struct taskstate_run run;
@@ -24,7 +24,8 @@ static void find_base(struct events_thread *et, uint64_t cpu_ns, uint64_t now)
 		return;
 	int64_t base = (int64_t)(run.cpu_ns - et->cpu_start_ns - cpu_ns);
 	if (is_on) {
-		base -= (int64_t)(clock_mono_ns() - now); /* it may have run since */
+		uint64_t later = clock_mono_ns();
+		base -= later > now ? (int64_t)(later - now) : 0; /* it may have run since */
 		if (base > et->cpu_base_ns)
 			et->cpu_base_ns = base;
 		return;

@@ -7,7 +7,7 @@
 
 enum { READ_TRIES = 16 };
 
-uint32_t target_sleep_flags(const struct target *t, const struct sample_thread *th)
+uint32_t target_sleep_flags(const struct target *t, struct sample_thread *th)
 {
 	uint32_t flags;
 	switch (taskstate_letter(&th->task)) {
@@ -22,40 +22,6 @@ uint32_t target_sleep_flags(const struct target *t, const struct sample_thread *
 		flags = WIRE_STATE_SLEEPING;
 	}
 	return flags | (gil_is_awaited(t, th, th->block.number, th->block.args[0]) ? WIRE_FLAG_GIL_WAIT : 0);
-}
-
-/* The words of the interpreters, before the stacks: who holds the GIL, who is there, what was made. */
-static void plan_words(struct target *t)
-{
-	const struct layout *l = &t->interpreter.layout;
-	struct reader_batch *b = &t->batch;
-	reader_batch_add(b, t->interpreter.heads, &t->words.interpreters_head, 8);
-	if (t->interpreter.current)
-		reader_batch_add(b, t->interpreter.current, &t->words.gil_current, 8);
-	for (size_t i = 0; i < t->n_interps; i++) {
-		struct sample_interp *in = &t->interps[i];
-		reader_batch_add(b, in->at + l->interp.threads_head, &in->words.threads_head, 8);
-		if (in->gil)
-			reader_batch_add(b, in->gil + l->gil.last_holder, &in->words.gil, 12);
-		raddr_t gc = target_gc(t, in), generation = target_generation(t, in);
-		if (gc)
-			reader_batch_add(b, gc, &in->words.gc, 4);
-		if (generation)
-			reader_batch_add(b, generation, &in->words.generation_before, 4);
-		if (in->gil && layout_is_freethreaded(l))
-			reader_batch_add(b, in->gil + l->gil.enabled, &in->words.gil_enabled, 4);
-	}
-	for (size_t i = 0; i < t->watched.n; i++)
-		reader_batch_add(b, t->watched.v[i].tstate + l->tstate.frame_root, &t->watched.v[i].root, 8);
-}
-
-static void plan_words_after(struct target *t)
-{
-	for (size_t i = 0; i < t->n_interps; i++) {
-		raddr_t generation = target_generation(t, &t->interps[i]);
-		if (generation)
-			reader_batch_add(&t->batch, generation, &t->interps[i].words.generation_after, 4);
-	}
 }
 
 /* All states of the thread, or none: false = they do not fit. *first: the number of its first piece. */
@@ -107,7 +73,7 @@ int target_read_some(struct target *t, struct sample_thread **threads, size_t n)
 	size_t first[READER_BATCH_MAX];
 	for (int tries = 0; tries < READ_TRIES; tries++) {
 		reader_batch_clear(&t->batch);
-		plan_words(t);
+		words_plan(t);
 		size_t words = t->batch.n, taken = 0;
 		walk_begin_pass(&t->walk);
 		while (taken < n && taken < READER_BATCH_MAX && plan_thread(t, threads[taken], &first[taken]))
@@ -117,10 +83,12 @@ int target_read_some(struct target *t, struct sample_thread **threads, size_t n)
 			continue;
 		}
 		size_t behind = t->batch.n;
-		plan_words_after(t);
+		words_plan_after(t);
 		int got = reader_batch_read(&t->reader, &t->batch);
-		if (got == (int)t->batch.n)
+		if (got == (int)t->batch.n) {
+			words_take(t);
 			return (int)taken;
+		}
 		if (got < 0 && got != ERR_MEMORY_READ)
 			return got;
 		size_t piece = got < 0 ? 0 : (size_t)got;
@@ -179,15 +147,19 @@ static void show(struct target *t, struct writer *w, struct sample_thread *th, n
 	th->shown_epoch = writer_epoch(w);
 }
 
-/* This thread has no sample in this tick. */
-static void show_failed(struct target *t, struct writer *w, struct sample_thread *th)
+void target_take_absent(struct target *t, struct writer *w, struct sample_thread *th)
 {
-	t->counts.reads_failed++;
 	if (!th->is_shown)
 		return;
 	writer_entry(w, th->id, 0, WIRE_FLAG_ABSENT | WIRE_FLAG_FAILED, th->run.cpu_ns - th->cpu_told_ns);
 	th->cpu_told_ns = th->run.cpu_ns;
 	th->is_shown = false;
+}
+
+static void show_failed(struct target *t, struct writer *w, struct sample_thread *th)
+{
+	t->counts.reads_failed++;
+	target_take_absent(t, w, th);
 }
 
 /* It stood still when it was looked at: did it until now? */
@@ -206,48 +178,59 @@ static void fall_asleep(struct target *t, struct sample_thread *th)
 	th->sleep_flags = target_sleep_flags(t, th);
 }
 
-static void take(struct target *t, struct writer *w, struct sample_thread *th)
+bool target_take(struct target *t, struct writer *w, struct sample_thread *th, int rc)
 {
 	node_id node = 0;
-	bool unproved = false;
-	int rc = target_walk(t, th);
-	bool is_cut = t->walk.is_cut;
+	bool unproved = false, is_cut = t->walk.is_cut;
 	if (rc == 0)
 		rc = target_resolve(t, th, &node, &unproved);
 	if (rc == ERR_FULL) {
 		t->counts.limit++;
 		show_failed(t, w, th);
-		return;
+		return true;
 	}
 	if (rc < 0 && rc != ERR_TORN && rc != ERR_MEMORY_READ) {
 		show_failed(t, w, th);
-		return;
+		return true;
 	}
 	uint32_t flags = gil_flags(t, th) | (is_cut ? WIRE_FLAG_CUT : 0);
-	if (still_stands(th) && rc == 0) {
+	if (th->stopped && rc == 0) { /* it runs again, so that code objects have to be proved */
+		flags |= WIRE_STATE_ACTIVE | (unproved ? WIRE_FLAG_UNPROVED : 0);
+		target_note_own(th);
+		if (!unproved)
+			trie_certify(&t->trie, w, node);
+		show(t, w, th, node, false, flags | WIRE_WAY_STOPPED << WIRE_FLAG_WAY_SHIFT);
+		return true;
+	}
+	bool stands = still_stands(th);
+	if (stands && rc == 0) {
 		target_note_own(th);
 		bool news = trie_certify(&t->trie, w, node);
+		waiters_check(t, th, node);
 		if (th->held) { /* it would run, were it not for us */
 			show(t, w, th, node, false, flags | WIRE_STATE_ACTIVE | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT);
 			th->wants_certificate = news;
 			if (news)
 				th->wants_hold = TARGET_HOLD_SAMPLES;
 			t->counts.held++;
-			return;
+			return true;
 		}
 		fall_asleep(t, th);
 		show(t, w, th, node, false, flags | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT);
-		return;
+		return true;
 	}
+	if (t->stops_each && !th->stopped && !stands)
+		return false;
 	if (rc == 0 && !target_is_own(t, th))
 		rc = ERR_TORN;
 	if (rc < 0)
 		t->counts.torn++;
 	flags |= WIRE_STATE_ACTIVE | (unproved ? WIRE_FLAG_UNPROVED : 0);
 	show(t, w, th, rc < 0 ? 0 : node, rc < 0, flags);
+	return true;
 }
 
-static void look(struct target *t, struct sample_thread *th)
+void target_look(struct target *t, struct sample_thread *th)
 {
 	if (taskstate_run(&th->task, &th->run) < 0) {
 		th->look = LOOK_GONE;
@@ -314,25 +297,34 @@ static int pass(struct target *t, struct writer *w, bool may_look)
 {
 	size_t n = t->threads.n;
 	t->active.n = 0;
+	waiters_weigh(t);
 	for (size_t i = 0; i < n; i++) {
-		look(t, t->threads.v[i]);
+		if (waiters_skip(t, t->threads.v[i]))
+			t->threads.v[i]->look = LOOK_SAME;
+		else
+			target_look(t, t->threads.v[i]);
 		if (t->threads.v[i]->look == LOOK_READ && !vec_push(&t->active, t->threads.v[i]))
 			return ERR_NO_MEMORY;
 	}
 	int rc = 0;
-	size_t done = 0;
+	size_t done = 0, n_batched = t->stops_each ? 0 : t->active.n;
 	do { /* once at least: for the words */
-		rc = target_read_some(t, t->active.v + done, t->active.n - done);
+		rc = target_read_some(t, t->active.v + done, n_batched - done);
 		if ((rc >= 0 || (rc == ERR_MEMORY_READ && t->n_interps > 1)) && done == 0 && may_look &&
 		    (rc < 0 || want_census_now(t)))
 			return ERR_AGAIN;
-		if (rc == 0 && t->active.n > done)
+		if (rc == 0 && n_batched > done)
 			rc = ERR_MEMORY_READ;
 		for (int i = 0; i < rc; i++)
 			if (t->active.v[done + (size_t)i]->look == LOOK_READ)
-				take(t, w, t->active.v[done + (size_t)i]);
+				target_take(t, w, t->active.v[done + (size_t)i],
+				            target_walk(t, t->active.v[done + (size_t)i]));
 		done += rc > 0 ? (size_t)rc : 0;
-	} while (rc > 0 && done < t->active.n);
+	} while (rc > 0 && done < n_batched);
+	if (t->stops_each && rc >= 0) {
+		target_take_each(t, w);
+		done = t->active.n;
+	}
 	for (; done < t->active.n; done++)
 		if (t->active.v[done]->look == LOOK_READ)
 			show_failed(t, w, t->active.v[done]);
@@ -348,6 +340,7 @@ static int pass(struct target *t, struct writer *w, bool may_look)
 		} else if (th->look == LOOK_GONE && th->is_shown)
 			show_failed(t, w, th);
 	}
+	waiters_count(t);
 	weigh_words(t, rc);
 	return rc < 0 ? rc : 0;
 }
@@ -371,7 +364,7 @@ int target_words(struct target *t)
 int target_take_still(struct target *t, struct writer *w, struct sample_thread *th, node_id *node)
 {
 	bool unproved;
-	look(t, th);
+	target_look(t, th);
 	if (th->look != LOOK_READ || !(th->blocked || th->held) || target_read(t, &th, 1) < 0 ||
 	    th->look != LOOK_READ || target_walk(t, th) < 0 || target_resolve(t, th, node, &unproved) < 0 ||
 	    !still_stands(th))

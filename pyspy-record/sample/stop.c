@@ -1,20 +1,18 @@
-/* Stops: they certify stacks, they never are samples (a stop is no random instant: it comes to rest in system calls).
- *
- * A thread is attached for the one stop only: a thread that stays traced would wait for us at each of its signals. If
- * the recorder dies, the kernel lets the thread go. If the recorder itself is stopped (SIGSTOP) while the thread
- * stands, a timer of ours sends us SIGCONT: the kernel delivers it to a stopped process too.
- */
+#include "pyspy-record/sample/stop.h"
+
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 #include <elf.h>
 
+#include "format/lengths.h"
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "pyspy-record/sample/hold.h"
@@ -24,7 +22,6 @@ enum {
 	GUARD_NS = 10 * 1000 * 1000,
 	SPIN_NS = 200 * 1000,
 	STEP_NS = 50 * 1000,
-	STOP_EVENT = 128 /* PTRACE_EVENT_STOP */
 };
 
 static void on_guard(int signal)
@@ -49,11 +46,54 @@ static bool guard_timer(timer_t *timer)
 	return state == 1;
 }
 
-static void guard_set(timer_t timer, uint64_t ns)
+static void guard_set(uint64_t ns)
 {
+	timer_t timer;
+	if (!guard_timer(&timer))
+		return;
 	/* again and again: a second SIGSTOP may follow the first */
 	struct itimerspec spec = {.it_value.tv_nsec = (long)ns, .it_interval.tv_nsec = (long)ns};
 	timer_settime(timer, 0, &spec, NULL);
+}
+
+static sigset_t mask_before;
+
+bool stops_begin(struct stops *s)
+{
+	timer_t timer;
+	sigset_t block;
+	if (!guard_timer(&timer))
+		return false;
+	sigemptyset(&block);
+	sigaddset(&block, SIGTSTP);
+	sigaddset(&block, SIGTTOU);
+	sigaddset(&block, SIGTTIN);
+	sigprocmask(SIG_BLOCK, &block, &mask_before);
+	guard_set(GUARD_NS);
+	s->is_open = true;
+	return true;
+}
+
+void stops_end(struct stops *s)
+{
+	s->is_open = false;
+	if (s->n_pending == 0) /* else one may come to rest at any moment */
+		guard_set(0);
+	sigprocmask(SIG_SETMASK, &mask_before, NULL);
+}
+
+/* Nobody shall take our CPU away while a thread stands for us. */
+static void hurry(struct stops *s, bool on)
+{
+	if (on != s->is_hurried)
+		hold_hurry(on);
+	s->is_hurried = on;
+}
+
+void stops_before_sleep(struct stops *s)
+{
+	if (s->n_pending > 0)
+		hurry(s, true);
 }
 
 static bool is_in_system_call(pid_t tid)
@@ -68,142 +108,195 @@ static bool is_in_system_call(pid_t tid)
 #endif
 }
 
-/* Wait until the thread has come to rest. 1: it has, *deliver is the signal that it was about to get, *since a moment
- * just before it came to rest; 0: not in time; -1: it has ended. */
-static int wait_stopped(pid_t tid, int *deliver, int *wait_status, uint64_t *since)
+static void count(struct stops *s, uint64_t since)
 {
-	*deliver = 0;
-	*wait_status = 0;
+	uint64_t took = clock_mono_ns() - since;
+	s->n++;
+	s->total_ns += took;
+	s->lengths[lengths_bucket(took)]++;
+	if (took > s->longest_ns)
+		s->longest_ns = took;
+}
+
+static void add_pending(struct stops *s, pid_t pid, pid_t tid)
+{
+	if (s->n_pending < STOPS_PENDING_MAX)
+		s->pending[s->n_pending++] = (struct stops_pending){pid, tid, clock_mono_ns()};
+}
+
+static struct stops_pending *find_pending(struct stops *s, pid_t tid)
+{
+	for (size_t i = 0; i < s->n_pending; i++)
+		if (s->pending[i].tid == tid)
+			return &s->pending[i];
+	return NULL;
+}
+
+bool stops_is_pending(const struct stops *s, pid_t tid)
+{
+	return find_pending((struct stops *)s, tid) != NULL;
+}
+
+bool stops_has_room(const struct stops *s)
+{
+	return s->n_pending < STOPS_PENDING_MAX;
+}
+
+/* Whoever waits for the end of a child of ours must know that it came. */
+static void note_end(struct stops *s, pid_t pid, pid_t tid, int status)
+{
+	if (tid != pid || !(WIFEXITED(status) || WIFSIGNALED(status)))
+		return;
+	s->ended_pid = pid;
+	s->ended_status = status;
+}
+
+/* 0 = nobody. */
+static pid_t tracer_of(pid_t pid, pid_t tid)
+{
+	char path[64], line[128];
+	int tracer = 0;
+	snprintf(path, sizeof path, "/proc/%d/task/%d/status", (int)pid, (int)tid);
+	FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof line, f) && sscanf(line, "TracerPid: %d", &tracer) != 1)
+		;
+	if (f)
+		fclose(f);
+	return tracer;
+}
+
+/* The signal that a thread at rest was about to get, which it gets when it is let go; 0 = none. */
+static int signal_of(int status)
+{
+	return status >> 16 == 0 ? WSTOPSIG(status) : 0;
+}
+
+/* False: it is still on its way. */
+static bool settle_one(struct stops *s, struct stops_pending *p)
+{
+	int status;
+	uint64_t before = p->looked_ns;
+	p->looked_ns = clock_mono_ns();
+	pid_t got = waitpid(p->tid, &status, __WALL | WNOHANG);
+	if (got == 0)
+		return false;
+	if (got < 0) {
+		/* a thread that executes another program goes on under the number of its process */
+		if (p->tid == p->pid || tracer_of(p->pid, p->pid) != getpid())
+			return true;
+		p->tid = p->pid;
+		return false;
+	}
+	if (!WIFSTOPPED(status)) {
+		note_end(s, p->pid, p->tid, status);
+		return true;
+	}
+	if (ptrace(PTRACE_DETACH, p->tid, 0, (void *)(long)signal_of(status)) == 0)
+		count(s, before);
+	return true;
+}
+
+bool stops_settle(struct stops *s)
+{
+	size_t kept = 0;
+	if (s->n_pending == 0)
+		return false;
+	for (size_t i = 0; i < s->n_pending; i++)
+		if (!settle_one(s, &s->pending[i]))
+			s->pending[kept++] = s->pending[i];
+	s->n_pending = kept;
+	if (kept == 0 && !s->is_open)
+		guard_set(0);
+	hurry(s, s->is_waiting);
+	return kept > 0;
+}
+
+/* Wait until the thread has come to rest, which it had not at *since. 1: it has, *since is a moment just before; 0: not
+ * in time; -1: it has ended. */
+static int wait_stopped(struct stops *s, pid_t tid, uint64_t wait_ns, int *status, uint64_t *since)
+{
+	*status = 0;
 	/* It takes some 20 us: to sleep meanwhile would lengthen the stop by what it takes to get the CPU again. Where
 	 * it takes longer, the thread waits for a CPU itself, and does not stand because of us: look often, so that
 	 * only the standing is counted. */
 	uint64_t begin = clock_mono_ns(), now = begin;
 	pid_t got;
-	do {
-		if (now - begin > SPIN_NS)
+	for (;;) {
+		got = waitpid(tid, status, __WALL | WNOHANG);
+		if (got != 0 || now - begin >= wait_ns)
+			break;
+		*since = now;
+		if (now - begin > SPIN_NS) {
 			clock_sleep_until(now + STEP_NS);
-		*since = clock_mono_ns();
-		got = waitpid(tid, wait_status, __WALL | WNOHANG);
+			stops_settle(s); /* those that did not stand in time must not wait for this one */
+		}
 		now = clock_mono_ns();
-	} while (got == 0 && now - begin < GUARD_NS);
-	if (got != tid)
-		return got == 0 ? 0 : -1;
-	if (!WIFSTOPPED(*wait_status))
-		return -1;
-	if (*wait_status >> 16 == 0) /* it was about to get a signal: it gets it when we let go */
-		*deliver = WSTOPSIG(*wait_status);
-	return 1;
+	}
+	return got == 0 ? 0 : got == tid && WIFSTOPPED(*status) ? 1 : -1;
 }
 
-static void let_go(struct target *t, pid_t tid, int deliver)
+static int read_it(struct target *t, struct sample_thread *th)
 {
-	if (ptrace(PTRACE_DETACH, tid, 0, (void *)(long)deliver) < 0 && errno == ESRCH)
-		t->pending_detach = tid;
+	TRY(target_read(t, &th, 1));
+	return th->look == LOOK_READ ? target_walk(t, th) : ERR_GONE;
 }
 
-void target_settle(struct target *t)
+/* Ask it to stop, if it was not asked already. 0; ERR_PERMISSION; ERR_GONE. */
+static int ask(struct stops *s, pid_t pid, pid_t tid, uint64_t *since)
 {
-	if (!t->pending_detach)
-		return;
+	struct stops_pending *p = find_pending(s, tid);
+	if (p) {
+		*since = p->looked_ns;
+		*p = s->pending[--s->n_pending];
+		return 0;
+	}
+	if (ptrace(PTRACE_SEIZE, tid, 0, 0) < 0) /* EPERM is said of one that ends, too */
+		return errno == EPERM && tracer_of(pid, tid) ? ERR_PERMISSION : ERR_GONE;
+	*since = clock_mono_ns();
+	ptrace(PTRACE_INTERRUPT, tid, 0, 0); /* fails when it ends: then waiting tells */
+	return 0;
+}
+
+static bool wait_and_read(struct stops *s, struct target *t, struct sample_thread *th, uint64_t wait_ns, uint64_t since,
+                          int *rc)
+{
 	int status;
-	pid_t tid = t->pending_detach, got = waitpid(tid, &status, __WALL | WNOHANG);
-	if (got == tid && WIFSTOPPED(status)) {
-		ptrace(PTRACE_DETACH, tid, 0, (void *)(long)(status >> 16 == 0 ? WSTOPSIG(status) : 0));
-		t->pending_detach = 0;
-	} else if (got == tid) {
-		t->pending_detach = 0;
-		t->ended_status = status;
-		t->ended_tid = tid;
-	} else if (got < 0) { /* not ours any more, or its stop was waited for elsewhere */
-		if (ptrace(PTRACE_DETACH, tid, 0, 0) == 0 || !process_is_alive(t->facts.pid, t->facts.start_ticks))
-			t->pending_detach = 0;
-	}
-}
-
-struct sample_thread *target_wants_stop(struct target *t, uint64_t draw)
-{
-	size_t n = 0;
-	if (!t->may_stop || t->pending_detach)
-		return NULL;
-	for (size_t i = 0; i < t->threads.n; i++)
-		n += t->threads.v[i]->wants_certificate && t->threads.v[i]->look != LOOK_GONE;
-	if (n == 0)
-		return NULL;
-	draw %= n;
-	for (size_t i = 0; i < t->threads.n; i++) {
-		struct sample_thread *th = t->threads.v[i];
-		if (th->wants_certificate && th->look != LOOK_GONE && draw-- == 0)
-			return th;
-	}
-	return NULL;
-}
-
-static void count_stop(struct target *t, uint64_t since)
-{
-	uint64_t took = clock_mono_ns() - since;
-	t->counts.stops++;
-	t->counts.stopped_ns += took;
-	if (took > t->counts.longest_stop_ns)
-		t->counts.longest_stop_ns = took;
-}
-
-/* Stop, read, let go. True: the frames in t->walk are certain. */
-static bool stop_and_read(struct target *t, struct sample_thread *th)
-{
-	int deliver, status;
-	bool read = false;
-	uint64_t since;
-	if (ptrace(PTRACE_SEIZE, th->tid, 0, 0) < 0)
-		return false;
-	if (ptrace(PTRACE_INTERRUPT, th->tid, 0, 0) < 0) {
-		let_go(t, th->tid, 0);
-		return false;
-	}
-	switch (wait_stopped(th->tid, &deliver, &status, &since)) {
+	switch (wait_stopped(s, th->tid, wait_ns, &status, &since)) {
 	case 1:
-		read = target_read(t, &th, 1) == 0 && th->look == LOOK_READ && target_walk(t, th) == 0;
-		if (read)
-			target_note_own(th);
-		t->counts.stops_in_syscall += is_in_system_call(th->tid);
-		let_go(t, th->tid, deliver);
-		count_stop(t, since);
-		break;
+		*rc = read_it(t, th);
+		s->in_syscall += is_in_system_call(th->tid);
+		if (ptrace(PTRACE_DETACH, th->tid, 0, (void *)(long)signal_of(status)) < 0) /* it is being killed */
+			add_pending(s, t->facts.pid, th->tid);
+		count(s, since);
+		return true;
 	case 0:
-		t->counts.stops_given_up++;
-		t->pending_detach = th->tid;
-		break;
+		s->given_up++;
+		add_pending(s, t->facts.pid, th->tid);
+		return false;
 	default:
 		t->census_due = true;
-		if (status) { /* a child of ours that ended: whoever waits for it must know */
-			t->ended_status = status;
-			t->ended_tid = th->tid;
-		}
+		if (status)
+			note_end(s, t->facts.pid, th->tid, status);
+		else if (tracer_of(t->facts.pid, t->facts.pid) == getpid())
+			add_pending(s, t->facts.pid, t->facts.pid);
+		return false;
 	}
-	return read;
 }
 
-void target_stop(struct target *t, struct writer *w, struct sample_thread *th)
+bool stops_one(struct stops *s, struct target *t, struct sample_thread *th, uint64_t wait_ns, int *rc)
 {
-	timer_t timer;
-	node_id node;
-	bool unproved;
-	if (target_take_still(t, w, th, &node) || th->look != LOOK_READ || th->blocked || th->held ||
-	    !guard_timer(&timer))
-		return; /* a thread seen sleeping is never sent a stop */
-	sigset_t block, before;
-	sigemptyset(&block);
-	sigaddset(&block, SIGTSTP);
-	sigaddset(&block, SIGTTOU);
-	sigaddset(&block, SIGTTIN);
-	sigprocmask(SIG_BLOCK, &block, &before);
-	hold_hurry(true);
-	guard_set(timer, GUARD_NS);
-	bool read = stop_and_read(t, th);
-	guard_set(timer, 0);
-	hold_hurry(false);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	/* the names of new code objects are read with the thread running again: what they prove is weighed as for any
-	 * sample */
-	if (read && target_resolve(t, th, &node, &unproved) == 0 && !unproved)
-		th->wants_certificate = trie_certify(&t->trie, w, node); /* where one stack was new, others are */
+	uint64_t since;
+	bool stood = false;
+	s->is_waiting = true;
+	hurry(s, true);
+	*rc = ask(s, t->facts.pid, th->tid, &since);
+	if (*rc == 0) {
+		*rc = ERR_GONE;
+		stood = wait_and_read(s, t, th, wait_ns, since, rc);
+	} else {
+		t->census_due |= *rc == ERR_GONE;
+	}
+	s->is_waiting = false;
+	hurry(s, false);
+	return stood;
 }

@@ -118,6 +118,8 @@ void target_before_flush(struct target *t, struct writer *w)
 {
 	for (size_t i = 0; i < t->threads.n; i++) {
 		struct sample_thread *th = t->threads.v[i];
+		if (th->skipped)
+			taskstate_run(&th->task, &th->run);
 		if (th->run.cpu_ns > th->cpu_told_ns && th->is_shown) {
 			writer_closing(w, th->id, th->run.cpu_ns - th->cpu_told_ns);
 			th->cpu_told_ns = th->run.cpu_ns;

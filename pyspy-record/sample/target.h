@@ -10,6 +10,7 @@
 #include "pyspy-record/python/object_trail.h"
 #include "pyspy-record/python/walk.h"
 #include "pyspy-record/sample/events.h"
+#include "pyspy-record/sample/stop.h"
 #include "pyspy-record/sample/trie.h"
 #include "pyspy-record/target/process.h"
 #include "pyspy-record/target/taskstate.h"
@@ -41,6 +42,7 @@ enum thread_look {
 /* One thread state of a thread: what it is in one interpreter. Most threads have one. */
 struct sample_state {
 	raddr_t tstate;
+	uint64_t id;        /* of all that the interpreter ever had; 0 = it does not number them (up to 3.6) */
 	uint32_t interp;    /* index in target.interps */
 	uint64_t census;    /* of the last census that saw it */
 	uint64_t found_ns;  /* CLOCK_MONOTONIC of the first */
@@ -77,14 +79,20 @@ struct sample_thread {
 	enum thread_look look;
 	bool blocked; /* stood still when looked at in this tick: it waits in the kernel */
 	bool held;    /* the same: it waits for the CPU that we hold */
+	bool stopped; /* it stood because we stopped it when it was read */
 	struct taskstate_block block;
 	VEC(struct path_step) path;
 	uint64_t path_generation, path_copies;
+	size_t path_proved; /* steps whose objects are not younger than a sample at path_proved_ns (resolve.c) */
+	uint64_t path_proved_by, path_proved_ns;
 	uint32_t codes_epoch, trie_epoch;
 
 	bool asleep; /* certain stack, valid while run.count == sleep_count */
 	uint64_t sleep_count;
 	uint32_t sleep_flags; /* state and waiting for the GIL */
+
+	unsigned skipped; /* ticks in a row in which it cannot have run, and was not looked at (waiters.c) */
+	bool is_checked;  /* looked at all the same: its stack must be what it was */
 
 	bool is_shown; /* the writer has an entry of it that holds */
 	node_id node;  /* as last shown */
@@ -93,6 +101,14 @@ struct sample_thread {
 	uint64_t cpu_told_ns;   /* CPU time told to the writer so far */
 	bool wants_certificate; /* its last sample was not certified, or brought news */
 	uint8_t wants_hold;     /* for so many samples more: where one was new, others are soon */
+};
+
+/* Who had a GIL, from one tick to the next (waiters.c). */
+struct gil_history {
+	raddr_t gil; /* 0: not looked at in this tick */
+	raddr_t holder, was_holder;
+	uint64_t switches;
+	bool tells; /* nobody but these two has had it in between */
 };
 
 struct sample_interp {
@@ -109,6 +125,7 @@ struct sample_interp {
 		uint32_t gc, generation_before, generation_after;
 		uint32_t gil_enabled; /* free-threaded builds, from outside only */
 	} words;
+	struct gil_history history;
 	uint64_t threads_head; /* as of the census */
 	/* of the copies of code (copies.h): seen last, and at which time and in which pass it was seen first */
 	struct {
@@ -117,10 +134,24 @@ struct sample_interp {
 	uint32_t highest_version; /* of the code objects read */
 };
 
+/* Words that were read together with what lies between them (words.c). */
+enum { WORDS_ROW = 4, WORDS_COPIES = 64, WORDS_BYTES = 8192, WORDS_STRUCT = 1 << 19 };
+struct words_copy {
+	void *to;
+	size_t from, n; /* from: in words.bytes */
+};
+struct words {
+	unsigned char bytes[WORDS_BYTES];
+	size_t n_bytes;
+	struct words_copy copies[WORDS_COPIES];
+	size_t n_copies;
+};
+
 /* A thread state as a census finds it. */
 struct seen_state {
 	raddr_t tstate, root; /* root: the word at frame_root */
-	raddr_t place;        /* on the C stack of the thread that runs in it; 0 = nowhere, or not known */
+	uint64_t id;
+	raddr_t place; /* on the C stack of the thread that runs in it; 0 = nowhere, or not known */
 	uint64_t pthread;
 	pid_t ns_tid;
 	uint32_t interp;
@@ -158,8 +189,7 @@ struct join {
 };
 
 struct target_counts {
-	uint64_t samples, uncertified, reads_failed, torn, limit, stops, stopped_ns, longest_stop_ns, stops_in_syscall,
-	    stops_given_up, unproved, held;
+	uint64_t samples, uncertified, reads_failed, torn, limit, unstopped, unproved, held;
 };
 
 struct target {
@@ -179,6 +209,8 @@ struct target {
 	VEC(struct sample_thread *) threads;
 	uint64_t threads_seen;              /* ever */
 	VEC(struct sample_thread *) active; /* scratch of a pass */
+	size_t n_waiting;                   /* threads that wait for a GIL, as of the last pass */
+	bool waiters_untrusted;             /* one ran that could not */
 	VEC(struct seen_state) seen;        /* scratch of a census */
 	VEC(struct watched_state) watched;
 	VEC(struct frame_place) places;
@@ -186,25 +218,28 @@ struct target {
 	uint64_t interps_changed_ns; /* CLOCK_MONOTONIC; 0 = not since the first census */
 	size_t interps_unseen;       /* interpreters that there is no room for */
 	struct reader_batch batch;
-	VEC(code_id) to_check; /* scratch: code objects to be looked at again */
-	uint64_t check_mark;   /* tells those already in it */
+	struct words word_spans; /* scratch of a read */
+	VEC(code_id) to_check;   /* scratch: code objects to be looked at again */
+	uint64_t check_mark;     /* tells those already in it */
 	process_id id;
 	uint32_t exec_number;
 	uint64_t census; /* counts them */
 	bool census_due;
+	bool census_partial;    /* the last one left something open: the next one looks at all */
+	uint64_t census_all_ns; /* CLOCK_MONOTONIC of the last one that looked at all */
 	bool names_due;
 	struct object_trail names_trail, facts_trail; /* of the names, the facts last told */
 	uint64_t name_look;                           /* counts the looks at names */
 	raddr_t facts_interp;                         /* of this interpreter */
 	bool has_ended;
-	bool may_stop;        /* its threads, to certify their stacks */
-	pid_t pending_detach; /* a thread that would not stop: to be let go as soon as it does */
-	pid_t ended_tid;      /* waiting for a stop brought the end of this thread instead ... */
-	int ended_status;     /* ... with this wait status */
-	int held_cpu;         /* the only CPU that we run on, -1 = several (hold.h) */
-	unsigned failures;    /* passes in a row that could not read anything */
-	uint64_t facts_hash;  /* of the facts last told to the writer */
-	uint64_t sampled_ns;  /* the sample at hand was taken then, by the kernel; 0 = is being taken */
+	struct stops *stops; /* the session's */
+	bool may_stop;       /* its threads, to certify their stacks */
+	bool stops_each;     /* --blocking: each running thread is stopped for its sample (blocking.c) */
+	bool is_traced;      /* by another one, so that it cannot be stopped: that was said */
+	int held_cpu;        /* the only CPU that we run on, -1 = several (hold.h) */
+	unsigned failures;   /* passes in a row that could not read anything */
+	uint64_t facts_hash; /* of the facts last told to the writer */
+	uint64_t sampled_ns; /* the sample at hand was taken then, by the kernel; 0 = is being taken */
 	struct target_counts counts;
 	struct events events; /* of what the kernel samples */
 };
@@ -244,8 +279,6 @@ int target_cpu_to_hold(struct target *t, uint64_t draw);
 /* Stop this thread for a moment, certify its stack. Gives up when it sleeps (then its stack is certified as it stands).
  */
 void target_stop(struct target *t, struct writer *w, struct sample_thread *th);
-/* Let go of a thread that would not stop in time. */
-void target_settle(struct target *t);
 
 /* Between the parts of sample/: */
 static inline uint32_t target_interp(const struct sample_thread *th)
@@ -254,9 +287,9 @@ static inline uint32_t target_interp(const struct sample_thread *th)
 }
 /* The frames of all states of th that were just read, as one stack: t->walk.frames, is_cut; th->top. As walk_frames. */
 int target_walk(struct target *t, struct sample_thread *th);
-/* Up to 3.10: may the stack just walked be another thread's? (roots.c) Of a thread that stood still it is certain; then
- * target_note_own. */
-bool target_is_own(const struct target *t, const struct sample_thread *th);
+/* Is the stack just walked certainly not another thread's? (roots.c) Once for each look at a thread that runs. Of one
+ * that stood still it is its own; then target_note_own. */
+bool target_is_own(const struct target *t, struct sample_thread *th);
 void target_note_own(struct sample_thread *th);
 /* The same, state by state: begin (running: the state that runs, 0 = not known); add after each walk (rc: what the walk
  * said; its frames are in t->walk); end. */
@@ -290,16 +323,40 @@ static inline raddr_t target_generation(const struct target *t, const struct sam
 	       : l->generation_kind == LAYOUT_GENERATION_DESTROYED ? in->at + l->interp.code_generation
 	                                                           : 0;
 }
+/* The interpreters, newest first as they stand in the list; the last one is the main one. Where there are too many, the
+ * newest and the main one are kept. t->interps keeps its order for those that stay. */
+int target_census_interpreters(struct target *t, struct writer *w);
 void target_close_threads(struct target *t);
 /* Tell the writer of a thread, again when something about it has changed. */
 void target_tell_thread(struct target *t, struct writer *w, struct sample_thread *th);
 /* Read these threads (and the words of the interpreters) in as few calls as possible. 0, ERR_GONE,
  * or the error of reading. Threads that are gone get LOOK_GONE. */
 int target_read(struct target *t, struct sample_thread **threads, size_t n);
+/* The words of the interpreters into the batch, in front of the stacks and behind them; and, once it was read, to where
+ * they belong. */
+void words_plan(struct target *t);
+void words_plan_after(struct target *t);
+void words_take(struct target *t);
 /* As many of them as fit into one call: how many were dealt with, or an error. */
 int target_read_some(struct target *t, struct sample_thread **threads, size_t n);
+/* What the thread does now: th->run, look, blocked, held. */
+void target_look(struct target *t, struct sample_thread *th);
+/* The frames just walked (rc: what the walk said) are the thread's sample in this tick. False: they are not, --blocking
+ * wants a certain one and it did not stand still. */
+bool target_take(struct target *t, struct writer *w, struct sample_thread *th, int rc);
+/* It has no sample in this tick; the caller counts why. */
+void target_take_absent(struct target *t, struct writer *w, struct sample_thread *th);
+/* --blocking: a sample of each thread in t->active, one after the other; those that run are stopped for it. */
+void target_take_each(struct target *t, struct writer *w);
 /* State and waiting for the GIL of a thread that stands still (th->block). */
-uint32_t target_sleep_flags(const struct target *t, const struct sample_thread *th);
+uint32_t target_sleep_flags(const struct target *t, struct sample_thread *th);
+/* Before the threads are looked at: the words of the GILs. */
+void waiters_weigh(struct target *t);
+/* It waits for a GIL that it did not get since the last tick: what was known of it is true now. */
+bool waiters_skip(const struct target *t, struct sample_thread *th);
+/* A stack that was looked at all the same, and certain: is it the one that it must be? */
+void waiters_check(struct target *t, const struct sample_thread *th, node_id node);
+void waiters_count(struct target *t);
 /* The stack of a sample that no stack could be made of. */
 stack_id target_torn_stack(struct writer *w);
 /* The frames just walked of th -> its node. 0; ERR_TORN; ERR_FULL. *unproved: a code object was met that may have been

@@ -57,13 +57,27 @@ static int read_text(const struct taskstate *t, int fd, const char *name, char *
 	return 0;
 }
 
+/* Decimal; this is done for each thread in each tick, and strtoull asks for the locale first. */
+static uint64_t next_number(const char **text)
+{
+	const char *p = *text;
+	uint64_t n = 0;
+	while (*p == ' ')
+		p++;
+	for (; *p >= '0' && *p <= '9'; p++)
+		n = 10 * n + (uint64_t)(*p - '0');
+	*text = p;
+	return n;
+}
+
 int taskstate_run(struct taskstate *t, struct taskstate_run *run)
 {
-	char text[96], *p = text;
+	char text[96];
+	const char *p = text;
 	TRY(read_text(t, t->schedstat_fd, "schedstat", text, sizeof text));
-	run->cpu_ns = strtoull(p, &p, 10);
-	run->wait_ns = strtoull(p, &p, 10);
-	run->count = strtoull(p, &p, 10);
+	run->cpu_ns = next_number(&p);
+	run->wait_ns = next_number(&p);
+	run->count = next_number(&p);
 	return 0;
 }
 
@@ -79,14 +93,19 @@ int taskstate_blocked(struct taskstate *t, struct taskstate_block *block)
 	return 1;
 }
 
+static int read_stat(struct taskstate *t, char *text, size_t size)
+{
+	if (t->stat_fd < 0)
+		t->stat_fd = fds_keep(open_file(t, "stat"));
+	return read_text(t, t->stat_fd, "stat", text, size);
+}
+
 int taskstate_cpu(struct taskstate *t, char *letter)
 {
 	enum { STATE = 3, PROCESSOR = 39 }; /* fields of stat, proc(5) */
 	char text[1024];
-	if (t->stat_fd < 0)
-		t->stat_fd = fds_keep(open_file(t, "stat"));
 	*letter = 0;
-	if (read_text(t, t->stat_fd, "stat", text, sizeof text) < 0)
+	if (read_stat(t, text, sizeof text) < 0)
 		return -1;
 	const char *p = strrchr(text, ')'); /* the name before it may hold anything */
 	if (!p || p[1] != ' ')
@@ -102,10 +121,10 @@ int taskstate_cpu(struct taskstate *t, char *letter)
 	return atoi(p);
 }
 
-char taskstate_letter(const struct taskstate *t)
+char taskstate_letter(struct taskstate *t)
 {
 	char text[512];
-	if (read_text(t, -1, "stat", text, sizeof text) < 0)
+	if (read_stat(t, text, sizeof text) < 0)
 		return 0;
 	const char *p = strrchr(text, ')');
 	return p && p[1] == ' ' ? p[2] : 0;

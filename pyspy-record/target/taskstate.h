@@ -36,5 +36,5 @@ int taskstate_blocked(struct taskstate *t, struct taskstate_block *block);
 /* The CPU that it runs on, or is to run on, and its state letter; -1 = gone. Costs four times as much as the others;
  * the file stays open from the first call on. */
 int taskstate_cpu(struct taskstate *t, char *letter);
-/* State letter of /proc/PID/task/TID/stat (R S D T t Z ...), 0 when gone. Costs four times as much as the others. */
-char taskstate_letter(const struct taskstate *t);
+/* State letter of /proc/PID/task/TID/stat (R S D T t Z ...), 0 when gone. As taskstate_cpu. */
+char taskstate_letter(struct taskstate *t);

@@ -197,6 +197,7 @@ static int load_on_recording(void *ctx, const struct rec_recording *r)
 	to->view_defaults = r->view_defaults;
 	to->kernel_hz = r->kernel_hz;
 	to->stop_ppm = r->stop_ppm;
+	to->cpu_ppm = r->cpu_ppm;
 	to->options.n = to->notes.n = 0;
 	for (uint32_t i = 0; i < r->n_options; i++)
 		if (!vec_push(&to->options, epoch_id(s, r->options[i])))
@@ -229,6 +230,8 @@ static int load_on_counter(void *ctx, const struct rec_counter *c)
 	if (c->counter < WIRE_COUNTER_END_) {
 		load_recording(ctx)->counters[c->counter] = c->value;
 		load_recording(ctx)->has_counter |= 1u << c->counter;
+	} else if (c->counter >= WIRE_COUNTER_STOP_LENGTHS && c->counter < WIRE_COUNTER_LIMIT) {
+		load_recording(ctx)->stop_lengths[c->counter - WIRE_COUNTER_STOP_LENGTHS] = c->value;
 	}
 	return 0;
 }

@@ -119,12 +119,15 @@ void caption_losses(struct buf *out, const struct profile *p, const struct summa
 	char a[HUMAN_SIZE];
 
 	put_part(out, &any, "in motion", kept->in_motion, kept->n);
+	put_part(out, &any, "taken by stops (biased: too often in system calls)", kept->taken[SUMMARY_STOPPED],
+	         kept->n);
 	put_part(out, &any, "unproved", kept->unproved, kept->n);
 	put_part(out, &any, "cut", kept->cut, kept->n);
 	put_part(out, &any, "stack lost", kept->lost, kept->n);
 	put_part(out, &any, "late ticks", counted > late ? counted : late, 0);
 	put_part(out, &any, "unreadable", summary_lost(p, WIRE_LOST_UNREADABLE), 0);
 	put_part(out, &any, "torn", summary_lost(p, WIRE_LOST_TORN), 0);
+	put_part(out, &any, "not stopped in time", summary_lost(p, WIRE_LOST_UNSTOPPED), 0);
 	put_part(out, &any, "over the recorder's memory limit", summary_lost(p, WIRE_LOST_LIMIT), 0);
 	put_part(out, &any, "dropped", summary_lost(p, WIRE_LOST_DROPPED), 0);
 	put_part(out, &any, "buffer of the kernel full", overrun > full ? overrun : full, 0);

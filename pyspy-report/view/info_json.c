@@ -8,6 +8,7 @@
 #include "libcommon/buf.h"
 #include "libcommon/err.h"
 #include "libcommon/utf8.h"
+#include "pyspy-report/query/stops.h"
 #include "pyspy-report/view/caption.h"
 #include "pyspy-report/view/words.h"
 
@@ -157,6 +158,24 @@ static json_t *end(const struct rec_end *e)
 	return o;
 }
 
+/* --max-cpu; the shares and rates are of the whole recording. */
+static json_t *bound(const struct profile_recording *r)
+{
+	const uint64_t *c = r->counters;
+	double span = (double)(r->end_ns - r->begin_ns), hz = r->mean_gap_ns ? 1e9 / (double)r->mean_gap_ns : 0,
+	       longest = (double)c[WIRE_COUNTER_LONGEST_GAP_NS];
+	json_t *o = json_object();
+
+	put_number(o, "ppm", r->cpu_ppm);
+	put_number(o, "cpu_ns", c[WIRE_COUNTER_BOUNDED_CPU_NS]);
+	put(o, "held", json_boolean((double)c[WIRE_COUNTER_BOUNDED_CPU_NS] <= span * r->cpu_ppm / 1e6));
+	put(o, "lowered", json_boolean(c[WIRE_COUNTER_LOWERED_NS] > 0));
+	put_number(o, "lowered_ns", c[WIRE_COUNTER_LOWERED_NS]);
+	put(o, "mean_rate_hz", span > 0 ? json_real(hz * (double)c[WIRE_COUNTER_RATE_NS] / span) : json_null());
+	put(o, "lowest_rate_hz", longest > 0 ? json_real(1e9 / longest) : json_null());
+	return o;
+}
+
 static void put_facts(json_t *o, const struct profile *p, const struct profile_recording *r)
 {
 	json_t *host = json_object(), *defaults = json_array(), *notes = json_object();
@@ -185,6 +204,23 @@ static void put_facts(json_t *o, const struct profile *p, const struct profile_r
 	put(o, "rate_hz", r->mean_gap_ns ? json_real(1e9 / (double)r->mean_gap_ns) : json_null());
 	put_number(o, "kernel_hz", r->kernel_hz);
 	put_number(o, "stop_ppm", r->stop_ppm);
+	if (r->cpu_ppm)
+		put(o, "max_cpu", bound(r));
+}
+
+static json_t *stops(const struct profile_recording *r)
+{
+	struct stops s = stops_of(r);
+	json_t *o = json_object();
+
+	put_number(o, "count", s.n);
+	put_number(o, "total_ns", s.total_ns);
+	put(o, "median_ns", s.has_lengths ? number(s.median_ns) : json_null());
+	put(o, "p99_ns", s.has_lengths ? number(s.p99_ns) : json_null());
+	put_number(o, "longest_ns", s.longest_ns);
+	put_number(o, "in_syscall", s.in_syscall);
+	put_number(o, "given_up", s.given_up);
+	return o;
 }
 
 static json_t *recording(const struct profile *p, const struct profile_recording *r)
@@ -218,13 +254,14 @@ static json_t *recording(const struct profile *p, const struct profile_recording
 	put_number(o, "absent_ticks", r->absent_ticks);
 	put_number(o, "failed_ticks", r->failed_ticks);
 	for (uint32_t i = 0; i < WIRE_LOST_END_; i++)
-		if (i <= WIRE_LOST_DROPPED || r->lost[i] || r->n_events)
+		if (i <= WIRE_LOST_DROPPED || r->lost[i] || (r->n_events && i == WIRE_LOST_OVERRUN))
 			put_number(lost, words_lost(i), r->lost[i]);
 	put(o, "lost", lost);
 	for (uint32_t i = 1; i < WIRE_COUNTER_END_; i++)
 		if (r->has_counter & 1u << i && *words_counter(i))
 			put_number(counters, words_counter(i), r->counters[i]);
 	put(o, "counters", counters);
+	put(o, "stops", stops(r));
 	put(o, "closed", json_boolean(r->is_closed));
 	put(o, "end", r->has_end ? end(&r->end) : json_null());
 	return o;

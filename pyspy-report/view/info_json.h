@@ -4,6 +4,10 @@
  * that are no UTF-8 have U+FFFD in place of the bad bytes; everything but ASCII is written as \uNNNN.
  * Where shares are of time ("shares_of": "time"; a recording by the kernel) each count of samples has a "time_ns" with
  * the same names beside it, and "taken" says how the samples were taken.
+ * Each of "recordings" has "stops", threads that were stopped to be read: "count", "total_ns", "median_ns", "p99_ns"
+ * (from buckets of an eighth of an octave and less; null when there were none, or the recorder did not count them by
+ * length), "longest_ns", "in_syscall" (came to rest in a system call), "given_up" (did not come to rest in time; not in
+ * "count").
  */
 #pragma once
 #include <stdio.h>

@@ -8,6 +8,7 @@
 #include "libcommon/buf.h"
 #include "libcommon/escape.h"
 #include "libcommon/human.h"
+#include "pyspy-report/query/stops.h"
 #include "pyspy-report/view/caption.h"
 #include "pyspy-report/view/words.h"
 
@@ -160,18 +161,23 @@ static void put_stops(struct info *i, const struct profile_recording *r)
 	const uint64_t *c = r->counters;
 	uint64_t span = r->end_ns - r->begin_ns;
 	char n[HUMAN_SIZE], t[HUMAN_SIZE], l[HUMAN_SIZE], pc[HUMAN_SIZE];
+	struct stops s = stops_of(r);
 
 	if (r->has_counter & 1u << WIRE_COUNTER_STOPS) {
-		line(i, "stops", "%s (%.3g a second), standing %s in all (%s of the time; budget %.3g %%), longest %s",
-		     human_count(n, c[WIRE_COUNTER_STOPS]),
-		     span ? (double)c[WIRE_COUNTER_STOPS] * 1e9 / (double)span : 0,
-		     human_duration(t, c[WIRE_COUNTER_STOPPED_NS]),
-		     human_percent(pc, (double)c[WIRE_COUNTER_STOPPED_NS], (double)span), r->stop_ppm / 1e4,
-		     human_duration(l, c[WIRE_COUNTER_LONGEST_STOP_NS]));
-		if (c[WIRE_COUNTER_STOPS_IN_SYSCALL] || c[WIRE_COUNTER_STOPS_GIVEN_UP])
-			line(i, "", "%s landed in a system call, %s were given up",
-			     human_count(n, c[WIRE_COUNTER_STOPS_IN_SYSCALL]),
-			     human_count(l, c[WIRE_COUNTER_STOPS_GIVEN_UP]));
+		char budget[HUMAN_SIZE] = "no bound";
+		if (r->stop_ppm < 1000000)
+			snprintf(budget, sizeof budget, "budget %.3g %%", r->stop_ppm / 1e4);
+		line(i, "stops", "%s (%.3g a second), standing %s in all (%s of the time; %s)", human_count(n, s.n),
+		     span ? (double)s.n * 1e9 / (double)span : 0, human_duration(t, s.total_ns),
+		     human_percent(pc, (double)s.total_ns, (double)span), budget);
+		if (s.has_lengths)
+			line(i, "", "median %s, 99 %% of them at most %s, longest %s", human_duration(t, s.median_ns),
+			     human_duration(n, s.p99_ns), human_duration(l, s.longest_ns));
+		else
+			line(i, "", "longest %s", human_duration(l, s.longest_ns));
+		if (s.in_syscall || s.given_up)
+			line(i, "", "%s landed in a system call, %s were given up", human_count(n, s.in_syscall),
+			     human_count(l, s.given_up));
 	}
 	if (c[WIRE_COUNTER_HELD])
 		line(i, "held",
@@ -188,6 +194,27 @@ static void put_stops(struct info *i, const struct profile_recording *r)
 		     human_percent(pc, (double)c[WIRE_COUNTER_CPU_NS], (double)span),
 		     r->n_samples ? (double)c[WIRE_COUNTER_CPU_NS] / 1e3 / (double)r->n_samples : 0,
 		     human_bytes(n, c[WIRE_COUNTER_PEAK_BYTES]));
+}
+
+/* --max-cpu, and what became of the rate. */
+static void put_bound(struct info *i, const struct profile_recording *r)
+{
+	const uint64_t *c = r->counters;
+	double span = (double)(r->end_ns - r->begin_ns), hz = r->mean_gap_ns ? 1e9 / (double)r->mean_gap_ns : 0;
+	char t[HUMAN_SIZE], pc[HUMAN_SIZE], used[HUMAN_SIZE];
+
+	if (!r->cpu_ppm)
+		return;
+	line(i, "max CPU", "%.4g %% of one CPU; used, without the start: %s%s", r->cpu_ppm / 1e4,
+	     human_percent(used, (double)c[WIRE_COUNTER_BOUNDED_CPU_NS], span),
+	     (double)c[WIRE_COUNTER_BOUNDED_CPU_NS] > span * r->cpu_ppm / 1e6 ? ": NOT HELD" : "");
+	if (!c[WIRE_COUNTER_LOWERED_NS] || !c[WIRE_COUNTER_LONGEST_GAP_NS] || span <= 0)
+		line(i, "", "the rate was never lowered for it");
+	else
+		line(i, "", "the rate was lowered for it for %s (%s of the time): mean %.4g a second, lowest %.4g",
+		     human_duration(t, c[WIRE_COUNTER_LOWERED_NS]),
+		     human_percent(pc, (double)c[WIRE_COUNTER_LOWERED_NS], span),
+		     hz * (double)c[WIRE_COUNTER_RATE_NS] / span, 1e9 / (double)c[WIRE_COUNTER_LONGEST_GAP_NS]);
 }
 
 /* `what`: "things were lost": how many of them. */
@@ -245,6 +272,7 @@ static void put_recording(struct info *i, const struct profile_recording *r)
 	put_engine(i, r);
 	put_sampling(i, r);
 	put_stops(i, r);
+	put_bound(i, r);
 	put_lost(i, r);
 	line(i, "file", "format %u.%u, %s block(s) in %s epoch(s), %s ticks%s%s%s", r->file.major, r->file.minor,
 	     human_count(a, r->n_blocks), human_count(b, r->n_epochs), human_count(c, r->n_ticks),

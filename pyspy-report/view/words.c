@@ -27,8 +27,8 @@ const char *words_engine(uint32_t engine)
 
 const char *words_lost(uint32_t cause)
 {
-	static const char *const list[] = {"unknown", "late",   "unreadable", "torn",
-	                                   "limit",   "damage", "dropped",    "overrun"};
+	static const char *const list[] = {"unknown", "late",    "unreadable", "torn",     "limit",
+	                                   "damage",  "dropped", "overrun",    "unstopped"};
 	return WORD(list, cause);
 }
 
@@ -59,6 +59,10 @@ const char *words_counter(uint32_t counter)
 	    [WIRE_COUNTER_EVENTS_CUT] = "events_cut",
 	    [WIRE_COUNTER_EVENTS_OVERRUN] = "events_overrun",
 	    [WIRE_COUNTER_DRAINS] = "drains",
+	    [WIRE_COUNTER_LONGEST_GAP_NS] = "longest_mean_gap_ns",
+	    [WIRE_COUNTER_LOWERED_NS] = "lowered_ns",
+	    [WIRE_COUNTER_RATE_NS] = "full_rate_ns",
+	    [WIRE_COUNTER_BOUNDED_CPU_NS] = "bounded_cpu_ns",
 	};
 	return counter < sizeof list / sizeof *list && list[counter] ? list[counter] : "";
 }
@@ -74,6 +78,7 @@ const char *words_lost_long(uint32_t cause)
 	    [WIRE_LOST_DAMAGE] = "samples lost through damage",
 	    [WIRE_LOST_DROPPED] = "samples lost because the output could not take them",
 	    [WIRE_LOST_OVERRUN] = "samples lost because the buffer between kernel and recorder was full",
+	    [WIRE_LOST_UNSTOPPED] = "samples lost because the thread could not be stopped in time",
 	};
 	return list[cause < WIRE_LOST_END_ ? cause : 0];
 }
@@ -91,7 +96,7 @@ const char *words_taken_long(uint32_t taken)
 	                                   "from outside, while the thread's CPU was held",
 	                                   "by the kernel, on the thread's CPU",
 	                                   "by the kernel, as the thread left its CPU",
-	                                   "from outside, while the thread was stopped"};
+	                                   "from outside, stopped for it (biased: too often in system calls)"};
 	return WORD(list, taken);
 }
 

@@ -464,5 +464,7 @@ const struct support_golden SUPPORT_GOLDEN[] = {
     {"kernel", support_golden_kernel},
     {"mixed", support_golden_mixed},
     {"fallback", support_golden_fallback},
+    {"stopped", support_golden_stopped},
+    {"bounded", support_golden_bounded},
     {0},
 };

@@ -16,7 +16,8 @@ enum { UNIVERSE = 300, LOCATIONS = 40, THREADS = 4000, IDS = 70000 };
 struct sample {
 	uint64_t time_ns;
 	uint32_t tid, flags;
-	int stack; /* in the universe; 0 = no frame */
+	int stack;        /* in the universe; 0 = no frame */
+	uint64_t mean_ns; /* of the gap that ended with its tick */
 };
 typedef VEC(struct sample) samples_t;
 
@@ -36,13 +37,15 @@ struct decoded {
 	bool certified[UNIVERSE];
 	uint32_t tids[IDS], pids[IDS];
 	uint64_t cpu_ns[THREADS];
-	uint64_t n_samples, lost[8], counters[WIRE_COUNTER_END_];
+	uint64_t n_samples, lost[8], counters[WIRE_COUNTER_LIMIT];
 	uint32_t epochs, blocks, files, threads, thread_ends, processes, process_ends, recordings, ends, doubts;
 	uint32_t n_cmdline, n_sys_path, interpreters;
 	char cmdline0[64], name[64], note[64], option[64];
 	struct rec_end end;
 	struct rec_block block;
 	uint64_t end_ns;
+	uint64_t mean_gap_ns, open_mean_ns; /* of the recording; of the gap behind the last tick */
+	uint32_t cpu_ppm;
 	void (*on_epoch_end)(struct decoded *d, uint32_t epoch);
 };
 

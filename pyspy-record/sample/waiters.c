@@ -1,0 +1,84 @@
+/* Which threads need no look in this tick: who waits for a GIL cannot have run Python code unless it got it, and who
+ * got it since the last tick, the GIL's own words tell. With many threads that share a GIL most wait for it, and each
+ * wakes every few ms to ask for it: to look at them again would be most of a tick's work, for the same stacks.
+ *
+ * A GIL's last_holder and switch_number are written together when another thread gets it (3.7 and later). So between
+ * two looks at them: neither has changed, and only the holder can have run; both have, the number by one, and only the
+ * two can have run; anything else (somebody in between, a thread state swapped under the same thread) says nothing.
+ */
+#include "pyspy-record/sample/target.h"
+
+enum {
+	WAITERS_LEAST = 2,    /* fewer are looked at for less than a look at the words costs */
+	SKIPPED_MOST = 64,    /* ticks in a row; its CPU time moves a little, and it may end while it waits */
+	SWITCHES_BEHIND = 16, /* switch_number, from last_holder on: so in each version that has one */
+	WORDS = 3,            /* last_holder, locked, switch_number */
+	SWITCHES_WORD = SWITCHES_BEHIND / 8,
+};
+
+static raddr_t gil_of(const struct target *t, const struct sample_interp *in)
+{
+	const struct layout *l = &t->interpreter.layout;
+	if (!l->gil.last_holder || layout_is_freethreaded(l))
+		return 0;
+	return l->gil_kind == LAYOUT_GIL_CURRENT ? t->interpreter.gil : in->gil;
+}
+
+void waiters_weigh(struct target *t)
+{
+	uint64_t words[TARGET_INTERPRETERS_MAX][WORDS];
+	bool worth = t->n_waiting >= WAITERS_LEAST && !t->waiters_untrusted;
+	reader_batch_clear(&t->batch);
+	for (size_t i = 0; i < t->n_interps && worth; i++)
+		if (gil_of(t, &t->interps[i]))
+			reader_batch_add(&t->batch, gil_of(t, &t->interps[i]) + t->interpreter.layout.gil.last_holder,
+			                 words[i], sizeof words[i]);
+	worth = worth && t->batch.n && reader_batch_read(&t->reader, &t->batch) == (int)t->batch.n;
+	for (size_t i = 0; i < t->n_interps; i++) {
+		struct gil_history *h = &t->interps[i].history;
+		raddr_t gil = worth ? gil_of(t, &t->interps[i]) : 0;
+		struct gil_history before = *h;
+		*h = (struct gil_history){.gil = gil};
+		if (!gil)
+			continue;
+		h->holder = words[i][0];
+		h->switches = words[i][SWITCHES_WORD];
+		h->was_holder = before.holder;
+		uint64_t moved = h->switches - before.switches;
+		h->tells = before.gil == gil &&
+		           ((moved == 0 && h->holder == before.holder) || (moved == 1 && h->holder != before.holder));
+	}
+}
+
+static bool may_have_run(const struct target *t, const struct sample_thread *th)
+{
+	const struct sample_state *s = th->states.v[0];
+	const struct gil_history *h = &t->interps[s->interp].history;
+	return th->states.n != 1 || !h->tells || s->tstate == h->holder || s->tstate == h->was_holder;
+}
+
+bool waiters_skip(const struct target *t, struct sample_thread *th)
+{
+	bool skip = th->asleep && th->sleep_flags & WIRE_FLAG_GIL_WAIT && !may_have_run(t, th);
+	th->is_checked = skip && th->skipped >= SKIPPED_MOST;
+	skip &= !th->is_checked;
+	th->skipped = skip ? th->skipped + 1 : 0;
+	return skip;
+}
+
+void waiters_count(struct target *t)
+{
+	t->n_waiting = 0;
+	for (size_t i = 0; i < t->threads.n; i++) {
+		const struct sample_thread *th = t->threads.v[i];
+		t->n_waiting += th->asleep && (th->sleep_flags & WIRE_FLAG_GIL_WAIT);
+	}
+}
+
+void waiters_check(struct target *t, const struct sample_thread *th, node_id node)
+{
+	if (!th->is_checked || !th->is_shown || th->is_torn || th->node == node)
+		return;
+	waiters_weigh(t); /* it may have got the GIL after the look that said that it had not */
+	t->waiters_untrusted |= !may_have_run(t, th);
+}

@@ -28,6 +28,7 @@ void content_free(struct content *d)
 	vec_free(&d->times);
 	vec_free(&d->entries);
 	vec_free(&d->closings);
+	vec_free(&d->gaps);
 	vec_free(&d->events);
 	free(d);
 }
@@ -99,6 +100,7 @@ static enum content_result read_recording(struct content *d, struct cursor *c, s
 	r->stop_ppm = cursor_u32(c);
 	CONTENT_TRY(read_notes(d, c));
 	r->started_ns = cursor_u64(c);
+	r->cpu_ppm = c->p < c->end ? cursor_u32(c) : 0; /* since 1.2 */
 	r->options = d->ids.v;
 	r->n_options = (uint32_t)d->ids.n;
 	r->notes = d->notes.v;

@@ -35,6 +35,7 @@ struct content {
 	VEC(uint64_t) times;
 	VEC(struct rec_entry) entries;
 	VEC(struct rec_closing) closings;
+	VEC(struct rec_gap) gaps;
 	VEC(struct rec_event) events;
 };
 

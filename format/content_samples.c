@@ -115,6 +115,27 @@ static enum content_result read_closings(struct content *d, struct cursor *c, st
 	return CONTENT_OK;
 }
 
+/* Since 1.2, and only where the rate was lowered. */
+static enum content_result read_gaps(struct content *d, struct cursor *c, struct rec_ticks *t)
+{
+	uint64_t tick = 0;
+
+	t->n_gaps = c->p < c->end ? cursor_count(c, 2) : 0;
+	d->gaps.n = 0;
+	if (!vec_room(&d->gaps, t->n_gaps))
+		return content_no_memory(d);
+	for (uint32_t i = 0; i < t->n_gaps; i++) {
+		uint32_t step = cursor_u32(c);
+		uint64_t mean_ns = cursor_u64(c);
+
+		tick += step;
+		c->is_bad |= tick > t->n_ticks || (i && !step) || !mean_ns || mean_ns > WIRE_MEAN_GAP_MAX_NS;
+		d->gaps.v[d->gaps.n++] = (struct rec_gap){.tick = (uint32_t)tick, .mean_ns = mean_ns};
+	}
+	t->gaps = d->gaps.v;
+	return CONTENT_OK;
+}
+
 enum content_result content_ticks(struct content *d, struct cursor *c)
 {
 	struct rec_ticks t = {0};
@@ -125,6 +146,7 @@ enum content_result content_ticks(struct content *d, struct cursor *c)
 	CONTENT_TRY(read_times(d, c, &t));
 	CONTENT_TRY(read_entries(d, c, &t));
 	CONTENT_TRY(read_closings(d, c, &t));
+	CONTENT_TRY(read_gaps(d, c, &t));
 	if (c->is_bad)
 		return content_bad(d, "a bad TICKS record");
 	return CONTENT_TELL(d, ticks, &t);

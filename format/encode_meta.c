@@ -23,6 +23,8 @@ void encode_recording(struct buf *b, const struct rec_recording *r)
 		encode_varint(b, r->notes[i].value);
 	}
 	encode_varint(b, r->started_ns);
+	if (r->cpu_ppm)
+		encode_varint(b, r->cpu_ppm);
 	encode_record_end(b, payload);
 }
 

@@ -41,6 +41,18 @@ static void entries(struct buf *b, const struct rec_entry *e, uint32_t n, uint64
 		encode_varint(b, e[i].cpu_ns / cpu_unit);
 }
 
+static void gaps(struct buf *b, const struct rec_gap *g, uint32_t n)
+{
+	uint32_t tick = 0;
+
+	encode_varint(b, n);
+	for (uint32_t i = 0; i < n; i++) {
+		encode_varint(b, g[i].tick - tick);
+		encode_varint(b, g[i].mean_ns);
+		tick = g[i].tick;
+	}
+}
+
 void encode_ticks(struct buf *b, const struct rec_ticks *t)
 {
 	size_t payload = encode_record_begin(b, WIRE_TICKS);
@@ -54,6 +66,8 @@ void encode_ticks(struct buf *b, const struct rec_ticks *t)
 		encode_varint(b, t->closings[i].thread);
 		encode_varint(b, t->closings[i].cpu_ns / cpu_unit);
 	}
+	if (t->n_gaps)
+		gaps(b, t->gaps, t->n_gaps);
 	encode_record_end(b, payload);
 }
 

@@ -50,6 +50,7 @@ struct rec_recording {
 	const struct rec_note *notes;
 	uint32_t n_notes;
 	uint64_t started_ns;
+	uint32_t cpu_ppm; /* since 1.2; 0 = no bound */
 };
 
 struct rec_function {
@@ -142,6 +143,12 @@ struct rec_closing {
 	uint64_t cpu_ns;
 };
 
+/* The gaps that end with tick `tick` and those after it have this mean. */
+struct rec_gap {
+	uint32_t tick; /* n_ticks: the gap behind the last one */
+	uint64_t mean_ns;
+};
+
 struct rec_ticks {
 	uint64_t unit_ns, cpu_unit_ns; /* encoding: times are rounded down to these */
 	const uint64_t *times_ns;      /* absolute, not decreasing */
@@ -150,6 +157,8 @@ struct rec_ticks {
 	uint32_t n_entries;
 	const struct rec_closing *closings;
 	uint32_t n_closings;
+	const struct rec_gap *gaps; /* since 1.2; none: all have the mean that RECORDING tells */
+	uint32_t n_gaps;
 };
 
 struct rec_event {

@@ -4,7 +4,7 @@
 
 enum {
 	WIRE_MAJOR = 1,
-	WIRE_MINOR = 1,
+	WIRE_MINOR = 2,
 	WIRE_FILE_HEADER_SIZE = 64,
 	WIRE_BLOCK_HEADER_SIZE = 104,
 	WIRE_CONTENT_MAX = 16 << 20,
@@ -15,10 +15,11 @@ enum {
 	WIRE_DEPTH_MAX = 1 << 20,
 	WIRE_GAP_LIMIT = 5, /* mean gaps; more is "not sampled" */
 };
-#define WIRE_FILE_MAGIC  UINT32_C(0x184D2A50)
-#define WIRE_BLOCK_MAGIC UINT32_C(0x184D2A51)
-#define WIRE_FILE_SYNC   "PySpyRec"
-#define WIRE_BLOCK_SYNC  "PySpyBlk"
+#define WIRE_MEAN_GAP_MAX_NS (UINT64_C(1) << 39) /* of the list in TICKS */
+#define WIRE_FILE_MAGIC      UINT32_C(0x184D2A50)
+#define WIRE_BLOCK_MAGIC     UINT32_C(0x184D2A51)
+#define WIRE_FILE_SYNC       "PySpyRec"
+#define WIRE_BLOCK_SYNC      "PySpyBlk"
 
 enum wire_block_flag { WIRE_BLOCK_EPOCH = 1, WIRE_BLOCK_LAST = 2 };
 
@@ -119,6 +120,10 @@ enum wire_counter {
 	WIRE_COUNTER_EVENTS_CUT,
 	WIRE_COUNTER_EVENTS_OVERRUN,
 	WIRE_COUNTER_DRAINS,
+	WIRE_COUNTER_LONGEST_GAP_NS, /* this and what follows: since 1.2 */
+	WIRE_COUNTER_LOWERED_NS,
+	WIRE_COUNTER_RATE_NS,
+	WIRE_COUNTER_BOUNDED_CPU_NS,
 	WIRE_COUNTER_END_,
 	WIRE_COUNTER_STOP_LENGTHS =
 	    128, /* so many stops were in the first of the buckets (lengths.h), the second, ... */

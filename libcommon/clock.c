@@ -46,3 +46,12 @@ int clock_sleep_until(uint64_t mono_ns)
 		return ERR_AGAIN;
 	return rc == 0 ? 0 : ERR_SYSTEM;
 }
+
+/* The coarse clocks move with the kernel's tick. */
+uint32_t clock_tick_hz(void)
+{
+	struct timespec t;
+	if (clock_getres(CLOCK_REALTIME_COARSE, &t) < 0 || t.tv_sec || t.tv_nsec <= 0)
+		return 0;
+	return (uint32_t)(((long)CLOCK_NS_PER_S + t.tv_nsec / 2) / t.tv_nsec);
+}

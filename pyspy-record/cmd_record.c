@@ -255,7 +255,7 @@ static void explain_failure(const struct session_result *r, const struct sink *s
 	buf_done(&b);
 }
 
-static void summarise(const struct session_result *r, const struct sink *sink)
+static void summarise(const struct record_options *o, const struct session_result *r, const struct sink *sink)
 {
 	struct status_now n = {
 	    .elapsed_ns = r->elapsed_ns,
@@ -268,6 +268,11 @@ static void summarise(const struct session_result *r, const struct sink *sink)
 	    .reads_failed = r->reads_failed,
 	    .threads = r->threads_seen,
 	    .bytes = sink->bytes,
+	    .cpu_ppm = o->cpu_ppm,
+	    .cpu_ns = r->cpu_ns,
+	    .mean_hz = r->mean_hz,
+	    .lowest_hz = r->lowest_hz,
+	    .asked_hz = o->rate_hz,
 	};
 	status_summary(&n, why_ended(r), sink);
 }
@@ -285,7 +290,7 @@ static bool record(const struct record_options *o, const struct choice *choice, 
 	if (!is_fine)
 		explain_failure(&r, sink);
 	if (sink->bytes)
-		summarise(&r, sink);
+		summarise(o, &r, sink);
 	/* a program that was over before it could be looked at: its status says more than ours */
 	return is_fine || (run.has_program && r.error == ERR_GONE);
 }

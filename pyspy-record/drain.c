@@ -7,11 +7,12 @@
 enum {
 	LEAST_GAP_NS = 5 * 1000 * 1000,
 	MOST_GAP_NS = 100 * 1000 * 1000,
+	SLOWEST_NS = 1000 * 1000 * 1000, /* not even when our CPU time is bounded */
 };
 
 void drain_init(struct drain *d, struct kernel *k, struct seats *s, uint64_t now_ns)
 {
-	*d = (struct drain){.kernel = k, .seats = s, .gap_ns = LEAST_GAP_NS, .random = now_ns | 1};
+	*d = (struct drain){.kernel = k, .seats = s, .gap_ns = LEAST_GAP_NS, .stretch = 1, .random = now_ns | 1};
 	d->next_ns = now_ns + d->gap_ns;
 }
 
@@ -108,7 +109,19 @@ void drain_take(struct drain *d)
 		news += is_ours(&s->v[i]) ? s->v[i].target.events.news + s->v[i].target.census_due : 0;
 	d->gap_ns = news != d->news ? LEAST_GAP_NS : 2 * d->gap_ns > MOST_GAP_NS ? MOST_GAP_NS : 2 * d->gap_ns;
 	d->news = news;
-	d->next_ns = clock_mono_ns() + d->gap_ns;
+	double gap = (double)d->gap_ns * d->stretch;
+	d->next_ns = clock_mono_ns() + (gap < SLOWEST_NS ? (uint64_t)gap : SLOWEST_NS);
+}
+
+void drain_slow(struct drain *d, double stretch)
+{
+	struct seats *s = d->seats;
+	drain_take(d); /* what comes now was taken at the old rate */
+	d->stretch = stretch;
+	kernel_slow(d->kernel, stretch);
+	for (size_t i = 0; i < s->n; i++)
+		if (is_ours(&s->v[i]))
+			events_rate(&s->v[i].target);
 }
 
 void drain_count(struct drain *d)

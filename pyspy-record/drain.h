@@ -14,7 +14,8 @@ struct drain {
 	struct kernel *kernel; /* NULL: nothing is the kernel's */
 	struct seats *seats;
 	uint64_t next_ns; /* CLOCK_MONOTONIC */
-	uint64_t gap_ns;  /* until the next one: shorter while there is news */
+	uint64_t gap_ns;  /* until the next one: shorter while there is news ... */
+	double stretch;   /* ... and so many times what is usual; 1 or more */
 	uint64_t news;    /* as of the last one */
 	uint64_t stamp;   /* counts snapshots */
 	uint64_t at_ns;   /* of the last snapshot */
@@ -27,6 +28,8 @@ void drain_init(struct drain *d, struct kernel *k, struct seats *s, uint64_t now
 void drain_take(struct drain *d);
 /* Sleep until `wake_ns`, or until it is time to drain. */
 void drain_wait(struct drain *d, uint64_t wake_ns);
+/* Sample, and drain, so many times more seldom than was asked for. */
+void drain_slow(struct drain *d, double stretch);
 /* Only what is in the ring: before a process is left. */
 void drain_ring(struct drain *d);
 /* Ask the kernel for what was lost. Where it has no room for all threads, their processes are sampled from outside from

@@ -19,6 +19,7 @@ enum {
 	OPT_WAIT,
 	OPT_FLUSH,
 	OPT_MAX_STOP,
+	OPT_MAX_CPU,
 	OPT_NONBLOCKING,
 	OPT_BLOCKING,
 	OPT_ENGINE,
@@ -52,6 +53,10 @@ static const struct arg_option table[] = {
      "calls, which are seen too\noften. Implies --engine outside; --max-stop does not bound it"},
     {OPT_MAX_STOP, 0, "max-stop", "PERCENT",
      "threads may be stopped for this part of the time (0.2), and wait on their\nCPU for 5 times that"},
+    {OPT_MAX_CPU, 0, "max-cpu", "PERCENT",
+     "the recorder itself uses so much of one CPU at most, 0.01 to 100: it samples\nless often for that, and the file "
+     "says "
+     "so. What sampling costs the program is\nnot counted, nor is the start"},
     {OPT_WAIT, 0, "wait", "TIME", "how long a program may take until Python appears\n(10s)"},
     {OPT_FLUSH, 0, "flush", "TIME", "write at least this often, 100ms to 60s (1s)"},
     {OPT_NOTE, 0, "note", "KEY=VALUE", "keep this in the recording; may be repeated"},
@@ -177,17 +182,32 @@ static int set_duration(struct record_options *o, const char *word)
 	return set_time("-d", word, 1000000, UINT64_MAX, "too short; at least 1ms", &o->duration_ns);
 }
 
-static int set_max_stop(struct record_options *o, const char *word)
+/* "0.2", "2%" -> millionths. False: no number from `least` to 100. */
+static bool parse_percent(const char *word, double least, uint32_t *ppm)
 {
 	char *end;
 	double percent = strtod(word, &end);
 	bool is_number = end > word;
 	if (*end == '%')
 		end++;
-	if (!is_number || *end || !(percent >= 0 && percent <= 100))
+	if (!is_number || *end || !(percent >= least && percent <= 100))
+		return false;
+	*ppm = (uint32_t)(percent * 10000 + 0.5);
+	return true;
+}
+
+static int set_max_stop(struct record_options *o, const char *word)
+{
+	if (!parse_percent(word, 0, &o->stop_ppm))
 		return wrong("--max-stop", word, "not a part of the time; a percentage from 0 to 100, such as 0.2");
-	o->stop_ppm = (uint32_t)(percent * 10000 + 0.5);
 	o->stop_is_given = true;
+	return 0;
+}
+
+static int set_max_cpu(struct record_options *o, const char *word)
+{
+	if (!parse_percent(word, 0.01, &o->cpu_ppm))
+		return wrong("--max-cpu", word, "not a part of a CPU; a percentage from 0.01 to 100, such as 2");
 	return 0;
 }
 
@@ -236,6 +256,8 @@ static int take(struct record_options *o, int id, const char *value)
 		                "out of range; 100ms to 60s", &o->flush_ns);
 	case OPT_MAX_STOP:
 		return set_max_stop(o, value);
+	case OPT_MAX_CPU:
+		return set_max_cpu(o, value);
 	case OPT_NOTE:
 		return add_note(o, value);
 	case OPT_ENGINE:

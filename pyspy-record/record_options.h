@@ -27,6 +27,7 @@ struct record_options {
 	bool blocking;             /* --blocking: a stop for every sample; then engine is outside */
 	uint32_t stop_ppm;         /* --max-stop PERCENT, default 0.2 % = 2000 millionths of wall time */
 	bool stop_is_given;
+	uint32_t cpu_ppm;       /* --max-cpu PERCENT of one CPU, in millionths; 0 = no bound */
 	uint32_t view_defaults; /* -g -i -t -F --nolineno --full-filenames: kept in the file (enum wire_view) */
 	struct writer_note notes[RECORD_OPTIONS_NOTES]; /* --note KEY=VALUE */
 	unsigned n_notes;

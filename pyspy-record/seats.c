@@ -169,6 +169,11 @@ static void reopen_seat(struct seats *s, struct seat *seat, uint64_t now)
 		end_seat(s, seat);
 }
 
+static uint64_t pause_after(const struct seats *s, uint64_t took_ns, uint64_t share)
+{
+	return took_ns * (share > s->least_share ? share : s->least_share);
+}
+
 /* Who is there, what are they called: when due, within their share of the time. */
 static void look_around_one(struct seats *s, struct seat *seat)
 {
@@ -178,7 +183,7 @@ static void look_around_one(struct seats *s, struct seat *seat)
 		int rc = target_census(t, s->w, clock_boot_ns());
 		events_bind(t);
 		uint64_t end = clock_mono_ns();
-		seat->census_next_ns = end + (end - begin) * CENSUS_SHARE;
+		seat->census_next_ns = end + pause_after(s, end - begin, CENSUS_SHARE);
 		if (t->names_due && seat->names_next_ns > end + NAMES_AFTER_NS)
 			seat->names_next_ns = end + NAMES_AFTER_NS;
 		if (rc == ERR_GONE)
@@ -192,7 +197,8 @@ static void look_around_one(struct seats *s, struct seat *seat)
 		target_names(t, s->w);
 		uint64_t end = clock_mono_ns();
 		uint64_t gap = t->names_due ? NAMES_AFTER_NS : NAMES_AGAIN_S * CLOCK_NS_PER_S;
-		seat->names_next_ns = end + gap + (end - begin) * (t->names_due ? CENSUS_SHARE : NAMES_SHARE);
+		seat->names_next_ns =
+		    end + gap + pause_after(s, end - begin, t->names_due ? CENSUS_SHARE : NAMES_SHARE);
 	}
 }
 

@@ -37,6 +37,7 @@ struct seats {
 	int held_cpu;        /* the only CPU that we run on, -1 = several */
 	enum seats_stop stop;
 	struct stops stops;
+	uint64_t least_share;     /* looking who is there takes at most 1 / this of the time; 0 = the usual part */
 	uint64_t wait_ns;         /* how long a process that executed another program may take until Python appears */
 	struct seats_totals past; /* of targets that were closed */
 };

@@ -20,12 +20,15 @@
 #include "pyspy-record/sample/hold.h"
 #include "pyspy-record/schedule.h"
 #include "pyspy-record/seats.h"
+#include "pyspy-record/throttle.h"
 
 enum {
 	PROGRESS_NS = 500 * 1000 * 1000,
 	SETTLE_NS = 200 * 1000,
 	UNBOUNDED_PPM = 1000000,
 	SLEEP_MAX_NS = 200 * 1000 * 1000, /* a started program's end is seen within this */
+	CPU_PART =
+	    4, /* of a bound of our CPU time: stops, looking for threads, and for names take one in so many each */
 };
 
 struct session {
@@ -36,6 +39,9 @@ struct session {
 	struct session_result *r;
 	struct writer *w;
 	struct schedule schedule;
+	struct throttle throttle;
+	uint64_t busy_ns; /* wall time spent since it measured */
+	bool has_failed;  /* the bound cannot be held: said */
 	struct seats seats;
 	struct drain drain;
 	uint64_t begin_ns, end_ns, flush_next_ns, progress_next_ns; /* CLOCK_MONOTONIC; end 0 = none */
@@ -105,6 +111,16 @@ static void tell_stops(struct session *s)
 		writer_count(s->w, WIRE_COUNTER_STOP_LENGTHS + b, stops->lengths[b]);
 }
 
+static void tell_throttle(struct session *s)
+{
+	const struct throttle *t = &s->throttle;
+	if (t->longest > 1)
+		writer_count(s->w, WIRE_COUNTER_LONGEST_GAP_NS, (uint64_t)((double)t->gap_ns * t->longest));
+	writer_count(s->w, WIRE_COUNTER_LOWERED_NS, (uint64_t)t->lowered_ns);
+	writer_count(s->w, WIRE_COUNTER_RATE_NS, (uint64_t)t->rate_ns);
+	writer_count(s->w, WIRE_COUNTER_BOUNDED_CPU_NS, clock_process_cpu_ns() - t->begin_cpu_ns);
+}
+
 static void tell_counters(struct session *s)
 {
 	struct seats_totals t = seats_totals(&s->seats);
@@ -124,6 +140,8 @@ static void tell_counters(struct session *s)
 	writer_count(s->w, WIRE_COUNTER_PEAK_BYTES, (uint64_t)usage.ru_maxrss * 1024);
 	writer_count(s->w, WIRE_COUNTER_HELD, t.counts.held);
 	writer_count(s->w, WIRE_COUNTER_HELD_NS, s->held_ns);
+	if (s->o->cpu_ppm)
+		tell_throttle(s);
 	if (!s->drain.kernel)
 		return;
 	writer_count(s->w, WIRE_COUNTER_EVENTS_TICK, t.events.tick);
@@ -215,6 +233,32 @@ static void settle(struct session *s)
 		schedule_pay_stop(&s->schedule, s->seats.stops.total_ns - before);
 }
 
+/* Look more seldom, or more often, as our CPU time allows. woke_ns: since then we worked. */
+static void mind_cpu(struct session *s, uint64_t woke_ns)
+{
+	uint64_t now = clock_mono_ns();
+	s->busy_ns += now - woke_ns;
+	if (!throttle_is_due(&s->throttle, now, s->busy_ns))
+		return;
+	s->busy_ns = 0;
+	bool has_changed = throttle_measure(&s->throttle, now, clock_process_cpu_ns());
+	if (has_changed && s->drain.kernel)
+		drain_slow(&s->drain, s->throttle.stretch);
+	if (throttle_fails(&s->throttle) && !s->has_failed) {
+		s->has_failed = true;
+		log_info("--max-cpu %g: not held; what the recorder needs at any rate is more than that",
+		         s->o->cpu_ppm / 1e4);
+	}
+}
+
+/* A gap has one mean: the next one is drawn with what the rate is now. */
+static void draw_tick(struct session *s)
+{
+	s->schedule.mean_gap_ns = throttle_gap_ns(&s->throttle);
+	writer_gap(s->w, s->schedule.mean_gap_ns);
+	schedule_next(&s->schedule, clock_mono_ns());
+}
+
 /* Until something ends it; returns why. *error: of the output. */
 static enum wire_reason run_loop(struct session *s, int *error)
 {
@@ -240,7 +284,7 @@ static enum wire_reason run_loop(struct session *s, int *error)
 		} else if (now >= s->schedule.next_ns) {
 			s->woke_ns = now;
 			take_tick(s, now);
-			schedule_next(&s->schedule, clock_mono_ns());
+			draw_tick(s);
 			plan_certificates(s);
 		} else {
 			seats_poll(&s->seats);
@@ -261,6 +305,8 @@ static enum wire_reason run_loop(struct session *s, int *error)
 			show_progress(s, now);
 			s->progress_next_ns = now + PROGRESS_NS;
 		}
+		if (s->o->cpu_ppm)
+			mind_cpu(s, now);
 	}
 }
 
@@ -300,6 +346,9 @@ static void finish(struct session *s, enum wire_reason reason, int error)
 	r->reads_failed = c.reads_failed;
 	r->threads_seen = t.threads_seen;
 	r->elapsed_ns = now - s->begin_ns;
+	r->cpu_ns = clock_process_cpu_ns() - s->throttle.begin_cpu_ns;
+	r->lowest_hz = s->o->rate_hz / s->throttle.longest;
+	r->mean_hz = r->elapsed_ns ? s->o->rate_hz * s->throttle.rate_ns / (double)r->elapsed_ns : 0;
 }
 
 static int open_seats(struct session *s)
@@ -343,6 +392,9 @@ static void begin(struct session *s, uint32_t stop_ppm)
 	s->end_ns = s->o->duration_ns ? first + s->o->duration_ns : 0;
 	s->flush_next_ns = first + s->o->flush_ns;
 	s->progress_next_ns = first + PROGRESS_NS;
+	throttle_init(&s->throttle, s->o->cpu_ppm, (uint64_t)(1e9 / s->o->rate_hz), now, clock_process_cpu_ns());
+	if (s->o->cpu_ppm)
+		s->seats.least_share = CPU_PART * (uint64_t)THROTTLE_PPM / s->o->cpu_ppm;
 	schedule_init(&s->schedule, (uint64_t)(1e9 / s->o->rate_hz), stop_ppm, now,
 	              clock_boot_ns() ^ (uint64_t)getpid() << 32);
 }
@@ -359,10 +411,13 @@ int session_run(const struct record_options *o, const struct choice *choice, str
 	    .stop_ppm = o->blocking      ? UNBOUNDED_PPM
 	                : o->nonblocking ? 0
 	                                 : o->stop_ppm,
+	    .cpu_ppm = o->cpu_ppm,
 	    .engine = choice->kernel ? WIRE_ENGINE_KERNEL : WIRE_ENGINE_OUTSIDE,
 	    .notes = choice->notes,
 	    .n_notes = choice->n_notes,
 	};
+	if (o->cpu_ppm && wo.stop_ppm > o->cpu_ppm / CPU_PART) /* we wait for a stop, and work after it */
+		wo.stop_ppm = o->cpu_ppm / CPU_PART;
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	fds_raise();
 	struct sigaction child = {.sa_handler = on_child, .sa_flags = SA_NOCLDSTOP};

@@ -14,10 +14,12 @@ struct session_result {
 	enum wire_reason reason;
 	uint64_t ticks, samples, late, uncertified, stops, stopped_ns, reads_failed, threads_seen;
 	uint64_t elapsed_ns; /* of recording */
-	bool started;        /* the first sample was taken; false: nothing was written */
-	int error;           /* 0, or why it failed (err.h); for ERR_IO see sink */
-	char message[512];   /* for error: "what failed: why; what to do", safe for a terminal */
-	char target[256];    /* "python3 app.py (pid 4711, CPython 3.13.1)", safe for a terminal */
+	uint64_t cpu_ns;     /* ours, while we recorded; the rates that were reached */
+	double mean_hz, lowest_hz;
+	bool started;      /* the first sample was taken; false: nothing was written */
+	int error;         /* 0, or why it failed (err.h); for ERR_IO see sink */
+	char message[512]; /* for error: "what failed: why; what to do", safe for a terminal */
+	char target[256];  /* "python3 app.py (pid 4711, CPython 3.13.1)", safe for a terminal */
 };
 
 /* Set by the signal handlers of cmd_record.c; the loop looks at it after every sleep. */

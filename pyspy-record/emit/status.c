@@ -112,6 +112,18 @@ static void put_file(struct buf *b, const struct sink *sink)
 	buf_done(&svg);
 }
 
+static void put_bound(struct buf *b, const struct status_now *n, const char *between)
+{
+	char text[HUMAN_SIZE];
+	double part = n->elapsed_ns ? (double)n->cpu_ns / (double)n->elapsed_ns : 0;
+
+	buf_printf(b, "%sused %s of a CPU of at most %.4g %%", between, human_percent(text, part, 1), n->cpu_ppm / 1e4);
+	if (n->lowest_hz < n->asked_hz)
+		buf_printf(b, ", so %.3g samples a second in the mean, at least %.3g", n->mean_hz, n->lowest_hz);
+	if (part * 1e6 > n->cpu_ppm)
+		buf_str(b, n->lowest_hz < n->asked_hz ? "; more than that: NOT HELD" : ": NOT HELD");
+}
+
 void status_summary(const struct status_now *n, const char *why, const struct sink *sink)
 {
 	char text[HUMAN_SIZE];
@@ -145,7 +157,10 @@ void status_summary(const struct status_now *n, const char *why, const struct si
 		buf_str(&b, between);
 		put_count(&b, n->stops, "stop", "stops");
 		buf_printf(&b, " (%s of the time)", human_percent(text, (double)n->stopped_ns, (double)n->elapsed_ns));
+		between = ", ";
 	}
+	if (n->cpu_ppm)
+		put_bound(&b, n, between);
 	log_info("%s", buf_cstr(&b));
 	buf_reset(&b);
 	put_file(&b, sink);

@@ -18,6 +18,10 @@ struct status_now {
 	uint64_t reads_failed;
 	uint64_t threads; /* now, or seen, at the end */
 	uint64_t bytes;   /* of the file */
+	/* of a bounded CPU: the bound, 0 = none; used; rates, equal to the asked one when it was never lowered */
+	uint32_t cpu_ppm;
+	uint64_t cpu_ns;
+	double mean_hz, lowest_hz, asked_hz;
 };
 
 /* is_live: show the moving line. Called once, before the others. */

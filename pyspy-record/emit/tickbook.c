@@ -5,14 +5,16 @@
 enum {
 	ENTRY_WIRE = 24, /* five varints */
 	TICK_WIRE = 6,
+	GAP_WIRE = 9,
 	CLOSING_WIRE = 13,
 	CPU_UNIT_NS = 1000,
 	BLOCK_MAX = WIRE_CONTENT_MAX / 4, /* leaves room for definitions and a last, large tick */
 };
 
-void tickbook_init(struct tickbook *t, uint64_t unit_ns)
+void tickbook_init(struct tickbook *t, uint64_t unit_ns, uint64_t mean_gap_ns)
 {
 	memset(t, 0, sizeof *t);
+	t->usual_gap_ns = t->gap_ns = mean_gap_ns;
 	t->unit_ns = unit_ns;
 	t->cpu_unit_ns = CPU_UNIT_NS;
 }
@@ -22,6 +24,7 @@ void tickbook_done(struct tickbook *t)
 	vec_free(&t->times);
 	vec_free(&t->entries);
 	vec_free(&t->closings);
+	vec_free(&t->gaps);
 	vec_free(&t->threads);
 }
 
@@ -101,12 +104,24 @@ void tickbook_close(struct tickbook *t)
 		t->samples += t->n_present;
 }
 
+void tickbook_gap(struct tickbook *t, uint64_t mean_ns)
+{
+	t->gap_ns = mean_ns < WIRE_MEAN_GAP_MAX_NS ? mean_ns : WIRE_MEAN_GAP_MAX_NS;
+}
+
+/* The gap that ends with tick number `tick`, or with the block, has a mean of its own. False: no memory. */
+static bool add_gap(struct tickbook *t, size_t tick)
+{
+	uint64_t before = t->gaps.n ? t->gaps.v[t->gaps.n - 1].mean_ns : t->usual_gap_ns;
+	return t->gap_ns == before || vec_push(&t->gaps, ((struct rec_gap){(uint32_t)tick, t->gap_ns}));
+}
+
 void tickbook_tick(struct tickbook *t, uint64_t time_ns)
 {
 	tickbook_close(t);
 	t->in_tick = true;
 	t->tick_entries = t->entries.n;
-	if (tickbook_bytes(t) > BLOCK_MAX || !vec_push(&t->times, time_ns))
+	if (t->is_dropping || tickbook_bytes(t) > BLOCK_MAX || !add_gap(t, t->times.n) || !vec_push(&t->times, time_ns))
 		t->is_dropping = true;
 }
 
@@ -154,7 +169,8 @@ uint64_t tickbook_samples(const struct tickbook *t)
 
 size_t tickbook_bytes(const struct tickbook *t)
 {
-	return t->times.n * TICK_WIRE + t->entries.n * ENTRY_WIRE + (t->entries.n ? t->threads.n * CLOSING_WIRE : 0);
+	return t->times.n * TICK_WIRE + t->gaps.n * GAP_WIRE + t->entries.n * ENTRY_WIRE +
+	       (t->entries.n ? t->threads.n * CLOSING_WIRE : 0);
 }
 
 /* "The same stack as before" needs no id: a second look at the entries, in the order in which they are read. */
@@ -185,10 +201,20 @@ static void take_closings(struct tickbook *t)
 	}
 }
 
+/* Of ticks that were dropped nothing is told, but of the gap that is open. */
+static void close_gaps(struct tickbook *t)
+{
+	while (t->gaps.n && t->gaps.v[t->gaps.n - 1].tick >= t->times.n)
+		t->gaps.n--;
+	add_gap(t,
+	        t->times.n); /* without memory the part of it that is in this block is taken for one of another mean */
+}
+
 void tickbook_encode(struct tickbook *t, struct buf *out)
 {
 	take_closings(t);
 	mark_repeats(t);
+	close_gaps(t);
 	if (t->times.n)
 		encode_ticks(out, &(struct rec_ticks){
 		                      .unit_ns = t->unit_ns,
@@ -199,8 +225,10 @@ void tickbook_encode(struct tickbook *t, struct buf *out)
 		                      .n_entries = (uint32_t)t->entries.n,
 		                      .closings = t->closings.v,
 		                      .n_closings = (uint32_t)t->closings.n,
+		                      .gaps = t->gaps.v,
+		                      .n_gaps = (uint32_t)t->gaps.n,
 		                  });
-	t->times.n = t->entries.n = t->tick_entries = 0;
+	t->gaps.n = t->times.n = t->entries.n = t->tick_entries = 0;
 	t->samples = t->not_kept = 0;
 	t->is_dropping = false;
 }

@@ -25,18 +25,22 @@ struct tickbook {
 	VEC(uint64_t) times;
 	VEC(struct rec_entry) entries;
 	VEC(struct rec_closing) closings;      /* while encoding */
+	VEC(struct rec_gap) gaps;              /* mean gaps, where they are not the recording's */
+	uint64_t usual_gap_ns, gap_ns;         /* the recording's mean gap, and that of the gap that is open */
 	VEC(struct tickbook_thread) threads;   /* by id */
 	size_t tick_entries;                   /* entries before the open tick */
 	uint64_t n_present, samples, not_kept; /* samples of closed ticks; those without room */
 	bool in_tick, is_dropping;
 };
 
-void tickbook_init(struct tickbook *t, uint64_t unit_ns);
+void tickbook_init(struct tickbook *t, uint64_t unit_ns, uint64_t mean_gap_ns);
 void tickbook_done(struct tickbook *t);
 /* Make a place for a thread; false without memory. */
 bool tickbook_room(struct tickbook *t, thread_id id);
 /* A tick begins at time_ns (a multiple of the unit, not before the last one). */
 void tickbook_tick(struct tickbook *t, uint64_t time_ns);
+/* The gap that is open now, and those after it, have this mean. */
+void tickbook_gap(struct tickbook *t, uint64_t mean_ns);
 /* As writer_entry. Before the block's first tick it only says what holds. */
 void tickbook_entry(struct tickbook *t, thread_id id, stack_id stack, uint32_t flags, uint64_t cpu_ns);
 void tickbook_closing(struct tickbook *t, thread_id id, uint64_t cpu_ns);

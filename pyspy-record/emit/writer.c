@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "format/encode.h"
@@ -89,15 +88,6 @@ static str_id boot_id(struct writer *w)
 	return n > 0 ? dictionary_string(&w->dictionary, text, (size_t)n) : 0;
 }
 
-/* The coarse clocks move with the kernel's tick. */
-static uint32_t kernel_hz(void)
-{
-	struct timespec t;
-	if (clock_getres(CLOCK_REALTIME_COARSE, &t) < 0 || t.tv_sec || t.tv_nsec <= 0)
-		return 0;
-	return (uint32_t)(((long)CLOCK_NS_PER_S + t.tv_nsec / 2) / t.tv_nsec);
-}
-
 /* About the recorder and its host. The strings are defined behind it in the same block. */
 static void make_recording(struct writer *w)
 {
@@ -129,11 +119,12 @@ static void make_recording(struct writer *w)
 	                                    .schedule = o->schedule,
 	                                    .engine = o->engine,
 	                                    .view_defaults = o->view_defaults,
-	                                    .kernel_hz = kernel_hz(),
+	                                    .kernel_hz = clock_tick_hz(),
 	                                    .stop_ppm = o->stop_ppm,
 	                                    .notes = notes,
 	                                    .n_notes = notes ? o->n_notes : 0,
 	                                    .started_ns = w->file.boottime_ns,
+	                                    .cpu_ppm = o->cpu_ppm,
 	                                });
 	free(options);
 	free(notes);
@@ -152,7 +143,7 @@ int writer_new(struct writer **out, struct sink *sink, const struct writer_optio
 	w->options.epoch_min_ns = o->epoch_min_ns ? o->epoch_min_ns : WRITER_EPOCH_NS;
 	w->options.unit_ns = o->unit_ns ? o->unit_ns : 1000;
 	roster_init(&w->roster);
-	tickbook_init(&w->ticks, w->options.unit_ns);
+	tickbook_init(&w->ticks, w->options.unit_ns, w->options.mean_gap_ns);
 	buf_init(&w->recording, 0);
 	buf_init(&w->head, 0);
 	buf_init(&w->tail, 0);
@@ -272,6 +263,11 @@ void writer_tick(struct writer *w, uint64_t time_ns)
 	if (time_ns > w->last_ns)
 		w->last_ns = time_ns;
 	tickbook_tick(&w->ticks, w->last_ns);
+}
+
+void writer_gap(struct writer *w, uint64_t mean_ns)
+{
+	tickbook_gap(&w->ticks, mean_ns);
 }
 
 void writer_entry(struct writer *w, thread_id t, stack_id stack, uint32_t flags, uint64_t cpu_ns)

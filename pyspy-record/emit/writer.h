@@ -20,7 +20,7 @@ struct writer_note {
 struct writer_options {
 	char *const *argv; /* the recorder's own command line, NULL-terminated; must live as long as the writer */
 	uint64_t mean_gap_ns;
-	uint32_t schedule, engine, view_defaults, stop_ppm;
+	uint32_t schedule, engine, view_defaults, stop_ppm, cpu_ppm;
 	const struct writer_note *notes;
 	uint32_t n_notes;
 	size_t max_bytes;      /* of the dictionaries; 0 = 64 MiB */
@@ -75,6 +75,8 @@ void writer_thread_end(struct writer *w, thread_id id, uint64_t time_ns);
 
 /* A tick begins. Every thread with an entry so far has a sample in it unless writer_entry says otherwise. */
 void writer_tick(struct writer *w, uint64_t time_ns);
+/* The next tick comes after a gap with this mean, and those after it do too (before any call: options.mean_gap_ns). */
+void writer_gap(struct writer *w, uint64_t mean_ns);
 /* In the current tick: this thread's sample changed (stack, flags), or it is absent (WIRE_FLAG_ABSENT). cpu_ns: used
  * since its last writer_entry / writer_closing. At most once per thread and tick. The entry holds over blocks (the
  * writer repeats it at the first tick of a new block), but not over epochs: after writer_epoch() changed every thread

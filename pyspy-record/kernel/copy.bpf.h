@@ -11,7 +11,9 @@ enum {
 	FORCE_WAKEUP = 2,
 	AVAILABLE_DATA = 0,
 	NO_HEADER = KERNEL_DATA + 1,
-	MAX_TAIL_CALLS = 32 /* as many as the kernel allows for */
+	MAX_TAIL_CALLS = 32, /* as many as the kernel allows for */
+	/* where frames are listed: first come pieces and the list, then what is read on the way to it */
+	LIST_BYTES = 96 << 10,
 };
 
 /* Where the copying of one sample stands. Kept in memory, so that the verifier sees the same state at each turn. */
@@ -19,12 +21,15 @@ struct scratch {
 	__u64 frame;              /* to look at next */
 	__u64 at, len, offset;    /* the piece of the data stack that was copied last, and where in `data` it is */
 	__u64 next, next_used;    /* the chunk below it */
+	__u64 is_below;           /* the frame lies there or further down */
 	__u64 copy_at, copy_left; /* of a chunk that is being copied */
 	__u64 header;             /* where in `data` the header of that piece is */
 	__u64 n;                  /* bytes of `data` in use */
 	__u64 calls;              /* of ourselves */
 	__u64 n_extras;           /* frames met outside of the data stack */
 	__u64 n_states, next_state;
+	__u64 is_list, list_begin, list_end; /* where in `data` the list is; list_end: as far as it goes by now */
+	__u64 same;                          /* frames that are as they were */
 	__u64 states[KERNEL_STATES_MAX]; /* those of a thread that has several; the first one is begun by take() */
 	struct kernel_process process;
 	struct kernel_sample sample;
@@ -139,7 +144,7 @@ static __always_inline bool append(struct scratch *s, __u64 from, __u64 len, __u
 static __always_inline bool begin_chunk(struct scratch *s, __u64 chunk, __u64 used)
 {
 	__u64 header[3]; /* previous, size in bytes, top in words */
-	__u64 at = s->n;
+	__u64 at = s->is_list ? LIST_BYTES : s->n;
 	if (bpf_probe_read_user(header, sizeof header, (void *)chunk))
 		return false;
 	OPAQUE(at);
@@ -152,7 +157,7 @@ static __always_inline bool begin_chunk(struct scratch *s, __u64 chunk, __u64 us
 		if (used > header[1])
 			used = header[1];
 	}
-	if (used < sizeof header || used > KERNEL_DATA)
+	if (used < sizeof header || used > KERNEL_DATA || (s->is_list && used > KERNEL_DATA - LIST_BYTES))
 		return false;
 	struct kernel_piece *piece = (void *)(s->data + at);
 	piece->at = chunk;
@@ -202,6 +207,41 @@ static __always_inline bool continue_chunk(struct scratch *s)
 	return true;
 }
 
+/* Append a frame to the list: `p` is what was read of it. False: it does not fit, or makes no sense, which the recorder
+ * tells by where the chain stopped. */
+static __always_inline bool list_frame(struct scratch *s, __u64 f, const unsigned char *p)
+{
+	__u64 at = s->list_end, copy = 0;
+	__u64 owner = p[s->process.frame_owner & 0xff], instr = *(__u64 *)(p + (s->process.frame_instr & 0xff));
+	if (s->process.frame_copy)
+		copy = *(__u32 *)(p + (s->process.frame_copy & 0xff));
+	if (f & 7 || owner >> KERNEL_OWNER_BITS || instr >> KERNEL_INSTR_BITS || copy >> (64 - KERNEL_INSTR_BITS))
+		return false;
+	OPAQUE(at);
+	if (at > LIST_BYTES - sizeof(struct kernel_frame)) {
+		s->sample.cut |= KERNEL_CUT_FULL;
+		return false;
+	}
+	struct kernel_frame *k = (void *)(s->data + at);
+	OPAQUE(k);
+	k->at = f | owner;
+	k->code = *(__u64 *)(p + (s->process.frame_code & 0xff));
+	k->globals = *(__u64 *)(p + (s->process.frame_globals & 0xff));
+	k->instr = instr | copy << KERNEL_INSTR_BITS;
+	s->list_end += sizeof *k;
+	return true;
+}
+
+/* Go down into the next chunk. */
+static __always_inline bool begin_next_chunk(struct scratch *s)
+{
+	if (begin_chunk(s, s->next, s->next_used))
+		return true;
+	if (s->is_list)
+		s->sample.cut |= KERNEL_CUT_ABSENT;
+	return false;
+}
+
 enum step { STEP_ON, STEP_DONE };
 
 /* The words below the next chunk's header say how far it is in use. */
@@ -210,7 +250,10 @@ static __always_inline void look_at_next(struct scratch *s)
 	__u64 header[3];
 	if (s->next_used || !s->next)
 		return;
-	if (bpf_probe_read_user(header, sizeof header, (void *)s->next) || header[2] > KERNEL_DATA / 8)
+	bool is_absent = bpf_probe_read_user(header, sizeof header, (void *)s->next);
+	if (is_absent && s->is_list)
+		s->sample.cut |= KERNEL_CUT_ABSENT;
+	if (is_absent || header[2] > KERNEL_DATA / 8)
 		s->next = 0;
 	else
 		s->next_used = sizeof header + header[2] * 8;
@@ -229,18 +272,24 @@ static __always_inline int step(struct scratch *s)
 		return STEP_DONE;
 	}
 	if (s->at && inside < s->len && s->len - inside >= s->process.frame_size) {
-		__u64 offset = s->offset + inside + (s->process.frame_previous & 0xff);
+		__u64 offset = s->offset + inside;
 		OPAQUE(offset);
 		if (offset > KERNEL_DATA + KERNEL_COPY)
 			return STEP_DONE;
-		s->frame = *(__u64 *)(s->data + offset);
+		unsigned char *p = s->data + offset;
+		OPAQUE(p);
+		if (s->is_list && !list_frame(s, f, p))
+			return STEP_DONE;
+		s->frame = *(__u64 *)(p + (s->process.frame_previous & 0xff));
 		if (s->frame - s->at < inside || s->frame - s->at >= s->len)
 			return STEP_ON;
 		return STEP_DONE; /* callers lie below: this is torn, the recorder will see it */
 	}
 	look_at_next(s);
-	if (s->next && f - s->next < s->next_used)
-		return begin_chunk(s, s->next, s->next_used) ? STEP_ON : STEP_DONE;
+	if (s->next && (s->is_below || f - s->next < s->next_used)) {
+		s->is_below = 0;
+		return begin_next_chunk(s) ? STEP_ON : STEP_DONE;
+	}
 	__u64 before = s->n, offset = before + sizeof(struct kernel_piece);
 	if (s->n_extras++ >= s->process.frames_max) { /* nobody calls like that: a circle */
 		s->sample.cut |= KERNEL_CUT_FULL;
@@ -258,7 +307,14 @@ static __always_inline int step(struct scratch *s)
 	if (frame[s->process.frame_owner & 0xff] == 0 && s->next) {
 		/* a frame of the thread's own lies on the data stack: further down then */
 		s->n = before;
-		return begin_chunk(s, s->next, s->next_used) ? STEP_ON : STEP_DONE;
+		s->is_below = 1;
+		return STEP_ON;
+	}
+	if (s->is_list) {
+		s->n = before;
+		/* a frame of the thread's own lies on its data stack: this is torn, the recorder will see it */
+		if (frame[s->process.frame_owner & 0xff] == 0 || !list_frame(s, f, frame))
+			return STEP_DONE;
 	}
 	s->frame = previous;
 	return previous == f ? STEP_DONE : STEP_ON;
@@ -321,22 +377,119 @@ static __always_inline void end_objects(struct scratch *s)
 	s->header = NO_HEADER;
 }
 
-static __always_inline void send(struct scratch *s)
+static __always_inline void begin_list(struct scratch *s)
 {
-	end_objects(s);
+	__u64 at = s->n;
+	OPAQUE(at);
+	if (at > LIST_BYTES)
+		return;
+	struct kernel_piece *piece = (void *)(s->data + at);
+	piece->at = 0;
+	piece->len = 0;
+	piece->kind = KERNEL_PIECE_FRAMES;
+	s->list_begin = s->list_end = s->n + sizeof *piece;
+	s->n = LIST_BYTES;
+}
+
+/* How many frames, from the outermost on, are as they were in the thread's last sample? */
+static __always_inline void find_same(struct scratch *s, struct kernel_last *last)
+{
+	__u64 list = s->list_end, n = last->n;
+	for (int i = 0; i < KERNEL_LAST; i++) {
+		list -= sizeof(struct kernel_frame);
+		n--;
+		if (n >= KERNEL_LAST || list < s->list_begin || list > LIST_BYTES)
+			break;
+		__u64 at = list, k = n;
+		OPAQUE(at);
+		OPAQUE(k);
+		if (at > LIST_BYTES || k >= KERNEL_LAST)
+			break;
+		const struct kernel_frame *a = (void *)(s->data + at), *b = &last->frames[k];
+		if (a->at != b->at || a->instr != b->instr || a->code != b->code || a->globals != b->globals)
+			break;
+		s->same++;
+	}
+}
+
+/* What was sent is what the next sample is compared with. */
+static __always_inline void keep_list(struct scratch *s, struct kernel_last *last)
+{
+	__u64 at = s->list_begin, bytes = s->list_end - s->list_begin;
+	last->serial = s->sample.serial;
+	last->n = 0; /* too many of them */
+	OPAQUE(at);
+	OPAQUE(bytes);
+	if (at > LIST_BYTES || bytes > sizeof last->frames)
+		return;
+	bpf_probe_read_kernel(last->frames, bytes, s->data + at);
+	last->n = bytes / sizeof(struct kernel_frame);
+}
+
+/* The last list of this thread's; NULL: there is no room for one, all frames are sent each time. */
+static __always_inline struct kernel_last *find_last(struct scratch *s)
+{
+	__u32 slot = s->sample.slot;
+	struct kernel_last *last = slot ? bpf_map_lookup_elem(&lasts, &slot) : NULL;
+	if (!last)
+		return NULL;
+	if (last->round != s->sample.round) {
+		last->round = s->sample.round;
+		last->n = last->serial = 0;
+	}
+	s->sample.serial = last->serial + 1;
+	return last;
+}
+
+static __always_inline void end_list(struct scratch *s, bool is_kept)
+{
+	__u64 at = s->list_begin - sizeof(struct kernel_piece);
+	if (!is_kept)
+		s->sample.slot = 0;
+	s->sample.same = s->same;
+	s->n = s->list_end - s->same * sizeof(struct kernel_frame);
+	OPAQUE(at);
+	if (at <= LIST_BYTES)
+		((struct kernel_piece *)(s->data + at))->len = s->n - s->list_begin;
+}
+
+/* True: it was sent. */
+static __always_inline bool send(struct scratch *s, bool is_kept)
+{
+	if (s->is_list)
+		end_list(s, is_kept);
+	else
+		end_objects(s);
 	__u64 n = s->n;
+	s->sample.next = s->frame;
 	if (s->sample.cut & KERNEL_CUT_FULL)
 		count(KERNEL_COUNT_CUT);
 	if (s->sample.cut & KERNEL_CUT_ABSENT)
 		count(KERNEL_COUNT_UNREADABLE);
 	OPAQUE(n);
 	if (n > KERNEL_DATA + KERNEL_COPY)
-		return;
+		return false;
 	s->sample.n_bytes = n;
 	/* The recorder comes by itself; it is called when the ring fills up faster than that. */
 	bool is_much = bpf_ringbuf_query(&ring, AVAILABLE_DATA) > s->process.wake_bytes;
-	if (bpf_ringbuf_output(&ring, &s->sample, sizeof s->sample + n, is_much ? FORCE_WAKEUP : NO_WAKEUP))
-		count(KERNEL_COUNT_OVERRUN);
+	if (bpf_ringbuf_output(&ring, &s->sample, sizeof s->sample + n, is_much ? FORCE_WAKEUP : NO_WAKEUP) == 0)
+		return true;
+	count(KERNEL_COUNT_OVERRUN);
+	return false;
+}
+
+/* All of it is there. */
+static __always_inline void finish(struct scratch *s)
+{
+	struct kernel_last *last = s->is_list ? find_last(s) : NULL;
+	if (last)
+		find_same(s, last);
+	if (!send(s, last != NULL) || !last)
+		return;
+	if (s->same != last->n || s->list_end - s->list_begin != s->same * sizeof(struct kernel_frame))
+		keep_list(s, last);
+	else
+		last->serial = s->sample.serial;
 }
 
 static __always_inline void read_words(struct scratch *s, struct kernel_process *p)
@@ -377,6 +530,8 @@ static __always_inline bool begin_chain(struct scratch *s, struct kernel_process
 		if (before && !append(s, before, p->cframe_size, KERNEL_PIECE_EXTRA))
 			goto absent;
 	}
+	if (s->is_list)
+		begin_list(s);
 	if (!p->datastack_chunk || !chunk || !s->frame)
 		return true;
 	if (top < chunk || !begin_chunk(s, chunk, top - chunk))
@@ -396,6 +551,7 @@ static __always_inline bool begin_next(struct scratch *s)
 		return false;
 	s->next_state = i + 1;
 	s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->n_extras = s->frame = 0;
+	s->is_below = 0;
 	if (at > KERNEL_DATA) {
 		s->sample.cut |= KERNEL_CUT_FULL;
 		return false;
@@ -412,7 +568,7 @@ static __always_inline void go_on(void *ctx, struct scratch *s, void *more)
 	if (s->calls++ < MAX_TAIL_CALLS)
 		bpf_tail_call(ctx, more, 0);
 	s->sample.cut |= KERNEL_CUT_FULL; /* it comes back only when it failed */
-	send(s);
+	send(s, false);
 }
 
 static __always_inline void follow(void *ctx, struct scratch *s, void *more)
@@ -432,7 +588,7 @@ static __always_inline void follow(void *ctx, struct scratch *s, void *more)
 	if (!is_done || begin_next(s))
 		go_on(ctx, s, more);
 	else
-		send(s);
+		finish(s);
 }
 
 /* Take a sample of the current thread. `t->off_chance` says with which chance, when it is taken at a switch. */
@@ -472,6 +628,11 @@ static __always_inline void take(void *ctx, struct kernel_process *p, struct ker
 	s->n = s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->calls = s->header = s->n_extras =
 	    0;
 	s->frame = 0;
+	s->is_list = p->frames_are_listed && b->n == 1;
+	s->sample.slot = b->slot;
+	s->sample.round = b->round;
+	s->sample.serial = s->sample.same = 0;
+	s->same = s->is_below = 0;
 	s->next_state = 1;
 	s->n_states = b->n;
 	for (int i = 0; i < KERNEL_STATES_MAX; i++)

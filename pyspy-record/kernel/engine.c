@@ -18,6 +18,7 @@
 #include "pyspy-record/kernel/bpfobject.h"
 #include "pyspy-record/kernel/btf.h"
 #include "pyspy-record/kernel/cpuclock.h"
+#include "pyspy-record/kernel/lists.h"
 #include "pyspy-record/kernel/ring.h"
 
 #ifndef PYSPY_HAS_KERNEL_ENGINE
@@ -33,12 +34,27 @@ enum {
 	SAMPLE_BYTES = 2 << 10,      /* of a sample, about */
 	DRAIN_NS = 50 * 1000 * 1000, /* the ring holds twice what comes in that time */
 	THREADS_LEAST = 4,           /* there may be more soon */
-	WAKE_PART = 4,               /* the recorder is called when one in so many bytes is in use */
+	SLOTS_LEAST = 64,            /* twice as many as threads: others come */
+	SLOTS_MOST = 1024,
+	WAKE_PART = 4, /* the recorder is called when one in so many bytes is in use */
 	SCRATCH_BYTES = KERNEL_DATA + KERNEL_COPY + 4096 + 1024,
 	FIRST_PID_NAMESPACE = 0xeffffffc, /* inode of the first pid namespace (PROC_PID_INIT_INO) */
 };
 
-enum map_index { CONFIG, PROCESSES, BINDINGS, TASKS, COUNTS, PHASES, SCRATCHES, MORE_TP, MORE_PERF, RING, N_MAPS };
+enum map_index {
+	CONFIG,
+	PROCESSES,
+	BINDINGS,
+	TASKS,
+	COUNTS,
+	PHASES,
+	SCRATCHES,
+	LASTS,
+	MORE_TP,
+	MORE_PERF,
+	RING,
+	N_MAPS
+};
 enum program_index {
 	ON_TICK,
 	ON_CLOCK,
@@ -61,7 +77,7 @@ enum program_index {
 #endif
 
 struct kernel {
-	double rate_hz;
+	double rate_hz, stretch; /* the rate asked for; so many times slower it is */
 	uint32_t tick_hz;
 	enum kernel_clock clock;
 	struct bpfobject_map maps[N_MAPS];
@@ -69,6 +85,8 @@ struct kernel {
 	int tracepoints[N_PROGRAMS];
 	struct kernel_config *config; /* the map */
 	struct ring ring;
+	struct kernel_lists lists;
+	uint32_t n_slots;
 	int poll_fd; /* -1: there is none, the ring is drained at its times only */
 	uint32_t tasks_max;
 	uint64_t *keys;
@@ -125,6 +143,7 @@ static void fill_tables(struct kernel *k, const struct kernel_options *o)
 	uint32_t threads = o->n_threads < THREADS_LEAST ? THREADS_LEAST : o->n_threads;
 	double running = threads < (uint32_t)k->n_cpus ? threads : (double)k->n_cpus;
 	double bytes = (running + 1) * o->rate_hz * SAMPLE_BYTES * (DRAIN_NS * 1e-9) * 2;
+	k->n_slots = power_of_two(2.0 * o->n_threads, SLOTS_LEAST, SLOTS_MOST);
 	/* all preallocated: programs of perf events may use no others before Linux 6.1 */
 	const struct bpfobject_map maps[N_MAPS] = {
 	    [CONFIG] = {"config", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct kernel_config), 1, BPF_F_MMAPABLE, -1},
@@ -134,6 +153,7 @@ static void fill_tables(struct kernel *k, const struct kernel_options *o)
 	    [COUNTS] = {"counts", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, KERNEL_COUNT_END_, 0, -1},
 	    [PHASES] = {"phases", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 4 * (KERNEL_PHASES + 8), 1, 0, -1},
 	    [SCRATCHES] = {"scratches", BPF_MAP_TYPE_ARRAY, 4, SCRATCH_BYTES, online_cpus(k->n_cpus), 0, -1},
+	    [LASTS] = {"lasts", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct kernel_last), k->n_slots, 0, -1},
 	    [MORE_TP] = {"more_tp", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0, -1},
 	    [MORE_PERF] = {"more_perf", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0, -1},
 	    [RING] = {"ring", BPF_MAP_TYPE_RINGBUF, 0, 0, power_of_two(bytes, RING_LEAST, RING_MOST), 0, -1},
@@ -320,6 +340,7 @@ int kernel_open(struct kernel **out, const struct kernel_options *o, char *why, 
 	if (!k)
 		return ERR_NO_MEMORY;
 	k->rate_hz = o->rate_hz;
+	k->stretch = 1;
 	k->poll_fd = -1;
 	k->n_cpus = bpf_possible_cpus(); /* the kernel fills so many entries of a per-CPU value: no guesses */
 	if (k->n_cpus < 0) {
@@ -335,7 +356,8 @@ int kernel_open(struct kernel **out, const struct kernel_options *o, char *why, 
 	k->keys = calloc(k->tasks_max, sizeof *k->keys);
 	k->tasks = calloc(k->tasks_max, sizeof *k->tasks);
 	k->counts = calloc((size_t)k->n_cpus, sizeof *k->counts);
-	int rc = k->keys && k->tasks && k->counts ? open_all(k, why, why_size) : ERR_NO_MEMORY;
+	int rc = k->keys && k->tasks && k->counts ? lists_init(&k->lists, k->n_slots) : ERR_NO_MEMORY;
+	rc = rc == 0 ? open_all(k, why, why_size) : rc;
 	if (rc < 0) {
 		kernel_close(k);
 		return rc;
@@ -356,6 +378,7 @@ void kernel_close(struct kernel *k)
 	if (k->config)
 		munmap(k->config, sizeof *k->config);
 	ring_close(&k->ring);
+	lists_done(&k->lists);
 	bpfobject_close(k->maps, N_MAPS, k->programs, N_PROGRAMS);
 	free(k->keys);
 	free(k->tasks);
@@ -375,16 +398,27 @@ uint32_t kernel_tick_hz(const struct kernel *k)
 
 uint64_t kernel_period_ns(const struct kernel *k)
 {
-	return (uint64_t)(1e9 / k->rate_hz);
+	return (uint64_t)(1e9 / k->rate_hz * k->stretch);
+}
+
+void kernel_slow(struct kernel *k, double stretch)
+{
+	k->stretch = stretch;
+}
+
+double kernel_stretch(const struct kernel *k)
+{
+	return k->stretch;
 }
 
 int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock)
 {
 	struct kernel_process q = *p;
 	uint32_t key = (uint32_t)tgid;
-	double chance = k->tick_hz ? k->rate_hz / k->tick_hz : 1;
+	double chance = k->tick_hz ? k->rate_hz / k->stretch / k->tick_hz : 1;
 	q.triggers = KERNEL_ON_SWITCH | KERNEL_ON_CLOCK | (own_clock ? KERNEL_ON_TICK_FOR_SOME : KERNEL_ON_TICK);
 	q.tick_chance = chance >= 1 ? UINT32_MAX : (uint32_t)(chance * UINT32_MAX);
+	q.clock_period_ns = k->stretch > 1 ? kernel_period_ns(k) : 0;
 	q.wake_bytes = k->maps[RING].max_entries / WAKE_PART;
 	uint8_t *mark = &k->config->processes[kernel_mark_of_process(key)];
 	struct kernel_process known;
@@ -414,13 +448,22 @@ void kernel_leave(struct kernel *k, pid_t tgid)
 int kernel_bind(struct kernel *k, pid_t tid, const struct kernel_binding *b)
 {
 	uint32_t key = (uint32_t)tid;
-	return bpf_map_update(k->maps[BINDINGS].fd, &key, b, BPF_ANY);
+	struct kernel_binding bound = *b;
+	bound.slot = lists_slot(&k->lists, tid, &bound.round);
+	return bpf_map_update(k->maps[BINDINGS].fd, &key, &bound, BPF_ANY);
 }
 
 void kernel_unbind(struct kernel *k, pid_t tid)
 {
 	uint32_t key = (uint32_t)tid;
 	bpf_map_delete(k->maps[BINDINGS].fd, &key);
+	lists_release(&k->lists, tid);
+}
+
+int kernel_frames(struct kernel *k, const struct kernel_sample *m, const struct kernel_frame *sent, size_t n_sent,
+                  const struct kernel_frame **frames, size_t *n)
+{
+	return lists_take(&k->lists, m, sent, n_sent, frames, n);
 }
 
 int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits)

@@ -41,8 +41,15 @@ int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, b
 void kernel_leave(struct kernel *k, pid_t tgid);
 int kernel_bind(struct kernel *k, pid_t tid, const struct kernel_binding *b);
 void kernel_unbind(struct kernel *k, pid_t tid);
+/* All frames of a sample that has a list of them: see lists_take. */
+int kernel_frames(struct kernel *k, const struct kernel_sample *m, const struct kernel_frame *sent, size_t n_sent,
+                  const struct kernel_frame **frames, size_t *n);
 
 uint64_t kernel_period_ns(const struct kernel *k); /* between two samples of a running thread, in the mean */
+/* Make it `stretch` (1 or more) times what was asked for, from kernel_watch on: clocks that are faster lose some of
+ * their samples until kernel_clock_vary. */
+void kernel_slow(struct kernel *k, double stretch);
+double kernel_stretch(const struct kernel *k);
 
 /* A clock of its own for this thread; threads that it starts inherit it where the kernel can (*inherits; NULL: they
  * shall not). period_ns 0: the period that the rate asks for. Returns a file descriptor for kernel_clock_vary and

@@ -7,6 +7,7 @@
  */
 #pragma once
 #include <linux/bpf.h>
+#include <linux/bpf_perf_event.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h> /* clang's own, for there is no C library here: -ffreestanding */

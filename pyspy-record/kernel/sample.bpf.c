@@ -54,12 +54,19 @@ SEC("raw_tp/local_timer_entry") int on_tick(void *ctx)
 	return 0;
 }
 
-SEC("perf_event/clock") int on_clock(void *ctx)
+/* The clock ticks faster than is wanted (now): by chance only. */
+static __always_inline bool is_too_soon(const struct kernel_process *p, __u64 period_ns)
+{
+	__u64 draw = bpf_get_prandom_u32() & 0xfffff;
+	return period_ns < p->clock_period_ns && draw * p->clock_period_ns >= period_ns << 20;
+}
+
+SEC("perf_event/clock") int on_clock(struct bpf_perf_event_data *ctx)
 {
 	__u64 ids = current_ids(configuration()), now;
 	__u32 tgid = ids >> 32;
 	struct kernel_process *p = bpf_map_lookup_elem(&processes, &tgid);
-	if (!p || !(p->triggers & KERNEL_ON_CLOCK))
+	if (!p || !(p->triggers & KERNEL_ON_CLOCK) || (p->clock_period_ns && is_too_soon(p, ctx->sample_period)))
 		return 0;
 	now = bpf_ktime_get_ns();
 	struct kernel_task *t = find_task(bpf_get_current_task(), tgid, ids, now);

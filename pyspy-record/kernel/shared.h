@@ -19,6 +19,8 @@ enum {
 	KERNEL_COPY = 1 << 15, /* ... and this is the most that one addition takes */
 	KERNEL_CHAIN = 80,     /* frames followed before the program calls itself again; */
 	KERNEL_ROW = 256,      /* frame objects */
+	KERNEL_LISTED = 2600,  /* frames of a list at most: the program follows no more of them */
+	KERNEL_LAST = 256,     /* frames of a thread's last list that are kept */
 };
 
 /* Map `config`, entry 0. The marks keep switches between other programs cheap: where there is none, the task or the
@@ -44,10 +46,11 @@ enum kernel_trigger {
 
 /* Map `processes`, by tgid: how to read the thread states of one process. Offsets in bytes. */
 struct kernel_process {
-	__u32 triggers;       /* which of them are heard (bits of kernel_trigger) */
-	__u32 tick_chance;    /* a tick is taken when a random 32-bit number is not above this */
-	__u64 switch_gap_ns;  /* a thread's stack is taken at one in so many ns of its switches, in the mean */
-	__u32 root_is_cframe; /* the innermost frame: in the cframe that the thread state points to; else in itself */
+	__u32 triggers;        /* which of them are heard (bits of kernel_trigger) */
+	__u32 tick_chance;     /* a tick is taken when a random 32-bit number is not above this */
+	__u64 clock_period_ns; /* of a clock that is faster only some are taken, as many as of one with this period */
+	__u64 switch_gap_ns;   /* a thread's stack is taken at one in so many ns of its switches, in the mean */
+	__u32 root_is_cframe;  /* the innermost frame: in the cframe that the thread state points to; else in itself */
 	/* datastack_chunk 0: there is none. pthread_tid not 0: the word at native_thread_id is the pthread_t, and the
 	 * tid stands so many bytes behind where it points to */
 	__u32 tstate_size, frame_root, datastack_chunk, datastack_top, native_thread_id, pthread_tid, state_word,
@@ -59,6 +62,9 @@ struct kernel_process {
 	/* Up to 3.10 all of them are objects; of each only these words are sent (struct kernel_object). Offsets count
 	 * from frame_first. */
 	__u32 frames_are_objects, frame_code, frame_globals, frame_instr;
+	/* Of a thread with one state frames are sent one by one (struct kernel_frame), and only those that are not as
+	 * they were in its last sample. frame_copy: offset of the index of its copy of the code; 0 = there is none. */
+	__u32 frames_are_listed, frame_copy;
 	__u32 gil_last_holder;              /* followed by `locked` */
 	__u32 interp_gc, interp_generation; /* in an interpreter; 0 = there is none */
 	__u32 n_gils;
@@ -73,7 +79,9 @@ struct kernel_process {
 /* Map `bindings`, by tid: the thread states of an OS thread, the first of which names it. */
 struct kernel_binding {
 	__u32 n, last; /* last: the one that was seen running last */
-	__u32 wants_tick, unused;
+	__u32 wants_tick;
+	__u32 slot, round,
+	    unused;   /* entry in `lasts`, and whose turn there it is; slot 0 = none. kernel_bind fills it in */
 	__u64 ns_tid; /* as the target's own pid namespace counts; or, as what the thread state has, the pthread_t */
 	struct {
 		__u64 tstate, interp, gil;
@@ -151,6 +159,10 @@ struct kernel_sample {
 	/* SWITCH, where the kernel can tell (5.18): the system call that it sleeps in, -1 = none or not known */
 	__s64 syscall;
 	__u64 syscall_arg;
+	/* Where frames are listed: those sent are followed by the outermost `same` ones of the sample before this one
+	 * (serial - 1) in this round of the slot; serials begin at 1. */
+	__u32 slot, round, serial, same;
+	__u64 next; /* where the chain goes on; 0 = it was followed to its end */
 };
 /* A piece of kind TSTATE begins what belongs to one thread state; the first state that is bound is the first. */
 enum kernel_piece_kind {
@@ -158,10 +170,23 @@ enum kernel_piece_kind {
 	KERNEL_PIECE_CHUNK,
 	KERNEL_PIECE_EXTRA,
 	KERNEL_PIECE_OBJECTS, /* of kernel_object, innermost first */
+	KERNEL_PIECE_FRAMES,  /* of kernel_frame, innermost first */
 };
 struct kernel_object {
 	__u64 at, code, globals;
 	__u32 instr, unused;
+};
+/* An interpreter frame, wherever it lies. */
+struct kernel_frame {
+	__u64 at; /* a multiple of 8, and its owner in the bits below */
+	__u64 code, globals;
+	__u64 instr; /* below KERNEL_INSTR_BITS, and the index of the copy of the code above */
+};
+enum { KERNEL_OWNER_BITS = 3, KERNEL_INSTR_BITS = 48 };
+/* Map `lasts`, by slot: what was sent last of one thread. Slot 0 is nobody's. */
+struct kernel_last {
+	__u32 round, serial, n, unused;
+	struct kernel_frame frames[KERNEL_LAST]; /* innermost first */
 };
 struct kernel_piece {
 	__u64 at;

@@ -14,6 +14,7 @@ BPF_MAP(tasks);
 BPF_MAP(counts);
 BPF_MAP(phases);
 BPF_MAP(scratches);
+BPF_MAP(lasts);
 BPF_MAP(more_tp);
 BPF_MAP(more_perf);
 BPF_MAP(ring);

@@ -253,14 +253,22 @@ static int settle_chunks(struct walk *w, struct walk_thread *t)
 }
 
 /* A thread keeps its outermost chunk for life (Python/pystate.c, push_chunk). Another one is another thread's: without
- * a GIL, a chunk that this thread gave back may be in use there by the time that it is read, and all that follows is a
- * stack that makes sense. */
+ * a GIL, or when we lost our CPU between two pieces of a read, a chunk that this thread gave back may be in use there
+ * by the time that it is read, and all that follows is a stack that makes sense. The first that is met may be wrong
+ * too: see sample/roots.c. */
 static int check_root(struct walk_thread *t)
 {
 	raddr_t root = t->n_older ? t->older[t->n_older - 1].at : t->top.at;
-	if (!t->root || !root || root == t->root) {
-		t->root = root ? root : t->root;
+	if (!root)
+		return 0;
+	if (root == t->root) {
+		t->root_looks += t->root_looks < WALK_ROOT_LOOKS;
 		t->root_doubts = 0;
+		return 0;
+	}
+	if (t->root_looks < WALK_ROOT_LOOKS) {
+		t->root = root;
+		t->root_looks = 1;
 		return 0;
 	}
 	t->root_doubts = root == t->other_root ? t->root_doubts + 1 : 1;

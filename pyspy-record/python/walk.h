@@ -29,6 +29,7 @@ enum {
 	WALK_TSTATE = LAYOUT_TSTATE_MAX, /* bytes read of a thread state */
 	WALK_PLAN_MAX = 880, /* pieces of a batch that threads may take; the rest is for words read behind them */
 	WALK_OUTERMOST = 4,
+	WALK_ROOT_LOOKS = 2,
 	WALK_COPY_CHUNKS = 160,
 	WALK_COPY_EXTRAS = 3072,
 };
@@ -65,6 +66,11 @@ struct walk_object {
 	uint32_t lasti, unused;
 };
 
+/* What is copied of a frame of 3.13 and later: struct kernel_frame. */
+struct walk_listed {
+	raddr_t at, code, globals, instr;
+};
+
 /* A stack copied at one instant by somebody else (the kernel's program). All memory stays the caller's. */
 struct walk_copy {
 	const unsigned char *tstate; /* from its first byte on */
@@ -80,7 +86,12 @@ struct walk_copy {
 	/* Up to 3.10, in place of the others: the frames, innermost first, as one calls the other. */
 	const struct walk_object *objects;
 	size_t n_objects;
-	bool is_cut; /* there are more */
+	/* 3.13 and later, likewise: all frames, outermost first. */
+	const struct walk_listed *listed;
+	size_t n_listed;
+	bool is_list;
+	raddr_t next; /* where the chain goes on behind the outermost; 0 = it ended there */
+	bool is_cut;  /* there are more */
 };
 
 struct walk_chunk {
@@ -108,11 +119,14 @@ struct walk_thread {
 	size_t n_older, cap_older;
 	raddr_t root, other_root; /* its outermost chunk, as far as is known; what was met in its place ... */
 	unsigned root_doubts;     /* ... so many times in a row */
+	unsigned root_looks;      /* that met this root, one after the other: WALK_ROOT_LOOKS = it is believed */
+	bool root_is_certain;     /* the caller's: met while the thread stood still */
 	raddr_t outermost;        /* frame object of the last walk, up to 3.10; 0: not known */
 	/* the caller's: the latest of n_outermost outermost frame objects that were certainly this thread's
 	 * (sample/roots.c) */
 	raddr_t own_outermost[WALK_OUTERMOST];
 	unsigned n_outermost;
+	raddr_t met_outermost;     /* the caller's too: by the look before, while none is certain */
 	struct walk_extra *extras; /* by address */
 	size_t n_extras, cap_extras;
 	size_t last_extra; /* met last in this walk; n_extras = none yet */

@@ -66,6 +66,37 @@ static int walk_objects(struct walk *w, const struct walk_copy *c, raddr_t root)
 	return 0;
 }
 
+/* 3.13 and later, frame by frame: whoever listed them followed the chain, and saw to it that callers lie below on the
+ * data stack, and that what lies outside of it is no frame of the thread's own. */
+static int walk_list(struct walk *w, const struct walk_copy *c, raddr_t root)
+{
+	const struct layout *l = w->layout;
+	const raddr_t owner_mask = 7, instr_mask = (UINT64_C(1) << 48) - 1;
+	raddr_t mark = 0;
+	if (!vec_room(&w->frames, c->n_listed))
+		return ERR_NO_MEMORY;
+	if ((c->n_listed ? c->listed[c->n_listed - 1].at & ~owner_mask : c->next) != root)
+		return ERR_TORN;
+	for (size_t i = 0; i < c->n_listed; i++) {
+		const struct walk_listed *f = &c->listed[c->n_listed - 1 - i];
+		raddr_t at = f->at & ~owner_mask;
+		uint8_t owner = f->at & owner_mask;
+		if (!walk_is_address(at) || at == mark || owner > l->frame.owner_last)
+			return ERR_TORN;
+		if ((i & (i - 1)) == 0) /* a circle comes to its mark again before twice its length */
+			mark = at;
+		if (owner < l->frame.owner_cstack)
+			w->frames.v[w->frames.n++] = (struct walk_frame){f->code & ~(raddr_t)l->frame.tag_mask,
+			                                                 f->instr & instr_mask, f->globals, owner,
+			                                                 (uint32_t)(f->instr >> 48)};
+	}
+	if (c->next) {
+		w->is_cut = c->is_cut && w->frames.n;
+		return w->is_cut ? 0 : ERR_TORN;
+	}
+	return c->n_listed && (c->listed[0].at & owner_mask) < l->frame.owner_cstack ? ERR_TORN : 0;
+}
+
 int walk_copied(struct walk *w, const struct walk_copy *c)
 {
 	const struct layout *l = w->layout;
@@ -77,6 +108,8 @@ int walk_copied(struct walk *w, const struct walk_copy *c)
 		return ERR_TORN;
 	if (l->frame_root == LAYOUT_ROOT_FRAME)
 		return walk_objects(w, c, walk_u64(c->tstate, l->tstate.frame_root));
+	if (c->is_list)
+		return walk_list(w, c, walk_u64(c->tstate, l->tstate.frame_root));
 	TRY(count_chunks(c, walk_u64(c->tstate, l->tstate.datastack_chunk), &n_chunks));
 	struct copied copied = {
 	    .chain = {.layout = l, .chunks = c->chunks, .n_chunks = n_chunks, .outside = outside, .may_lack = true},

@@ -10,7 +10,7 @@
 #include "libcommon/log.h"
 #include "pyspy-record/sample/target.h"
 
-enum { KERNEL_NAME_MAX = 64 };
+enum { KERNEL_NAME_MAX = 64, CENSUS_ALL_NS = 1000 * 1000 * 1000 };
 
 /* The tid that we see of a thread whose own pid namespace calls it `ns_tid`; 0 = none. */
 static pid_t outer_tid(const struct target *t, pid_t ns_tid)
@@ -189,7 +189,18 @@ struct sample_thread *target_add_ghost(struct target *t, struct writer *w, const
 
 /* --- a census: all thread states are read first, then each goes to its thread */
 
-static int see_states(struct target *t, uint32_t interp)
+/* It was there before, and so was all that is still behind it: new ones are put before the others. */
+static bool is_known(const struct target *t, const struct seen_state *seen)
+{
+	for (size_t i = 0; i < t->threads.n; i++) {
+		const struct sample_state *s = find_state(t->threads.v[i], seen->tstate);
+		if (s && s->id == seen->id)
+			return true;
+	}
+	return false;
+}
+
+static int see_states(struct target *t, uint32_t interp, bool only_new)
 {
 	const struct layout *l = &t->interpreter.layout;
 	struct sample_interp *in = &t->interps[interp];
@@ -204,11 +215,14 @@ static int see_states(struct target *t, uint32_t interp)
 		if (walk_u64(head, l->tstate.interp) != in->at)
 			return ERR_TORN;
 		struct seen_state s = {.tstate = at,
+		                       .id = l->tstate.id ? walk_u64(head, l->tstate.id) : 0,
 		                       .root = walk_u64(head, l->tstate.frame_root),
 		                       .place = target_place(t, at, head),
 		                       .pthread = walk_u64(head, l->tstate.thread_id),
-		                       .ns_tid = target_ns_tid(t, head),
 		                       .interp = interp};
+		if (only_new && is_known(t, &s))
+			return 0;
+		s.ns_tid = target_ns_tid(t, head);
 		if (!vec_push(&t->seen, s))
 			return ERR_NO_MEMORY;
 		at = walk_u64(head, l->tstate.next);
@@ -237,6 +251,7 @@ static int give_state(struct target *t, struct sample_thread *th, const struct s
 	if (!s && !(s = add_state(th, seen->tstate, seen->interp)))
 		return ERR_NO_MEMORY;
 	s->census = t->census;
+	s->id = seen->id;
 	s->interp = seen->interp;
 	s->is_empty = target_is_empty(t, seen->tstate, seen->root);
 	s->is_gone = false;
@@ -355,82 +370,50 @@ static void drop_unseen(struct target *t, struct writer *w, bool whole, uint64_t
 	t->threads.n = kept;
 }
 
-/* Too many interpreters to look at all of them: said once, and whenever there are more. */
-static void tell_unseen(struct target *t, struct writer *w, size_t n)
+/* After a look at new states only: threads that have ended, and states whose place another one has now. */
+static void drop_replaced(struct target *t, struct writer *w, uint64_t now_ns)
 {
-	if (n > t->interps_unseen) {
-		uint64_t now = clock_boot_ns();
-		log_info("pid %d: %zu interpreters, of which %d are looked at: what runs in the others is not seen",
-		         (int)t->facts.pid, n + TARGET_INTERPRETERS_MAX, (int)TARGET_INTERPRETERS_MAX);
-		writer_lost(
-		    w, &(struct rec_lost){
-		           .begin_ns = now, .end_ns = now, .cause = WIRE_LOST_LIMIT, .count = n - t->interps_unseen});
-	}
-	t->interps_unseen = n;
-}
-
-static int see_interpreter(struct target *t, raddr_t at, struct sample_interp *in, raddr_t *next)
-{
-	const struct layout *l = &t->interpreter.layout;
-	uint32_t own = 0;
-	*in = (struct sample_interp){.at = at};
-	if (l->interp.id)
-		TRY(reader_word(&t->reader, at + l->interp.id, &in->number));
-	TRY(reader_word(&t->reader, at + l->interp.next, next));
-	if (l->interp.gil)
-		TRY(reader_word(&t->reader, at + l->interp.gil, &in->gil));
-	if (l->interp.own_gil)
-		TRY(reader_read(&t->reader, at + l->interp.own_gil, &own, sizeof own));
-	in->own_gil = own != 0;
-	return 0;
-}
-
-/* The interpreters, newest first as they stand in the list; the last one is the main one. Where there are too many, the
- * newest and the main one are kept. t->interps keeps its order for those that stay. */
-static int census_interpreters(struct target *t, struct writer *w)
-{
-	const struct layout *l = &t->interpreter.layout;
-	struct sample_interp found[TARGET_INTERPRETERS_MAX];
-	size_t all = 0;
-	raddr_t at;
-	TRY(reader_word(&t->reader, t->interpreter.heads, &at));
-	t->interpreters_head = at;
-	for (; at && all < TARGET_INTERPRETERS_SEEN; all++)
-		TRY(see_interpreter(t, at, &found[all < TARGET_INTERPRETERS_MAX ? all : TARGET_INTERPRETERS_MAX - 1],
-		                    &at));
-	size_t n = all < TARGET_INTERPRETERS_MAX ? all : TARGET_INTERPRETERS_MAX;
-	if (n == 0)
-		return ERR_AGAIN;
-	tell_unseen(t, w, all - n);
-	for (size_t i = 0; i < n && !l->interp.id; i++) /* up to 3.6 they have no numbers; the main one is the oldest */
-		found[i].number = n - 1 - i;
-	bool same = n == t->n_interps;
-	for (size_t i = 0; i < n && same; i++)
-		same = found[i].at == t->interps[i].at && found[i].number == t->interps[i].number;
-	if (same) {
-		for (size_t i = 0; i < n; i++)
-			t->interps[i].gil = found[i].gil;
-		return 0;
-	}
-	if (n > 1 && !t->codes.has_words) {
-		codes_by_words(&t->codes);
-		target_forget(t);
-	}
-	if (t->n_interps)
-		t->interps_changed_ns = clock_mono_ns();
-	memcpy(t->interps, found, n * sizeof *found);
-	t->n_interps = n;
-	for (size_t i = 0; i < n && n > 1; i++)
-		writer_interpreter(w, t->id, (uint32_t)found[i].number,
-		                   (found[i].number == 0 ? WIRE_INTERPRETER_MAIN : 0) |
-		                       (found[i].own_gil ? WIRE_INTERPRETER_OWN_GIL : 0));
-	/* states that stay get the new index of their interpreter in give_state; the others end */
+	size_t kept = 0;
 	for (size_t i = 0; i < t->threads.n; i++) {
-		t->threads.v[i]->top.interp = 0;
-		for (size_t k = 0; k < t->threads.v[i]->states.n; k++)
-			t->threads.v[i]->states.v[k]->interp = 0;
+		struct sample_thread *th = t->threads.v[i];
+		size_t left = 0;
+		for (size_t k = 0; k < th->states.n; k++) {
+			struct sample_state *s = th->states.v[k];
+			bool is_replaced = th->look == LOOK_GONE;
+			for (size_t j = 0; j < t->seen.n; j++)
+				is_replaced |= t->seen.v[j].tstate == s->tstate && t->seen.v[j].id != s->id;
+			if (!is_replaced)
+				th->states.v[left++] = s;
+			else
+				close_state(s);
+		}
+		th->states.n = left;
+		if (left) {
+			t->threads.v[kept++] = th;
+			continue;
+		}
+		writer_thread_end(w, th->id, now_ns);
+		close_thread(th);
 	}
-	return 0;
+	t->threads.n = kept;
+}
+
+/* Threads that came or went, and nothing else: these only. */
+static int census_new(struct target *t, struct writer *w, uint64_t now_ns)
+{
+	t->seen.n = 0;
+	int rc = see_states(t, 0, true);
+	if (rc == 0)
+		rc = give_states(t, w);
+	if (rc == 0)
+		drop_replaced(t, w, now_ns);
+	return rc;
+}
+
+static bool may_see_new_only(const struct target *t)
+{
+	return t->interpreter.layout.tstate.id && t->n_interps == 1 && t->threads.n && !t->census_partial &&
+	       t->words.interpreters_head == t->interpreters_head && clock_mono_ns() - t->census_all_ns < CENSUS_ALL_NS;
 }
 
 int target_census(struct target *t, struct writer *w, uint64_t now_ns)
@@ -439,12 +422,15 @@ int target_census(struct target *t, struct writer *w, uint64_t now_ns)
 		return ERR_GONE;
 	t->census++;
 	t->census_due = false;
+	if (may_see_new_only(t) && census_new(t, w, now_ns) == 0 && t->threads.n)
+		return 0;
+	t->census_all_ns = clock_mono_ns();
 	interpreter_look_again(&t->reader, &t->interpreter);
-	int rc = census_interpreters(t, w);
+	int rc = target_census_interpreters(t, w);
 	bool whole = rc == 0;
 	t->seen.n = 0;
 	for (size_t i = t->n_interps; i-- > 0 && rc != ERR_GONE && rc != ERR_NO_MEMORY;) { /* the oldest first */
-		int one = see_states(t, (uint32_t)i);
+		int one = see_states(t, (uint32_t)i, false);
 		whole &= one == 0;
 		if (one == ERR_NO_MEMORY || one == ERR_GONE)
 			rc = one;
@@ -459,6 +445,7 @@ int target_census(struct target *t, struct writer *w, uint64_t now_ns)
 	drop_unseen(t, w, whole, now_ns);
 	if (!whole)
 		t->census_due = true;
+	t->census_partial = t->census_due;
 	return t->threads.n ? 0 : ERR_AGAIN;
 }
 

@@ -27,7 +27,11 @@ static void fill_rules(struct target *t)
 	    .cframe_previous = l->cframe.previous,
 	    .frame_size = (uint32_t)((walk_frame_bytes(l) + 7) / 8 * 8),
 	    .frame_first = l->frame.first,
-	    .frames_max = l->frame_root == LAYOUT_ROOT_FRAME ? KERNEL_OBJECTS : KERNEL_EXTRAS,
+	    .frames_max = l->frame_root == LAYOUT_ROOT_FRAME    ? KERNEL_OBJECTS
+	                  : l->frame_root == LAYOUT_ROOT_TSTATE ? KERNEL_LISTED
+	                                                        : KERNEL_EXTRAS,
+	    .frames_are_listed = l->frame_root == LAYOUT_ROOT_TSTATE,
+	    .frame_copy = l->frame.tlbc_index,
 	    .frames_are_objects = l->frame_root == LAYOUT_ROOT_FRAME,
 	    .frame_code = l->frame.code,
 	    .frame_globals = l->frame.globals,
@@ -104,6 +108,7 @@ void events_bind_thread(struct target *t, struct events_thread *et)
 		return;
 	if (kernel_bind(t->events.kernel, et->tid, &b) < 0)
 		return;
+	et->was_bound = true;
 	et->bound_n = b.n;
 	et->bound_tick = et->lacks_clock;
 	memcpy(et->bound, b.states, sizeof et->bound);
@@ -135,8 +140,9 @@ static void end_thread(struct events *e, struct events_thread *et, uint64_t now)
 		et->end_cpu_ns = et->task.cpu_ns;
 		et->end_ready_ns = et->task.ready_ns;
 	}
-	if (et->bound_n)
+	if (et->was_bound)
 		kernel_unbind(e->kernel, et->tid);
+	et->was_bound = false;
 	et->bound_n = 0;
 }
 
@@ -168,6 +174,7 @@ int events_begin(struct target *t, struct writer *w, struct kernel *k)
 	map_init(&e->by_tid, 0);
 	fill_rules(t);
 	e->rules.switch_gap_ns = kernel_period_ns(k);
+	e->worth = (double)kernel_period_ns(k);
 	e->paced_ns = now;
 	int rc = events_watch(t);
 	if (rc < 0) {

@@ -20,7 +20,10 @@ struct sample_thread;
 
 enum {
 	EVENTS_MAX = 1 << 18,
-	EVENTS_VARY_EACH = 50, /* samples: to set a period interrupts the thread's CPU, and loses the one that runs */
+	/* To set a period interrupts the thread's CPU, and we wait for it; and it loses the one that runs. So it is not
+	 * done before so many samples, and so much of the thread's time. */
+	EVENTS_VARY_EACH = 50,
+	EVENTS_VARY_NS = 250 * 1000 * 1000,
 };
 
 /* Times that are told apart, exactly. */
@@ -78,10 +81,13 @@ struct events_thread {
 	int clock_fd;             /* of its own clock, -1 = none */
 	bool has_clock;           /* one was asked for */
 	uint64_t n_clock;         /* samples by it */
+	uint64_t period_ns;       /* its mean */
+	uint64_t varied_n;        /* as of n_clock: since then */
 	uint64_t vary_at;         /* when it has made so many, it gets another period */
 	uint64_t compared_cpu_ns; /* of task.cpu_ns: up to here ticks were expected */
 	bool lacks_clock;         /* it could not be had: sampled on the CPU's tick */
 	bool bound_tick;
+	bool was_bound;   /* and not unbound since: the kernel's program may have dropped it */
 	uint32_t bound_n; /* as the kernel's program knows it */
 	struct {
 		uint64_t tstate, interp, gil;
@@ -90,7 +96,7 @@ struct events_thread {
 
 struct events_event {
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
-	double raw;       /* raw weight: off the CPU how long, times the chance; on it 1 */
+	double raw;       /* raw weight: off the CPU how long, times the chance; on it the period */
 	uint32_t thread;  /* index in events.threads */
 	thread_id id;
 	uint8_t length; /* of the sleep, kernel_length + 1; 0 = it was seen going on, or is none */
@@ -126,9 +132,11 @@ struct events {
 	struct lockstep lockstep;            /* is the tick a good moment for this program? */
 	uint32_t n_clocks;
 	uint64_t switches_told, paced_ns; /* samples at switches, and when they were looked at last: see events_pace */
-	bool own_clock;                   /* running threads have clocks of their own */
-	bool census_made;                 /* in this drain, for a thread that was not known */
-	uint64_t news;                    /* things seen for the first time: drain sooner */
+	double worth, worth_before;       /* the engine's period, and what it was before worth_ns */
+	uint64_t worth_ns;
+	bool own_clock;   /* running threads have clocks of their own */
+	bool census_made; /* in this drain, for a thread that was not known */
+	uint64_t news;    /* things seen for the first time: drain sooner */
 	struct events_counts counts;
 };
 
@@ -157,6 +165,8 @@ bool events_look(struct target *t, struct writer *w, uint64_t now_ns);
 void events_look_proved(struct target *t, struct writer *w);
 /* After a drain: are stacks taken at switches as often as they should be, and not oftener? */
 void events_pace(struct target *t, uint64_t now_ns);
+/* The engine's period is another one now (kernel_slow). */
+void events_rate(struct target *t);
 /* After a drain: is the tick to be trusted? */
 void events_judge(struct target *t);
 /* Weights and events of all since the last flush, into the writer. now_ns: of a snapshot, CLOCK_MONOTONIC. is_last: of
@@ -170,6 +180,8 @@ void events_bind_thread(struct target *t, struct events_thread *et);
 /* A clock that samples the thread, or one that the tick is compared with. To be bound afterwards: without a clock it
  * wants the tick. */
 void events_open_clock(struct events *e, struct events_thread *et);
+/* What this sample on a CPU counts for, beside others of the thread: the period that it was taken with. */
+double events_worth(const struct events *e, const struct events_thread *et, const struct kernel_record *r);
 /* The tick beside the clock. True: this sample was taken for that only. */
 bool events_compare(struct target *t, struct events_thread *et, const struct kernel_sample *m, uint32_t node);
 struct events_thread *events_find(struct events *e, pid_t tid);

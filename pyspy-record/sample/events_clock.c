@@ -9,7 +9,7 @@
 enum {
 	CLOCK_LACKS = 5, /* a thread that ran for so many periods without a sample has no clock */
 	SWITCHES_TIMES =
-	    2, /* as many stacks at switches, of all threads of a process, as one running thread gives ... */
+	    1, /* as many stacks at switches, of all threads of a process, as one running thread gives ... */
 	SWITCHES_LEAST = 200, /* ... or so many a second */
 	PACE_NS = 100 * 1000 * 1000,
 	GAP_MOST_NS = 1000 * 1000 * 1000,
@@ -32,6 +32,7 @@ void events_open_clock(struct events *e, struct events_thread *et)
 	et->compared_cpu_ns = et->task.cpu_ns;
 	et->has_clock = true; /* once tried: without one its time goes to what else is seen of it */
 	et->clock_fd = fd >= 0 ? fd : -1;
+	et->period_ns = mean;
 	et->lacks_clock = e->own_clock && fd < 0 && fd != ERR_GONE;
 	if (et->lacks_clock && e->counts.no_clock++ == 0)
 		log_info("no clocks for more threads (%s); they are sampled on the CPU's timer tick", err_words(fd));
@@ -59,6 +60,20 @@ static void open_clock_now(struct target *t, struct events_thread *et)
 		events_bind_thread(t, et);
 }
 
+/* The rate has grown meanwhile. One that does not run gets no other period: that costs. */
+static bool is_too_slow(const struct events *e, const struct events_thread *et)
+{
+	return et->n_clock > et->varied_n && et->period_ns > 2 * kernel_period_ns(e->kernel);
+}
+
+double events_worth(const struct events *e, const struct events_thread *et, const struct kernel_record *r)
+{
+	double worth = r->time_ns < e->worth_ns ? e->worth_before : e->worth;
+	uint32_t hz = kernel_tick_hz(e->kernel);
+	double own = r->trigger == KERNEL_ON_CLOCK ? (double)et->period_ns : hz ? 1e9 / hz : 0;
+	return worth > own ? worth : own; /* the trigger itself may be slower */
+}
+
 void events_task(struct target *t, const struct kernel_task *task, uint64_t stamp, uint64_t draw)
 {
 	struct events *e = &t->events;
@@ -77,8 +92,11 @@ void events_task(struct target *t, const struct kernel_task *task, uint64_t stam
 		return;
 	if (!et->has_clock && et->n_clock == 0 && task->cpu_ns > CLOCK_LACKS * kernel_period_ns(e->kernel))
 		open_clock_now(t, et);
-	else if (et->clock_fd >= 0 && et->n_clock >= et->vary_at) {
-		et->vary_at = et->n_clock + EVENTS_VARY_EACH;
+	else if (et->clock_fd >= 0 && (et->n_clock >= et->vary_at || is_too_slow(e, et))) {
+		uint64_t by_time = EVENTS_VARY_NS / kernel_period_ns(e->kernel);
+		et->varied_n = et->n_clock;
+		et->period_ns = kernel_period_ns(e->kernel);
+		et->vary_at = et->n_clock + (by_time > EVENTS_VARY_EACH ? by_time : EVENTS_VARY_EACH);
 		kernel_clock_vary(e->kernel, et->clock_fd, draw ^ (uint64_t)et->tid * UINT64_C(0x9e3779b97f4a7c15));
 	}
 }
@@ -107,9 +125,11 @@ void events_pace(struct target *t, uint64_t now_ns)
 	uint64_t period = kernel_period_ns(e->kernel), gap = e->rules.switch_gap_ns;
 	if (now_ns < e->paced_ns + PACE_NS)
 		return;
+	double slowest = GAP_MOST_NS * kernel_stretch(e->kernel);
 	double most = SWITCHES_TIMES * 1e9 / (double)period, seconds = (double)(now_ns - e->paced_ns) * 1e-9;
-	if (most < SWITCHES_LEAST)
-		most = SWITCHES_LEAST;
+	double least = SWITCHES_LEAST / kernel_stretch(e->kernel);
+	if (most < least)
+		most = least;
 	double times = (double)(e->counts.at_switch - e->switches_told) / seconds / most;
 	e->switches_told = e->counts.at_switch;
 	e->paced_ns = now_ns;
@@ -117,9 +137,20 @@ void events_pace(struct target *t, uint64_t now_ns)
 		gap = (uint64_t)((double)gap * (times < 16 ? times : 16));
 	else if (times < 0.5)
 		gap /= 2;
-	gap = gap < period ? period : gap > GAP_MOST_NS ? GAP_MOST_NS : gap;
+	gap = gap < period ? period : (double)gap > slowest ? (uint64_t)slowest : gap;
 	if (gap == e->rules.switch_gap_ns)
 		return;
 	e->rules.switch_gap_ns = gap;
+	events_watch(t);
+}
+
+void events_rate(struct target *t)
+{
+	struct events *e = &t->events;
+	double period = (double)kernel_period_ns(e->kernel), gap = (double)e->rules.switch_gap_ns * period / e->worth;
+	e->worth_before = e->worth;
+	e->worth = period;
+	e->worth_ns = clock_mono_ns();
+	e->rules.switch_gap_ns = (uint64_t)(gap < period ? period : gap);
 	events_watch(t);
 }

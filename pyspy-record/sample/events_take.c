@@ -30,7 +30,8 @@ static bool begin_pieces(const struct kernel_sample *m, size_t n, struct pieces 
 static bool take_apart(struct pieces *left, size_t tstate_size, struct walk_copy *c, raddr_t *tstate)
 {
 	c->tstate = NULL;
-	c->n_chunks = c->n_extras = c->n_objects = 0;
+	c->n_chunks = c->n_extras = c->n_objects = c->n_listed = 0;
+	c->is_list = false;
 	c->is_cut = left->is_cut;
 	while ((size_t)(left->end - left->p) >= sizeof(struct kernel_piece)) {
 		const struct kernel_piece *k = (const void *)left->p;
@@ -52,11 +53,37 @@ static bool take_apart(struct pieces *left, size_t tstate_size, struct walk_copy
 			_Static_assert(sizeof(struct kernel_object) == sizeof(struct walk_object), "one is the other");
 			c->objects = (const struct walk_object *)(const void *)p;
 			c->n_objects = k->len / sizeof *c->objects;
+		} else if (k->kind == KERNEL_PIECE_FRAMES) {
+			_Static_assert(sizeof(struct kernel_frame) == sizeof(struct walk_listed), "one is the other");
+			c->is_list = true;
+			c->listed = (const struct walk_listed *)(const void *)p;
+			c->n_listed = k->len / sizeof *c->listed;
 		}
 		size_t fill = (k->len + 7) / 8 * 8;
 		left->p = p + (fill < (size_t)(left->end - p) ? fill : (size_t)(left->end - p));
 	}
 	return c->tstate != NULL && c->tstate_len >= tstate_size;
+}
+
+/* The whole list, of which the sample brought only what is new. */
+static bool complete_list(struct target *t, const struct kernel_sample *m, struct walk_copy *c)
+{
+	const struct kernel_frame *frames;
+	if (!c->is_list)
+		return true;
+	c->next = m->next;
+	if (kernel_frames(t->events.kernel, m, (const struct kernel_frame *)(const void *)c->listed, c->n_listed,
+	                  &frames, &c->n_listed) < 0) {
+		struct events_thread *et = events_find(&t->events, (pid_t)m->head.tid);
+		if (et) {
+			et->bound_n = 0;
+			if (et->thread)
+				events_bind_thread(t, et);
+		}
+		return false;
+	}
+	c->listed = (const struct walk_listed *)(const void *)frames;
+	return true;
 }
 
 /* The interpreter of this thread state. */
@@ -229,10 +256,11 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 	node_id node = 0;
 	uint32_t interp;
 	bool unproved = false, is_switch = m->head.trigger == KERNEL_ON_SWITCH;
-	struct sample_thread *th =
-	    begin_pieces(m, n, &left) && take_apart(&left, t->events.rules.tstate_size, &copy, &tstate)
-	        ? whose(t, w, m, &copy, &et)
-	        : NULL;
+	struct sample_thread *th = begin_pieces(m, n, &left) &&
+	                                   take_apart(&left, t->events.rules.tstate_size, &copy, &tstate) &&
+	                                   complete_list(t, m, &copy)
+	                               ? whose(t, w, m, &copy, &et)
+	                               : NULL;
 	if (!th) {
 		t->events.counts.lost++;
 		return 0;
@@ -280,7 +308,7 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 		events_tell_sleep(t, w, et, m->head.time_ns);
 	if (!is_switch) {
 		v.flags |= WIRE_STATE_ON_CPU;
-		v.raw = 1;
+		v.raw = events_worth(&t->events, et, &m->head);
 		et->sleep.goes_on = false;
 		et->n_clock += m->head.trigger == KERNEL_ON_CLOCK;
 		events_add(t, et, &v);
@@ -366,6 +394,8 @@ static void exited(struct target *t, struct writer *w, const struct kernel_recor
 	if (!et->task.tid) /* no snapshot has met it */
 		et->task.first_ns = r->time_ns - r->slept_ns;
 	et->has_ended = true;
+	if (et->thread)
+		et->thread->look = LOOK_GONE;
 	et->end_ns = r->time_ns;
 	et->end_cpu_ns = r->cpu_ns;
 	et->end_ready_ns = r->ready_ns;
@@ -380,8 +410,10 @@ static void unknown(struct target *t, const struct kernel_record *r)
 {
 	struct events_thread *et = events_find(&t->events, (pid_t)r->tid);
 	t->census_due = true;
-	if (et)
-		et->bound_n = 0;
+	if (!et)
+		return;
+	t->census_partial |= et->thread != NULL; /* what is known of it is wrong */
+	et->bound_n = 0;
 }
 
 int events_record(struct target *t, struct writer *w, const struct kernel_record *r, size_t n)

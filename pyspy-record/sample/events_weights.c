@@ -24,7 +24,8 @@ static void find_base(struct events_thread *et, uint64_t cpu_ns, uint64_t now)
 		return;
 	int64_t base = (int64_t)(run.cpu_ns - et->cpu_start_ns - cpu_ns);
 	if (is_on) {
-		base -= (int64_t)(clock_mono_ns() - now); /* it may have run since */
+		uint64_t later = clock_mono_ns();
+		base -= later > now ? (int64_t)(later - now) : 0; /* it may have run since */
 		if (base > et->cpu_base_ns)
 			et->cpu_base_ns = base;
 		return;

@@ -41,8 +41,12 @@ static int check_codes(struct target *t, struct sample_thread *th, const struct 
 		if (!(by_generation && codes_at(&t->codes, th->path.v[i].code)->checked_generation == generation) &&
 		    !add_check(t, th->path.v[i].code))
 			return ERR_FULL;
+	if (n > th->path.n && !vec_room(&th->path, n - th->path.n))
+		return ERR_NO_MEMORY;
+	th->path.n = *shared;
 	for (size_t i = *shared; i < n; i++) {
 		code_id id = codes_known(&t->codes, frames[n - 1 - i].code, frames[n - 1 - i].globals);
+		th->path.v[i].code = id; /* for later; no step of the path yet */
 		if (id && !(by_generation && codes_at(&t->codes, id)->checked_generation == generation) &&
 		    !add_check(t, id))
 			return ERR_FULL;
@@ -85,14 +89,22 @@ static bool is_younger(struct target *t, code_id id, uint64_t generation)
 	return code->read_ns > t->sampled_ns && !(t->codes.has_generation && code->read_generation == generation);
 }
 
-/* A sample that was taken earlier, by the kernel: is one of the objects of its path younger than it? */
-static bool has_younger(struct target *t, const struct sample_thread *th, uint64_t generation)
+/* A sample that was taken earlier, by the kernel: is one of the objects of its path younger than it? What was not
+ * younger than an earlier sample is not younger than this one: steps that both share are looked at once. */
+static bool has_younger(struct target *t, struct sample_thread *th, uint64_t generation)
 {
 	/* interpreters come up the same way each time: an object that looks the same may be one of another */
 	if (t->sampled_ns && t->sampled_ns < t->interps_changed_ns && th->path.n)
 		return true;
-	for (size_t i = 0; t->sampled_ns && i < th->path.n; i++)
-		if (is_younger(t, th->path.v[i].code, generation))
+	if (!t->sampled_ns)
+		return false;
+	uint64_t by = 2 * generation + t->codes.has_generation;
+	if (th->path_proved_by != by || t->sampled_ns < th->path_proved_ns)
+		th->path_proved = 0;
+	th->path_proved_by = by;
+	th->path_proved_ns = t->sampled_ns;
+	for (; th->path_proved < th->path.n; th->path_proved++)
+		if (is_younger(t, th->path.v[th->path_proved].code, generation))
 			return true;
 	return false;
 }
@@ -201,13 +213,16 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	    with_copies && (th->path_copies != copies || copies == COPIES_UNKNOWN) ? 0 : shared_steps(th, frames, n);
 	TRY(check_codes(t, th, frames, n, &shared, generation.after, unproved));
 	th->path.n = shared;
+	if (th->path_proved > shared)
+		th->path_proved = shared;
 	node_id at = shared ? th->path.v[shared - 1].node : 0;
 	size_t first_gone = n;
 	for (size_t i = shared; i < n; i++) {
 		const struct walk_frame *f = &frames[n - 1 - i];
-		struct path_step step = {
-		    f->code, f->instr, f->globals, f->tlbc_index, codes_known(&t->codes, f->code, f->globals), at};
+		struct path_step step = {f->code, f->instr, f->globals, f->tlbc_index, th->path.v[i].code, at};
 		bool proved = true;
+		if (!step.code || codes_at(&t->codes, step.code)->is_stale)
+			step.code = codes_known(&t->codes, f->code, f->globals);
 		if (!step.code) {
 			TRY(read_code(t, f, generation, &step.code, &proved));
 			note_version(t, th, step.code);

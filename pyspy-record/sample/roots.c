@@ -1,8 +1,10 @@
 /* Whose stack is it? Up to 3.10 a frame object that one thread gives back may be another's by the time that it is read:
  * the chain then goes on in that thread's stack, down to its root, and makes sense. But no two threads have the same
  * outermost frame at once. One that was seen while the thread certainly stood still is the thread's own; one that is
- * another thread's is not; and one that nobody has is taken on trust only as long as nothing is certain of the thread.
- * (Later versions: the outermost chunk of the data stack tells, walk.c.)
+ * another thread's is not; and one that nobody has is taken on trust only as long as nothing is certain of the thread,
+ * and when two looks in a row met it: where stacks are deep and the machine is busy, one look in seven was wrong.
+ * Later versions: the outermost chunk of the data stack tells, and stays the same (walk.c); what makes the first one
+ * trusted is here.
  */
 #include "pyspy-record/sample/target.h"
 
@@ -14,27 +16,48 @@ static bool has(const struct walk_thread *w, raddr_t outermost)
 	return false;
 }
 
-static bool is_anothers(const struct target *t, const struct sample_thread *th, raddr_t outermost)
+/* Has another thread this outermost frame, or outermost chunk? Certainly, or when it was looked at last. */
+static bool is_anothers(const struct target *t, const struct sample_thread *th, const struct walk_thread *mine)
 {
 	for (size_t i = 0; i < t->threads.n; i++) {
 		const struct sample_thread *other = t->threads.v[i];
-		for (size_t k = 0; other != th && k < other->states.n; k++)
-			if (has(&other->states.v[k]->walk, outermost))
+		for (size_t k = 0; other != th && k < other->states.n; k++) {
+			const struct walk_thread *w = &other->states.v[k]->walk;
+			if (mine->outermost && (w->outermost == mine->outermost || has(w, mine->outermost)))
 				return true;
+			if (mine->root && w->root == mine->root)
+				return true;
+		}
 	}
 	return false;
 }
 
-bool target_is_own(const struct target *t, const struct sample_thread *th)
+static bool is_own_outermost(const struct target *t, const struct sample_thread *th, struct walk_thread *w)
 {
+	if (!w->outermost || has(w, w->outermost))
+		return true;
+	bool met = w->outermost == w->met_outermost;
+	w->met_outermost = w->outermost;
+	return met && !w->n_outermost && !is_anothers(t, th, w);
+}
+
+static bool is_own_root(const struct target *t, const struct sample_thread *th, struct walk_thread *w)
+{
+	if (!w->root || w->root_is_certain)
+		return true;
+	if (w->root_looks == WALK_ROOT_LOOKS && is_anothers(t, th, w))
+		w->root_looks = 1; /* so that another one may take its place */
+	return w->root_looks == WALK_ROOT_LOOKS;
+}
+
+bool target_is_own(const struct target *t, struct sample_thread *th)
+{
+	bool is_own = true;
 	for (size_t i = 0; i < th->states.n; i++) {
-		const struct walk_thread *w = &th->states.v[i]->walk;
-		if (!w->outermost || has(w, w->outermost))
-			continue;
-		if (w->n_outermost || is_anothers(t, th, w->outermost))
-			return false;
+		struct walk_thread *w = &th->states.v[i]->walk;
+		is_own &= is_own_root(t, th, w) && is_own_outermost(t, th, w);
 	}
-	return true;
+	return is_own;
 }
 
 void target_note_own(struct sample_thread *th)
@@ -43,5 +66,9 @@ void target_note_own(struct sample_thread *th)
 		struct walk_thread *w = &th->states.v[i]->walk;
 		if (w->outermost && !has(w, w->outermost))
 			w->own_outermost[w->n_outermost++ % WALK_OUTERMOST] = w->outermost;
+		if (w->root) {
+			w->root_looks = WALK_ROOT_LOOKS;
+			w->root_is_certain = true;
+		}
 	}
 }

@@ -42,6 +42,7 @@ enum thread_look {
 /* One thread state of a thread: what it is in one interpreter. Most threads have one. */
 struct sample_state {
 	raddr_t tstate;
+	uint64_t id;        /* of all that the interpreter ever had; 0 = it does not number them (up to 3.6) */
 	uint32_t interp;    /* index in target.interps */
 	uint64_t census;    /* of the last census that saw it */
 	uint64_t found_ns;  /* CLOCK_MONOTONIC of the first */
@@ -82,6 +83,8 @@ struct sample_thread {
 	struct taskstate_block block;
 	VEC(struct path_step) path;
 	uint64_t path_generation, path_copies;
+	size_t path_proved; /* steps whose objects are not younger than a sample at path_proved_ns (resolve.c) */
+	uint64_t path_proved_by, path_proved_ns;
 	uint32_t codes_epoch, trie_epoch;
 
 	bool asleep; /* certain stack, valid while run.count == sleep_count */
@@ -131,10 +134,24 @@ struct sample_interp {
 	uint32_t highest_version; /* of the code objects read */
 };
 
+/* Words that were read together with what lies between them (words.c). */
+enum { WORDS_ROW = 4, WORDS_COPIES = 64, WORDS_BYTES = 8192, WORDS_STRUCT = 1 << 19 };
+struct words_copy {
+	void *to;
+	size_t from, n; /* from: in words.bytes */
+};
+struct words {
+	unsigned char bytes[WORDS_BYTES];
+	size_t n_bytes;
+	struct words_copy copies[WORDS_COPIES];
+	size_t n_copies;
+};
+
 /* A thread state as a census finds it. */
 struct seen_state {
 	raddr_t tstate, root; /* root: the word at frame_root */
-	raddr_t place;        /* on the C stack of the thread that runs in it; 0 = nowhere, or not known */
+	uint64_t id;
+	raddr_t place; /* on the C stack of the thread that runs in it; 0 = nowhere, or not known */
 	uint64_t pthread;
 	pid_t ns_tid;
 	uint32_t interp;
@@ -200,12 +217,15 @@ struct target {
 	uint64_t interps_changed_ns; /* CLOCK_MONOTONIC; 0 = not since the first census */
 	size_t interps_unseen;       /* interpreters that there is no room for */
 	struct reader_batch batch;
-	VEC(code_id) to_check; /* scratch: code objects to be looked at again */
-	uint64_t check_mark;   /* tells those already in it */
+	struct words word_spans; /* scratch of a read */
+	VEC(code_id) to_check;   /* scratch: code objects to be looked at again */
+	uint64_t check_mark;     /* tells those already in it */
 	process_id id;
 	uint32_t exec_number;
 	uint64_t census; /* counts them */
 	bool census_due;
+	bool census_partial;    /* the last one left something open: the next one looks at all */
+	uint64_t census_all_ns; /* CLOCK_MONOTONIC of the last one that looked at all */
 	bool names_due;
 	struct object_trail names_trail, facts_trail; /* of the names, the facts last told */
 	uint64_t name_look;                           /* counts the looks at names */
@@ -265,9 +285,9 @@ static inline uint32_t target_interp(const struct sample_thread *th)
 }
 /* The frames of all states of th that were just read, as one stack: t->walk.frames, is_cut; th->top. As walk_frames. */
 int target_walk(struct target *t, struct sample_thread *th);
-/* Up to 3.10: may the stack just walked be another thread's? (roots.c) Of a thread that stood still it is certain; then
- * target_note_own. */
-bool target_is_own(const struct target *t, const struct sample_thread *th);
+/* Is the stack just walked certainly not another thread's? (roots.c) Once for each look at a thread that runs. Of one
+ * that stood still it is its own; then target_note_own. */
+bool target_is_own(const struct target *t, struct sample_thread *th);
 void target_note_own(struct sample_thread *th);
 /* The same, state by state: begin (running: the state that runs, 0 = not known); add after each walk (rc: what the walk
  * said; its frames are in t->walk); end. */
@@ -301,12 +321,20 @@ static inline raddr_t target_generation(const struct target *t, const struct sam
 	       : l->generation_kind == LAYOUT_GENERATION_DESTROYED ? in->at + l->interp.code_generation
 	                                                           : 0;
 }
+/* The interpreters, newest first as they stand in the list; the last one is the main one. Where there are too many, the
+ * newest and the main one are kept. t->interps keeps its order for those that stay. */
+int target_census_interpreters(struct target *t, struct writer *w);
 void target_close_threads(struct target *t);
 /* Tell the writer of a thread, again when something about it has changed. */
 void target_tell_thread(struct target *t, struct writer *w, struct sample_thread *th);
 /* Read these threads (and the words of the interpreters) in as few calls as possible. 0, ERR_GONE,
  * or the error of reading. Threads that are gone get LOOK_GONE. */
 int target_read(struct target *t, struct sample_thread **threads, size_t n);
+/* The words of the interpreters into the batch, in front of the stacks and behind them; and, once it was read, to where
+ * they belong. */
+void words_plan(struct target *t);
+void words_plan_after(struct target *t);
+void words_take(struct target *t);
 /* As many of them as fit into one call: how many were dealt with, or an error. */
 int target_read_some(struct target *t, struct sample_thread **threads, size_t n);
 /* What the thread does now: th->run, look, blocked, held. */

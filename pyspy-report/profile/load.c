@@ -197,6 +197,7 @@ static int load_on_recording(void *ctx, const struct rec_recording *r)
 	to->view_defaults = r->view_defaults;
 	to->kernel_hz = r->kernel_hz;
 	to->stop_ppm = r->stop_ppm;
+	to->cpu_ppm = r->cpu_ppm;
 	to->options.n = to->notes.n = 0;
 	for (uint32_t i = 0; i < r->n_options; i++)
 		if (!vec_push(&to->options, epoch_id(s, r->options[i])))

@@ -202,7 +202,7 @@ uint64_t profile_take_time(struct profile *p, uint64_t ns)
 bool profile_by_time(const struct profile *p)
 {
 	for (size_t i = 0; i < p->recordings.n && p->wall_ns; i++) /* weights of 0 alone: counts are all there is */
-		if (p->recordings.v[i].n_events)
+		if (p->recordings.v[i].n_events || p->recordings.v[i].has_rates)
 			return true;
 	return false;
 }

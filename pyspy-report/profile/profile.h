@@ -74,7 +74,8 @@ struct profile_recording {
 	VEC(uint32_t) options;
 	VEC(struct profile_note) notes;
 	uint64_t mean_gap_ns, started_ns;
-	uint32_t schedule, engine, view_defaults, kernel_hz, stop_ppm;
+	uint32_t schedule, engine, view_defaults, kernel_hz, stop_ppm, cpu_ppm;
+	bool has_rates; /* ticks have mean gaps of their own: the rate was lowered */
 	struct rec_end end;
 
 	uint64_t begin_ns, end_ns; /* covered by blocks; both 0 without any */
@@ -134,7 +135,8 @@ struct profile_location profile_location_of(const struct profile *p, uint32_t lo
 const char *profile_module_path(const struct profile *p, uint32_t module); /* "" for 0 */
 /* `ns` more of thread time, as much of it as there is room for. */
 uint64_t profile_take_time(struct profile *p, uint64_t ns);
-/* There are events: shares are of time, in every view. Otherwise they are of counts (FORMAT.md 4.1). */
+/* There are events, or the rate was lowered: shares are of time, in every view. Otherwise they are of counts
+ * (FORMAT.md 4.1, 4.3). */
 bool profile_by_time(const struct profile *p);
 /* What one sample is worth where time is shown as a number of samples: the mean gap of the recording that has the
  * shortest; without any, the mean over all samples. At least 1. */

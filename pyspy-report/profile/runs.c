@@ -24,13 +24,15 @@ void runs_done(struct runs *r)
 	vec_free(&r->entries);
 	vec_free(&r->closings);
 	vec_free(&r->events);
+	vec_free(&r->gaps);
+	vec_free(&r->before_ns);
 	vec_free(&r->list);
 	map_done(&r->doubts);
 }
 
 void runs_begin_block(struct runs *r)
 {
-	r->ticks_ns.n = r->entries.n = r->closings.n = r->events.n = r->list.n = 0;
+	r->ticks_ns.n = r->entries.n = r->closings.n = r->events.n = r->list.n = r->gaps.n = 0;
 	if (r->doubts.n)
 		map_clear(&r->doubts);
 	r->has_ticks = false;
@@ -43,7 +45,7 @@ int runs_ticks(struct runs *r, const struct rec_ticks *t)
 		return 0;
 	r->has_ticks = true;
 	if (!vec_room(&r->ticks_ns, t->n_ticks) || !vec_room(&r->entries, t->n_entries) ||
-	    !vec_room(&r->closings, t->n_closings))
+	    !vec_room(&r->closings, t->n_closings) || !vec_room(&r->gaps, t->n_gaps))
 		return ERR_NO_MEMORY;
 	if (t->n_ticks)
 		memcpy(r->ticks_ns.v, t->times_ns, t->n_ticks * sizeof *t->times_ns);
@@ -51,6 +53,9 @@ int runs_ticks(struct runs *r, const struct rec_ticks *t)
 		memcpy(r->entries.v, t->entries, t->n_entries * sizeof *t->entries);
 	if (t->n_closings)
 		memcpy(r->closings.v, t->closings, t->n_closings * sizeof *t->closings);
+	if (t->n_gaps)
+		memcpy(r->gaps.v, t->gaps, t->n_gaps * sizeof *t->gaps);
+	r->gaps.n = t->n_gaps;
 	r->ticks_ns.n = t->n_ticks;
 	r->entries.n = t->n_entries;
 	r->closings.n = t->n_closings;
@@ -75,27 +80,60 @@ int runs_doubt(struct runs *r, uint32_t stack)
 }
 
 /* The part of a gap that is above 5 mean gaps. */
-static uint64_t runs_excess(uint64_t begin, uint64_t end, uint64_t limit)
+static uint64_t runs_excess(uint64_t begin, uint64_t end, uint64_t mean_ns)
 {
-	return end > begin && end - begin > limit ? end - begin - limit : 0;
+	if (!mean_ns || mean_ns >= UINT64_MAX / WIRE_GAP_LIMIT)
+		return 0;
+	return end > begin && end - begin > mean_ns * WIRE_GAP_LIMIT ? end - begin - mean_ns * WIRE_GAP_LIMIT : 0;
+}
+
+/* The mean of the gap that ends with `tick`; ticks are asked for in order, *next is where the list goes on. */
+static uint64_t runs_mean_gap(const struct runs *r, size_t tick, size_t *next, uint64_t mean_ns)
+{
+	while (*next < r->gaps.n && r->gaps.v[*next].tick <= tick)
+		mean_ns = r->gaps.v[(*next)++].mean_ns;
+	return mean_ns;
+}
+
+/* Where the rate was lowered, a tick stands for as much as its mean gap says. */
+static int runs_weigh(struct runs_at *a)
+{
+	struct runs *r = a->r;
+	uint64_t mean_ns = a->recording->mean_gap_ns, sum = 0;
+	size_t next = 0;
+
+	r->before_ns.n = 0;
+	if (!r->gaps.n)
+		return 0;
+	if (!vec_room(&r->before_ns, r->ticks_ns.n + 1))
+		return ERR_NO_MEMORY;
+	for (size_t i = 0; i < r->ticks_ns.n; i++) {
+		mean_ns = runs_mean_gap(r, i, &next, mean_ns);
+		r->before_ns.v[r->before_ns.n++] = sum;
+		/* at most 2^24 ticks of 2^39 ns; only what RECORDING says may be any number */
+		sum += mean_ns < WIRE_MEAN_GAP_MAX_NS ? mean_ns : WIRE_MEAN_GAP_MAX_NS;
+	}
+	r->before_ns.v[r->before_ns.n++] = sum;
+	a->recording->has_rates = true;
+	return 0;
 }
 
 static void runs_measure(struct runs_at *a, const struct rec_block *b)
 {
 	const struct runs *r = a->r;
-	uint64_t limit = a->recording->mean_gap_ns * WIRE_GAP_LIMIT, missed = 0, at = b->begin_ns;
+	uint64_t mean_ns = a->recording->mean_gap_ns, missed = 0, at = b->begin_ns;
+	size_t next = 0;
 
 	if (b->end_ns <= b->begin_ns || !r->ticks_ns.n)
 		return;
 	if (r->events.n && !r->entries.n) /* all threads were the kernel's: no tick looked at any */
 		return;
-	if (a->recording->mean_gap_ns && a->recording->mean_gap_ns < UINT64_MAX / WIRE_GAP_LIMIT) {
-		for (size_t i = 0; i < r->ticks_ns.n; i++) {
-			missed += runs_excess(at, r->ticks_ns.v[i], limit);
-			at = r->ticks_ns.v[i] > at ? r->ticks_ns.v[i] : at;
-		}
-		missed += runs_excess(at, b->end_ns, limit);
+	for (size_t i = 0; i < r->ticks_ns.n; i++) {
+		mean_ns = runs_mean_gap(r, i, &next, mean_ns);
+		missed += runs_excess(at, r->ticks_ns.v[i], mean_ns);
+		at = r->ticks_ns.v[i] > at ? r->ticks_ns.v[i] : at;
 	}
+	missed += runs_excess(at, b->end_ns, runs_mean_gap(r, r->ticks_ns.n, &next, mean_ns));
 	/* ticks outside the block's own time make no sense, but must not make time either */
 	if (missed > b->end_ns - b->begin_ns)
 		missed = b->end_ns - b->begin_ns;
@@ -107,11 +145,18 @@ static void runs_measure(struct runs_at *a, const struct rec_block *b)
 /* Time that the ticks before `tick` stand for: differences of it add up to the whole without rounding errors. */
 static uint64_t runs_time(const struct runs_at *a, uint32_t tick)
 {
-	uint64_t product;
+	const struct runs *r = a->r;
+	uint64_t part = tick, of = r->ticks_ns.n, product;
 
-	if (!__builtin_mul_overflow(a->sampled_ns, (uint64_t)tick, &product))
-		return product / a->r->ticks_ns.n;
-	return (uint64_t)((unsigned __int128)a->sampled_ns * tick / a->r->ticks_ns.n);
+	if (r->before_ns.n) {
+		part = r->before_ns.v[tick];
+		of = r->before_ns.v[of];
+	}
+	if (!of) /* RECORDING says 0 */
+		return 0;
+	if (!__builtin_mul_overflow(a->sampled_ns, part, &product))
+		return product / of;
+	return (uint64_t)((unsigned __int128)a->sampled_ns * part / of);
 }
 
 static int runs_count(struct runs_at *a, const struct epoch_thread *t, uint32_t end, uint64_t cpu_ns)
@@ -224,6 +269,7 @@ int runs_finish(struct runs *r, struct epoch *e, const struct rec_block *b)
 {
 	struct runs_at a = {.r = r, .e = e, .recording = &e->profile->recordings.v[e->recording]};
 
+	TRY(runs_weigh(&a));
 	runs_measure(&a, b);
 	a.recording->n_ticks += r->ticks_ns.n;
 	TRY(runs_count_ticks(&a));

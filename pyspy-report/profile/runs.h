@@ -20,7 +20,9 @@ struct runs {
 	VEC(struct rec_entry) entries;
 	VEC(struct rec_closing) closings;
 	VEC(struct rec_event) events;
-	struct map doubts; /* stack ids */
+	VEC(struct rec_gap) gaps; /* mean gaps; none: the recording's */
+	VEC(uint64_t) before_ns;  /* with gaps: sum of the mean gaps of the ticks before each, and of all */
+	struct map doubts;        /* stack ids */
 	bool has_ticks;
 	uint32_t stamp; /* number of blocks seen: tells a thread's entries of this block from older ones */
 

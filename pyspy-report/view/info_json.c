@@ -158,6 +158,24 @@ static json_t *end(const struct rec_end *e)
 	return o;
 }
 
+/* --max-cpu; the shares and rates are of the whole recording. */
+static json_t *bound(const struct profile_recording *r)
+{
+	const uint64_t *c = r->counters;
+	double span = (double)(r->end_ns - r->begin_ns), hz = r->mean_gap_ns ? 1e9 / (double)r->mean_gap_ns : 0,
+	       longest = (double)c[WIRE_COUNTER_LONGEST_GAP_NS];
+	json_t *o = json_object();
+
+	put_number(o, "ppm", r->cpu_ppm);
+	put_number(o, "cpu_ns", c[WIRE_COUNTER_BOUNDED_CPU_NS]);
+	put(o, "held", json_boolean((double)c[WIRE_COUNTER_BOUNDED_CPU_NS] <= span * r->cpu_ppm / 1e6));
+	put(o, "lowered", json_boolean(c[WIRE_COUNTER_LOWERED_NS] > 0));
+	put_number(o, "lowered_ns", c[WIRE_COUNTER_LOWERED_NS]);
+	put(o, "mean_rate_hz", span > 0 ? json_real(hz * (double)c[WIRE_COUNTER_RATE_NS] / span) : json_null());
+	put(o, "lowest_rate_hz", longest > 0 ? json_real(1e9 / longest) : json_null());
+	return o;
+}
+
 static void put_facts(json_t *o, const struct profile *p, const struct profile_recording *r)
 {
 	json_t *host = json_object(), *defaults = json_array(), *notes = json_object();
@@ -186,6 +204,8 @@ static void put_facts(json_t *o, const struct profile *p, const struct profile_r
 	put(o, "rate_hz", r->mean_gap_ns ? json_real(1e9 / (double)r->mean_gap_ns) : json_null());
 	put_number(o, "kernel_hz", r->kernel_hz);
 	put_number(o, "stop_ppm", r->stop_ppm);
+	if (r->cpu_ppm)
+		put(o, "max_cpu", bound(r));
 }
 
 static json_t *stops(const struct profile_recording *r)

@@ -196,6 +196,27 @@ static void put_stops(struct info *i, const struct profile_recording *r)
 		     human_bytes(n, c[WIRE_COUNTER_PEAK_BYTES]));
 }
 
+/* --max-cpu, and what became of the rate. */
+static void put_bound(struct info *i, const struct profile_recording *r)
+{
+	const uint64_t *c = r->counters;
+	double span = (double)(r->end_ns - r->begin_ns), hz = r->mean_gap_ns ? 1e9 / (double)r->mean_gap_ns : 0;
+	char t[HUMAN_SIZE], pc[HUMAN_SIZE], used[HUMAN_SIZE];
+
+	if (!r->cpu_ppm)
+		return;
+	line(i, "max CPU", "%.4g %% of one CPU; used, without the start: %s%s", r->cpu_ppm / 1e4,
+	     human_percent(used, (double)c[WIRE_COUNTER_BOUNDED_CPU_NS], span),
+	     (double)c[WIRE_COUNTER_BOUNDED_CPU_NS] > span * r->cpu_ppm / 1e6 ? ": NOT HELD" : "");
+	if (!c[WIRE_COUNTER_LOWERED_NS] || !c[WIRE_COUNTER_LONGEST_GAP_NS] || span <= 0)
+		line(i, "", "the rate was never lowered for it");
+	else
+		line(i, "", "the rate was lowered for it for %s (%s of the time): mean %.4g a second, lowest %.4g",
+		     human_duration(t, c[WIRE_COUNTER_LOWERED_NS]),
+		     human_percent(pc, (double)c[WIRE_COUNTER_LOWERED_NS], span),
+		     hz * (double)c[WIRE_COUNTER_RATE_NS] / span, 1e9 / (double)c[WIRE_COUNTER_LONGEST_GAP_NS]);
+}
+
 /* `what`: "things were lost": how many of them. */
 static void loss(struct info *i, bool *any, uint64_t n, const char *what)
 {
@@ -251,6 +272,7 @@ static void put_recording(struct info *i, const struct profile_recording *r)
 	put_engine(i, r);
 	put_sampling(i, r);
 	put_stops(i, r);
+	put_bound(i, r);
 	put_lost(i, r);
 	line(i, "file", "format %u.%u, %s block(s) in %s epoch(s), %s ticks%s%s%s", r->file.major, r->file.minor,
 	     human_count(a, r->n_blocks), human_count(b, r->n_epochs), human_count(c, r->n_ticks),

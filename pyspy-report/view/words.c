@@ -59,6 +59,10 @@ const char *words_counter(uint32_t counter)
 	    [WIRE_COUNTER_EVENTS_CUT] = "events_cut",
 	    [WIRE_COUNTER_EVENTS_OVERRUN] = "events_overrun",
 	    [WIRE_COUNTER_DRAINS] = "drains",
+	    [WIRE_COUNTER_LONGEST_GAP_NS] = "longest_mean_gap_ns",
+	    [WIRE_COUNTER_LOWERED_NS] = "lowered_ns",
+	    [WIRE_COUNTER_RATE_NS] = "full_rate_ns",
+	    [WIRE_COUNTER_BOUNDED_CPU_NS] = "bounded_cpu_ns",
 	};
 	return counter < sizeof list / sizeof *list && list[counter] ? list[counter] : "";
 }

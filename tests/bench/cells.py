@@ -54,7 +54,8 @@ class Run:
         self.pythons = {"host": rig.Python(a.python or rig.newest_python(), self.scratch), "sid": sid}
         self.reasons = {}
         for t in self.tools:
-            why = t.missing() or (sid if t.python == "sid" and isinstance(sid, str) else None)
+            why = t.missing() or (sid if t.python == "sid" and isinstance(sid, str) else None) or (
+                None if t.python in self.pythons else "not measured by this bench")
             if why:
                 self.reasons[t] = why
         os.sched_setaffinity(0, rig.OTHER_CPUS)  # this program too leaves the target its CPU

@@ -1,16 +1,18 @@
 """The tools that the benches compare: each says how it is started on a target, and what it counted.
 
-A tool: name; python, "host" or "sid": where its targets must run; missing(): why it cannot be measured here, or None;
+A tool: name; python, "host", "sid" or "sid-3.13": where its targets must run; missing(): why it cannot be measured here, or None;
 command(target, rate, out); counts(target, out, what it printed, seconds it sampled) -> moments looked at per second,
 stacks written per second (None: it writes none). It ends at SIGINT.
 """
 import json
 import os
 import re
+import shutil
 import subprocess
 
 from rig import CACHE, HERE, Failed
 
+AUSTIN = os.path.join(CACHE, "austin", "bin", "austin")
 PYSPY = os.path.join(CACHE, "py-spy", "bin", "py-spy")
 
 
@@ -95,6 +97,27 @@ class Tachyon(Tool):
         return passes / seconds, int(find(r"written to \S+ \(([\d,]+) samples", text).replace(",", "")) / seconds
 
 
+class Austin(Tool):
+    """austin 4, which knows Python up to 3.14 and needs a newer libc than some hosts have: in the root of its target"""
+    name, python = "austin", "sid-3.13"
+
+    def missing(self):
+        return None if os.access(AUSTIN, os.X_OK) else "not installed (scripts/install-deps bench)"
+
+    def command(self, target, rate, out):
+        inside = os.path.join(target.python.inside, os.path.basename(out))
+        program = os.path.join(target.python.scratch, "austin")
+        if not os.path.exists(program):
+            shutil.copy(AUSTIN, program)
+        return ["nsenter", "-t", str(target.pid), "-m", "-r", target.python.inside + "/austin",
+                "-i", str(round(1e6 / rate)), "-o", inside, "-p", str(target.pid)]
+
+    def counts(self, target, out, text, seconds):
+        text = re.sub("\x1b\\[[0-9;]*m", "", text)
+        stacks = int(find(r"Error rate[ .]+\d+/(\d+)", text)) / seconds
+        return stacks / target.all_threads, stacks
+
+
 class Floor(Tool):
     """floor.c"""
     name = "floor"
@@ -126,7 +149,7 @@ class EmptyEvent(Tool):
 def all_tools(build, scratch):
     """in the order of the table; floor first, for what comes after is shown as multiples of it"""
     return [Floor(scratch), EmptyEvent(scratch), Ours("kernel", build, "kernel"), Ours("outside", build, "outside"),
-            PySpy(), Tachyon()]
+            PySpy(), Tachyon(), Austin()]
 
 
 def chosen(tools, names):

@@ -85,11 +85,12 @@ def newest_python():
     return found[-1] if found else sys.exit("bench: no Python to measure on (scripts/get-pythons)")
 
 
-def sid_python(scratch):
-    """-> Python 3.15 in its root, or a text that says why there is none"""
-    if not os.access(SID + "/usr/bin/python3.15", os.X_OK):
-        return "no Python 3.15 in %s (scripts/install-deps bench)" % SID
-    return RootedPython(SID, "/usr/bin/python3.15", scratch) if os.geteuid() == 0 else "chroot needs root"
+def sid_python(scratch, version="3.15"):
+    """-> this Python in its root, or a text that says why there is none"""
+    path = "/usr/bin/python" + version
+    if not os.access(SID + path, os.X_OK):
+        return "no Python %s in %s (scripts/install-deps bench)" % (version, SID)
+    return RootedPython(SID, path, scratch) if os.geteuid() == 0 else "chroot needs root"
 
 
 # ---------------------------------------------------------------- the target

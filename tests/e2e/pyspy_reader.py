@@ -5,7 +5,7 @@ for the recorder's output as well as for the reporter's totals. Numbers in comme
 
     rec = pyspy_reader.read("x.pyspy")
     for run in rec.runs: ...          # a run: one thread, one stack, `ticks` samples that stand for `ns` of its time
-    rec.timed                         # there are events: shares are of time (ns), not of samples
+    rec.timed                         # there are events, or the rate was lowered: shares are of time (ns), not of samples
     python3 pyspy_reader.py FILE      # a short text of what is in it
 """
 import ctypes
@@ -28,7 +28,8 @@ COUNTERS = {
     1: "ticks", 2: "samples", 3: "late", 4: "stops", 5: "stopped_ns", 6: "stops_in_syscall", 7: "uncertified",
     8: "reads_failed", 9: "read_calls", 10: "recorder_cpu_ns", 11: "stops_given_up", 12: "code_objects",
     13: "stacks", 14: "repairs", 15: "peak_rss", 16: "longest_stop_ns", 17: "held", 18: "held_ns",
-    19: "events_tick", 20: "events_clock", 21: "events_switch", 22: "events_cut", 23: "events_overrun", 24: "drains"}
+    19: "events_tick", 20: "events_clock", 21: "events_switch", 22: "events_cut", 23: "events_overrun", 24: "drains",
+    25: "longest_mean_gap_ns", 26: "lowered_ns", 27: "full_rate_ns", 28: "bounded_cpu_ns"}
 STOP_LENGTHS = range(128, 256)
 CAUSES = {1: "late", 2: "unreadable", 3: "torn", 4: "limit", 5: "damage", 6: "dropped", 7: "overrun", 8: "unstopped"}
 REASONS = {0: "unknown", 1: "duration", 2: "target ended", 3: "SIGINT", 4: "SIGTERM", 5: "SIGHUP", 6: "output", 7: "error"}
@@ -254,6 +255,7 @@ class Recording:
         self.lost, self.ends, self.process_ends, self.thread_ends = [], [], [], []
         self.counters = {}
         self.stop_lengths = {}  # bucket -> stops
+        self.lowered = False  # ticks have mean gaps of their own
         self.closed = False
         self.truncated = False
         self.bytes = 0
@@ -291,8 +293,8 @@ class Recording:
 
     @property
     def timed(self):
-        """4.1: shares are of time"""
-        return any(r.event for r in self.runs)
+        """4.1, 4.3: shares are of time"""
+        return self.lowered or any(r.event for r in self.runs)
 
     @property
     def ns(self):
@@ -437,7 +439,7 @@ class Reader:
         if flags & 2:
             self.rec.closed = True
         first_run = len(self.rec.runs)
-        self.had_ticks = False
+        self.had_ticks, self.gaps = False, {}
         self.late_strings = []
         self.b = b
         try:
@@ -483,14 +485,18 @@ class Reader:
         if not ticks:
             return
         times, gap = ticks[0].times, (self.epoch.recording or {}).get("gap_ns", 0)
-        at, missed = self.b["begin"], 0
-        for t in times + [self.b["end"]] if gap else []:
-            missed += max(0, t - at - 5 * gap)
+        at, missed, before = self.b["begin"], 0, [0]
+        for i, t in enumerate(times + [self.b["end"]]):
+            gap = self.gaps.get(i, gap)
+            missed += max(0, t - at - 5 * gap) if gap else 0
             at = max(at, t)
+            before.append(before[-1] + (gap if self.gaps else 1))
         span = self.b["end"] - self.b["begin"]
         span -= min(missed, span)
+        self.rec.lowered |= bool(self.gaps)
+        of = before[len(times)]
         for r in ticks:
-            r.ns = span * (r.first + r.ticks) // len(times) - span * r.first // len(times)
+            r.ns = span * before[r.first + r.ticks] // of - span * before[r.first] // of
 
     # -- 2. records
     def text(self, sid):
@@ -521,6 +527,7 @@ class Reader:
             r[k] = c.u()
         notes = [(c.u(), c.u()) for _ in range(c.count())]
         r["started"] = c.u()
+        r["cpu_ppm"] = c.u() if c.i < c.end else 0
         late = self.late_strings
         for k, i in zip(("host", "kernel", "machine", "boot_id"), ids):
             late.append((r, k, i))
@@ -731,6 +738,13 @@ class Reader:
                 self.problem("block %d: closing of thread %d without an entry" % (self.b["seq"], thread))
             elif thread in open_runs:
                 open_runs[thread].cpu_ns = cpu * cpu_unit
+        tick = -1
+        for k in range(c.count() if c.i < c.end else 0):
+            step, mean = c.u(), c.u()
+            tick = step if k == 0 else tick + step
+            if tick > n or (k and not step) or not 0 < mean <= 1 << 39:
+                raise Damage("mean gap %d from tick %d of %d on" % (mean, tick, n))
+            self.gaps[tick] = mean
 
     def events(self, c):
         t, unit, wunit, n = c.u(), c.u(), c.u(), c.count()

@@ -2,14 +2,12 @@
 # timeout: 3600
 # (c) Programs that call as fast as they can and whose legal stacks are known: 0 impossible stacks, from outside and by
 # the kernel engine. From outside a legal stack's prefix followed by `[in motion]` is legal; the part in motion is printed.
-import bisect
 import json
 import os
-import re
 from collections import Counter
 
 import harness as h
-import pyspy_reader as pr
+import legal as legals
 from pythons import HOST
 
 ENOUGH = 100000 if h.FULL else 0
@@ -19,85 +17,6 @@ KERNEL_ENOUGH = 30000 if h.FULL else 0  # a case at 10 kHz, a tenth at 1 kHz; al
 KERNEL_ALL = 1000000 if h.FULL else 20000
 NO_STACK, CUT = 0.005, 0.03  # shares of a case's samples by the kernel engine: of which nothing can be told, or not all
 by_kernel = Counter()  # samples and impossible ones of all cases
-
-
-class Legal:
-    """Which stacks the sources allow, and for which thread. A stack is judged frame by frame from the root, as a state that
-    each frame changes, so that what many stacks have in common is judged once."""
-    EMPTY = (None, "", 0, False, None)  # the last frame of the sources, colour, how often it came in a row, line unknown, what is wrong
-
-    def __init__(self, sources, tids, qualified, outside):
-        self.lines, self.entries, self.times = {}, {}, {}
-        self.tids = {int(k): "t%d" % v for k, v in tids.items()}
-        for path in sources:
-            with open(outside(path)) as f:
-                for n, line in enumerate(f, 1):
-                    code, _, allowed = line.partition("# -> ")
-                    self.lines[path, n] = {name if qualified else name.rsplit(".", 1)[-1] for name in allowed.split()}
-                    m = re.match(r"\s*(?:async )?def (\w+)\(.*# entry", line)
-                    if m:
-                        self.entries[path, m.group(1)] = True
-                    m = re.match(r"\s*def (\w+)\(.*# times ([\d ]+)", line)
-                    if m:
-                        self.times[path, m.group(1)] = set(map(int, m.group(2).split()))
-        self.cache = {}
-
-    def wrong(self, run):
-        """None, or what is impossible about its stack"""
-        e, sid, certain = run.epoch, run.sid, run.way != pr.OUTSIDE
-        while not certain and sid and not e.certain(sid):
-            sid = e.stacks[sid][0]  # the rest is [in motion]
-        if not sid:
-            return "no frame" if certain else None
-        return self.state(e, sid, self.tids.get(run.info["tid"]), bool(run.flags & pr.CUT))[-1]
-
-    def state(self, epoch, sid, thread, cut):
-        todo, state = [], self.EMPTY
-        while sid:
-            state = self.cache.get((id(epoch), sid, thread, cut))
-            if state:
-                break
-            todo.append(sid)
-            sid, state = epoch.stacks[sid][0], self.EMPTY
-        for sid in reversed(todo):
-            f = epoch.frame(epoch.locations[epoch.stacks[sid][1]])
-            # of a stack that was cut any function may come first, as often as it likes
-            begins = cut and state is self.EMPTY and (f.file, 1) in self.lines
-            colour = f.name[-1] if f.name[-2:] in ("_A", "_B") else ""
-            state = (f, colour, -1, f.line is None, None) if begins else state if state[-1] else self.next(state, f, thread)
-            self.cache[id(epoch), sid, thread, cut] = state
-        return state
-
-    def next(self, state, f, thread):
-        last, colour, times, unknown, _ = state
-
-        def wrong(text):
-            return last, colour, times, unknown, text
-        if f.kind == "synthetic":
-            return wrong("synthetic frame %s" % f.name)
-        if unknown:
-            return wrong("%s: calls from no line" % last.name)
-        if (f.file, 1) not in self.lines:
-            if last is not None and "lib" not in self.lines[last.file, last.line]:
-                return wrong("%s from line %s of %s" % (f.name, last.line, last.name))
-            return None, colour, 0, False, None
-        mine = f.name[-1] if f.name[-2:] in ("_A", "_B") else colour
-        owner = re.search(r"_(t\d+)", f.name)
-        if colour and mine != colour:
-            return wrong("colours mixed")
-        if owner and owner.group(1) != thread:
-            return wrong("functions of %s in thread %s" % (owner.group(1), thread))
-        if last is None:
-            if (f.file, f.name) not in self.entries and f.name != "<module>":
-                return wrong("%s is no entry" % f.name)
-        elif f.name not in self.lines.get((last.file, last.line), ()):
-            return wrong("%s from line %s of %s" % (f.name, last.line, last.name))
-        elif last.name != f.name and times > 0 and times not in self.times.get((last.file, last.name), {times}):
-            return wrong("%s comes %d times" % (last.name, times))
-        if f.line is not None and not f.first <= f.line <= f.first + 4:
-            return wrong("%s: line %d, begins at %d" % (f.name, f.line, f.first))
-        # a generator that begins has instructions without a line (3.12)
-        return f, mine, times + (times > 0) if last is not None and last.name == f.name else 1, f.line is None, None
 
 
 def recordings(pid, first=SECONDS, enough=ENOUGH, free=False, rate=RATE, engine="outside", gone=0.0, args=()):
@@ -116,39 +35,23 @@ def torn(py, shape, threads, free=False, rates=None, every_cpu=False):
     """rates: by the kernel engine, with these; else from outside; every_cpu: its threads may run at the same time"""
     with h.Victim(py, "colours.py", [shape, threads, py.folder()[1]], cpu=None if every_cpu else h.VICTIM_CPU) as v:
         facts = json.loads(" ".join(v.words))
-        legal = Legal(facts["sources"], facts["tids"], py.version >= (3, 11), py.outside)
-        samples = motion = unknown = cut = depth = 0
-        wrongs, leaves, names = Counter(), Counter(), Counter()
+        legal = legals.Legal(facts["sources"], facts["tids"], py.version >= (3, 11), py.outside)
+        seen = legals.Seen()
         if rates:
             rs = (r for rate in rates for r in recordings(v.pid, 0.7, KERNEL_ENOUGH * rate // 10000, free, rate, "kernel", NO_STACK))
         else:
             rs = recordings(v.pid, free=free, args=() if free else py.to_be_stopped)
         for r in rs:
-            for run in r.rec.runs:
-                if run.info["tid"] not in legal.tids:
-                    h.check(False, "a thread that nobody started: %s" % run.info)
-                    continue
-                samples += run.ticks
-                cut += run.ticks * bool(run.flags & pr.CUT)
-                w = legal.wrong(run)
-                if rates and run.stack[-1].name in ("[torn]", "[no Python frame]"):
-                    unknown += run.ticks
-                elif w:
-                    wrongs[w] += run.ticks
-                    names[" ".join("%s:%s" % (f.name, f.line) for f in run.stack[-12:])] += 1
-                elif run.stack[-1] is pr.IN_MOTION:
-                    motion += run.ticks
-                else:
-                    leaves[run.stack[-1].name] += run.ticks
-                    depth = max(depth, len(run.stack))
+            legals.judge_colours(r.rec, legal, seen, "kernel" if rates else "outside")
             h.note(h.cost(r.rec))
-        bad = sum(wrongs.values())
+        samples, motion, unknown, cut, bad = seen.samples, seen.motion, seen.unknown, seen.cut, seen.bad
+        h.check(not seen.strangers, "threads that nobody started: %s" % seen.strangers[:3])
         h.note("%d impossible in %d samples, %.2f %% in motion, %d without a stack, %d cut, %d leaves, at most %d frames" % (
-            bad, samples, 100.0 * motion / max(samples, 1), unknown, cut, len(leaves), depth))
+            bad, samples, 100.0 * motion / max(samples, 1), unknown, cut, len(seen.leaves), seen.depth))
         h.check(unknown <= NO_STACK * samples and cut <= (CUT * samples if rates else 0), "%d without a stack, %d cut of %d samples" % (unknown, cut, samples))
-        h.check(not bad, "%d impossible stacks: %s, such as %s" % (bad, wrongs.most_common(4), names.most_common(3)))
+        h.check(not bad, "%d impossible stacks: %s, such as %s" % (bad, seen.wrongs.most_common(4), seen.examples.most_common(3)))
         h.check(samples >= max(KERNEL_ENOUGH if rates else ENOUGH, 200), "only %d samples" % samples)
-        h.check(shape != "deep" or depth > 1900, "the deepest stack has %d frames" % depth)
+        h.check(shape != "deep" or seen.depth > 1900, "the deepest stack has %d frames" % seen.depth)
         if rates:
             by_kernel.update(samples=samples, wrong=bad)
         # how much is proved depends on the host (a stop a tick at most, within a budget); that something is does not
@@ -163,8 +66,6 @@ def all_by_kernel():
 
 def reused(py, kind, engine="outside", rate=RATE):
     """code objects freed and made again at the same address"""
-    slack = 0.1  # between a tick's clock and the read; a stale name is older than that
-    near_slack = 0.01  # the same where turns are long and only two colours tell them apart
     with h.Victim(py, "reused.py", [kind], cpu=h.VICTIM_CPU) as v:
         main_tid = int(v.words[0])
         # by the kernel engine names are read when the ring is drained: most turns are over by then
@@ -174,58 +75,15 @@ def reused(py, kind, engine="outside", rate=RATE):
         v.line()
         with open(os.path.join(outside, "turns.json")) as f:
             turns = json.load(f)
-        begins = [t[0] for t in turns]
-        samples = marked = motion = stale = unknown = 0
-        wrongs, examples = Counter(), Counter()
+        seen = legals.Seen()
         for r in rs:
-            for run in r.rec.runs:
-                if run.info["tid"] != main_tid:
-                    continue
-                samples += run.ticks
-                stack = run.stack
-                if stack[-1].name == "[torn]":
-                    unknown += run.ticks
-                    continue
-                if run.doubted:
-                    marked += run.ticks
-                    continue
-                motion += run.ticks * (stack[-1] is pr.IN_MOTION)
-                mine = [f for f in stack if f.file[:1] == "x"]
-                colours = {f.name[-1] for f in mine if f.name[-2:] in ("_A", "_B")}
-                files = {f.file for f in mine}
-                chain = [f.name[:-2] for f in mine if f.name != "<module>"]
-                w = None
-                if len(colours) > 1:
-                    w = "colours mixed"
-                elif len(files) > 1:
-                    w = "files mixed"
-                elif chain != ["top", "mid", "leaf"][:len(chain)]:
-                    w = "order of calls"
-                elif any(f.name in ("<module>",) for f in mine) and chain:
-                    w = "module and function"
-                elif colours and kind == "files" and "AB"[int(mine[0].file[1:]) & 1] not in colours:
-                    w = "name of one turn, file of another"
-                elif mine:
-                    for t in run.when:
-                        t /= 1e9
-                        if kind == "files":
-                            i = int(mine[0].file[1:])
-                            ok = i >= len(turns) or turns[i][0] - slack <= t <= turns[i][1] + slack
-                        elif colours:
-                            i = bisect.bisect(begins, t) - 1
-                            near = range(max(0, i - 1), min(len(turns), i + 2))
-                            ok = i >= len(turns) - 2 or any("AB"[k & 1] in colours and turns[k][0] - near_slack <= t <= turns[k][1] + near_slack for k in near)
-                        else:
-                            ok = True
-                        stale += not ok
-                if w:
-                    wrongs[w] += run.ticks
-                    examples[" ".join("%s:%s:%s" % (f.name, f.file, f.line) for f in mine)] += 1
+            legals.judge_turns(r.rec, main_tid, turns, kind, seen)
             h.note(h.cost(r.rec))
+        samples, stale, marked, unknown = seen.samples, seen.stale, seen.marked, seen.unknown
         h.note("%d turns, %d samples, %d wrong, %d not true at their time, %.2f %% marked as not proved, %.2f %% gone before they were read, %.2f %% in motion, %d stacks" % (
-            len(turns), samples, sum(wrongs.values()), stale, 100.0 * marked / max(samples, 1), 100.0 * unknown / max(samples, 1), 100.0 * motion / max(samples, 1),
+            len(turns), samples, seen.bad, stale, 100.0 * marked / max(samples, 1), 100.0 * unknown / max(samples, 1), 100.0 * seen.motion / max(samples, 1),
             sum(b["stacks"] for r in rs for b in r.rec.blocks)))
-        h.check(not wrongs, "%s of %d samples: such as %s" % (dict(wrongs), samples, examples.most_common(3)))
+        h.check(not seen.bad, "%s of %d samples: such as %s" % (dict(seen.wrongs), samples, seen.examples.most_common(3)))
         # a recorder that loses its CPU between the clock and the read is allowed, stale names would be every third sample
         h.check(stale <= 0.002 * samples + 2, "%d of %d samples tell what was not true at their time" % (stale, samples))
         h.check(samples > 500, "only %d samples" % samples)

@@ -188,7 +188,58 @@ def loop_T():  # entry
 """.replace("_T", "_" + t).split("\n")
 
 
-SHAPES = {"chains": chains, "tree": tree, "helpers": helpers, "generators": generators, "asyncio": aio, "deep": deep, "callbacks": callbacks}
+def sizes(t):
+    """leaves that take no time, some, and long, called in turns"""
+    return """
+def tiny_T(): return 1
+def small_T():
+    x = 0
+    for i in range(5): x += i
+    return x
+def long_T():
+    x = 0
+    for i in range(2000): x += i
+    return x
+def many_T():
+    for i in range(200): tiny_T()  # -> tiny_T
+def some_T():
+    for i in range(60): small_T()  # -> small_T
+def one_T():
+    long_T()  # -> long_T
+def loop_T():  # entry
+    while True:
+        many_T()  # -> many_T
+        some_T()  # -> some_T
+        one_T()  # -> one_T
+""".replace("_T", "_" + t).split("\n")
+
+
+def gilmoves(t):
+    """the GIL is dropped in every leaf; two colours through the same helpers"""
+    return """
+import os
+import time
+zero = os.open("/dev/zero", os.O_RDONLY)
+def g3_T(cb): return cb()  # -> h_T_A h_T_B
+def g2_T(cb):
+    return g3_T(cb)  # -> g3_T
+def g1_T(cb):
+    return g2_T(cb)  # -> g2_T
+def h_T_A(): return os.read(zero, 16)
+def h_T_B(): time.sleep(0)
+def f_T_A():
+    return g1_T(h_T_A)  # -> g1_T
+def f_T_B():
+    return g1_T(h_T_B)  # -> g1_T
+def loop_T():  # entry
+    while True:
+        f_T_A()  # -> f_T_A
+        f_T_B()  # -> f_T_B
+""".replace("_T", "_" + t).split("\n")
+
+
+SHAPES = {"chains": chains, "tree": tree, "helpers": helpers, "generators": generators, "asyncio": aio, "deep": deep, "callbacks": callbacks,
+          "sizes": sizes, "gilmoves": gilmoves}
 
 
 def main():

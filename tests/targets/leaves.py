@@ -1,14 +1,15 @@
 """leaves.py WITNESS.so: calls leaves of 25 ns to 1 ms, each size for as long as the others, three functions deep.
 
-outer_SIZE calls middle_SIZE, which calls leaf_SIZE. A line `witness SECONDS` of input has witness.c look on, and answers
-{function: looks}; recorded or not, the program does the same.
+outer_SIZE calls middle_SIZE, which calls leaf_SIZE. A line `witness SECONDS [MEAN_US [CPU [1]]]` of input has witness.c look on, and
+answers as looks.py says; recorded or not, the program does the same.
 """
-import ctypes
 import json
 import os
 import sys
 import threading
 import time
+
+import looks
 
 SIZES = [25, 100, 1000, 10000, 100000, 1000000]  # ns
 SOURCE = """
@@ -21,8 +22,6 @@ def outer_SIZE(n, times):
     for _ in range(times):
         middle_SIZE(n)
 """
-# thread state -> innermost frame -> code: (offset of the root, through a cframe, offset of current_frame there, of code)
-PLACES = {11: (56, 1, 8, 32), 12: (56, 1, 0, 0), 13: (72, 0, 0, 0)}
 
 
 def turn(size):
@@ -45,19 +44,12 @@ def turn(size):
 
 turns = [turn(size) for size in SIZES]
 functions = {"%s_%d" % (k, size): globals()["%s_%d" % (k, size)].__code__ for size in SIZES for k in ("leaf", "middle", "outer")}
-ctypes.pythonapi.PyThreadState_Get.restype = ctypes.c_uint64
-root, is_indirect, current_frame, code = PLACES[sys.version_info[1]]
-root += ctypes.pythonapi.PyThreadState_Get()
-witness = ctypes.CDLL(sys.argv[1]).witness
-codes = (ctypes.c_uint64 * len(functions))(*map(id, functions.values()))
+witness = looks.Witness(sys.argv[1], functions)
 
 
 def listen():
-    counts = (ctypes.c_long * (len(functions) + 1))()
     for line in sys.stdin:
-        witness(ctypes.c_uint64(root), is_indirect, current_frame, code, codes, len(functions),
-                ctypes.c_double(float(line.split()[1])), ctypes.c_double(250), counts)
-        print(json.dumps(dict(zip(functions, counts))), flush=True)
+        print(json.dumps(witness.look(*map(float, line.split()[1:]))), flush=True)
 
 
 threading.Thread(target=listen, daemon=True).start()

@@ -1,7 +1,8 @@
-"""polling.py SHAPE: an asyncio server and its clients in one program; the loop always polls (`polls`), or now and then
+"""polling.py SHAPE [WITNESS.so]: an asyncio server and its clients in one program; the loop always polls (`polls`), or now and then
 it waits (`waits`).
 
-On a line of input it answers {"wall", "cpu": seconds so far, "select", "select_cpu": those in the selector}.
+On a line of input it answers {"wall", "cpu": seconds so far, "select", "select_cpu": those in the selector}; on
+`witness SECONDS [MEAN_US [CPU [1]]]` what looks.py says.
 """
 import asyncio
 import json
@@ -53,11 +54,21 @@ async def ask(sock, n):
             await asyncio.sleep(0.0005)
 
 
+def look(*args):
+    print(json.dumps(witness.look(*args)), flush=True)
+
+
 async def answers():
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.readline():
-        print(json.dumps(dict(total, wall=wall(), cpu=time.thread_time())), flush=True)
+    while True:
+        line = await reader.readline()
+        if line.startswith(b"witness"):
+            threading.Thread(target=look, args=map(float, line.split()[1:]), daemon=True).start()
+        elif line:
+            print(json.dumps(dict(total, wall=wall(), cpu=time.thread_time())), flush=True)
+        else:
+            break
 
 
 async def everything():
@@ -70,5 +81,9 @@ async def everything():
     await asyncio.gather(*jobs)
 
 
+if len(sys.argv) > 2:
+    import looks
+    functions = {"EpollSelector.select": selectors.EpollSelector.select, "Timed.select": Timed.select, "compute": compute}
+    witness = looks.Witness(sys.argv[2], {name: f.__code__ for name, f in functions.items()})
 loop = asyncio.SelectorEventLoop(Timed())
 loop.run_until_complete(everything())

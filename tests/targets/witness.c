@@ -1,5 +1,6 @@
 /* witness: a thread of the target that looks, at random moments, which function the main thread is in. It shares no
- * code, no clock and no trigger with the recorder, and it disturbs nobody: it reads three words.
+ * code, no clock and no trigger with the recorder, and it disturbs nobody: it reads three words. Asked to, it also says
+ * whether the main thread was on a CPU: when its CPU clock moved around the look.
  *
  * leaves.py builds it as a shared library and calls it by ctypes, without the GIL.
  */
@@ -27,10 +28,18 @@ static uint64_t look(const struct place *p)
 	return at ? *(volatile uint64_t *)(at + p->code) : 0;
 }
 
+/* CPU time of a thread, to the ns also while it runs; see clock_getcpuclockid(3) for the clock's number. */
+static uint64_t cpu_ns(int tid)
+{
+	struct timespec t = {0};
+	clock_gettime((clockid_t)(~(unsigned)tid << 3 | 6), &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 /* Look for `seconds`, each mean_us in the mean (exponential gaps). counts[i]: how often at codes[i]; counts[n]:
- * elsewhere. Returns the number of looks. */
+ * elsewhere; then as many of the looks at which thread tid was on a CPU (tid 0: none). Returns the number of looks. */
 long witness(uint64_t root, int is_indirect, unsigned current_frame, unsigned code, const uint64_t *codes, int n,
-             double seconds, double mean_us, long *counts)
+             double seconds, double mean_us, int tid, long *counts)
 {
 	struct place p = {(volatile uint64_t *)root, is_indirect, current_frame, code};
 	struct timespec now, gap;
@@ -40,17 +49,18 @@ long witness(uint64_t root, int is_indirect, unsigned current_frame, unsigned co
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	memcpy(state, &now.tv_nsec, sizeof state);
 	double end = (double)now.tv_sec + (double)now.tv_nsec * 1e-9 + seconds;
-	memset(counts, 0, (size_t)(n + 1) * sizeof *counts);
+	memset(counts, 0, 2 * (size_t)(n + 1) * sizeof *counts);
 	do {
 		double wait = -log(1 - erand48(state)) * mean_us * 1e-6;
 		gap.tv_sec = (time_t)wait;
 		gap.tv_nsec = (long)((wait - (double)gap.tv_sec) * 1e9);
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &gap, NULL);
-		uint64_t at = look(&p);
-		int i = 0;
+		uint64_t before = tid ? cpu_ns(tid) : 0, at = look(&p);
+		int i = 0, on = tid && cpu_ns(tid) != before;
 		while (i < n && codes[i] != at)
 			i++;
 		counts[i]++;
+		counts[n + 1 + i] += on;
 		looks++;
 		clock_gettime(CLOCK_MONOTONIC, &now);
 	} while ((double)now.tv_sec + (double)now.tv_nsec * 1e-9 < end);

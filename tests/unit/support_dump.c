@@ -150,7 +150,10 @@ static int on_recording(void *ctx, const struct rec_recording *r)
 	           r->schedule, r->engine, r->view_defaults, r->kernel_hz, r->stop_ppm);
 	for (uint32_t i = 0; i < r->n_notes; i++)
 		buf_printf(b, "%s%u=%u", i ? " " : "", r->notes[i].key, r->notes[i].value);
-	buf_printf(b, "] started %" PRIu64 "\n", r->started_ns);
+	buf_printf(b, "] started %" PRIu64, r->started_ns);
+	if (r->cpu_ppm)
+		buf_printf(b, " cpu %u", r->cpu_ppm);
+	buf_str(b, "\n");
 	return 0;
 }
 
@@ -231,6 +234,8 @@ static int on_ticks(void *ctx, const struct rec_ticks *t)
 	}
 	for (uint32_t i = 0; i < t->n_closings; i++)
 		buf_printf(b, "  closing thread %u cpu %" PRIu64 "\n", t->closings[i].thread, t->closings[i].cpu_ns);
+	for (uint32_t i = 0; i < t->n_gaps; i++)
+		buf_printf(b, "  gap from tick %u mean %" PRIu64 "\n", t->gaps[i].tick, t->gaps[i].mean_ns);
 	return 0;
 }
 

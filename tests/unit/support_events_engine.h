@@ -5,12 +5,13 @@
 #include <unistd.h>
 
 #include "pyspy-record/kernel/engine.h"
+#include "pyspy-record/kernel/lists.h"
 #include "tests/unit/support_test.h"
 
-enum { ENGINE_BINDINGS = 256, ENGINE_CLOCKS = 256 };
+enum { ENGINE_BINDINGS = 256, ENGINE_CLOCKS = 256, ENGINE_SLOTS = 8 };
 
 struct kernel {
-	double rate_hz;
+	double rate_hz, stretch; /* stretch 0: 1 */
 	enum kernel_clock clock;
 	bool inherits;
 	int clocks_error; /* not 0: there are no clocks to be had */
@@ -37,9 +38,25 @@ enum kernel_clock kernel_clock(const struct kernel *k)
 	return k->clock;
 }
 
+double kernel_stretch(const struct kernel *k)
+{
+	return k->stretch > 0 ? k->stretch : 1;
+}
+
+uint32_t kernel_tick_hz(const struct kernel *k)
+{
+	(void)k;
+	return 250;
+}
+
 uint64_t kernel_period_ns(const struct kernel *k)
 {
-	return (uint64_t)(1e9 / k->rate_hz);
+	return (uint64_t)(1e9 / k->rate_hz * kernel_stretch(k));
+}
+
+void kernel_slow(struct kernel *k, double stretch)
+{
+	k->stretch = stretch;
 }
 
 int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock)
@@ -92,6 +109,16 @@ void kernel_unbind(struct kernel *k, pid_t tid)
 	size_t i = support_engine_find(k, tid);
 	if (i < ENGINE_BINDINGS)
 		k->bound[i].tid = 0;
+}
+
+int kernel_frames(struct kernel *k, const struct kernel_sample *m, const struct kernel_frame *sent, size_t n_sent,
+                  const struct kernel_frame **frames, size_t *n)
+{
+	static struct kernel_lists lists;
+	(void)k;
+	if (!lists.v)
+		assert_int_equal(lists_init(&lists, ENGINE_SLOTS), 0);
+	return lists_take(&lists, m, sent, n_sent, frames, n);
 }
 
 int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits)

@@ -465,5 +465,6 @@ const struct support_golden SUPPORT_GOLDEN[] = {
     {"mixed", support_golden_mixed},
     {"fallback", support_golden_fallback},
     {"stopped", support_golden_stopped},
+    {"bounded", support_golden_bounded},
     {0},
 };

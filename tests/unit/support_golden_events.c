@@ -1,4 +1,4 @@
-/* The golden recordings of 1.1: of the kernel engine, and of stops. */
+/* The golden recordings of the kernel engine, of stops, and of a bounded CPU. */
 #include "tests/unit/support_golden.h"
 
 #define WAY(name) (WIRE_WAY_##name << WIRE_FLAG_WAY_SHIFT)
@@ -209,5 +209,52 @@ void support_golden_stopped(struct buf *out)
 	encode_counters(&r.content, counters, N(counters));
 	support_golden_put_end(&r, WIRE_END_DURATION, 0, 0);
 	support_recording_seal(&r, n, 100, true);
+	support_golden_end(&r, out);
+}
+
+/* The rate was lowered: 5 ticks at 100 ms, 2 at 250 ms, then 2 in 3 s. What they stand for is in
+ * tests/golden/README.md.
+ */
+void support_golden_bounded(struct buf *out)
+{
+	struct support_recording r;
+	struct support_golden_app a;
+
+	support_recording_open(&r, 0x15);
+	support_recording_version(&r, 2);
+	r.mean_gap_ns = 100 * SUPPORT_MS;
+	r.cpu_ppm = 5000;
+	support_recording_head(&r, 0);
+	support_recording_process(&r, 1, 4711, "app.py");
+	a = support_golden_app(&r);
+	uint64_t t = r.block.begin_ns;
+	uint64_t times[] = {50, 150, 250, 350, 450, 650, 950}, later[] = {1500, 2400};
+	for (size_t i = 0; i < N(times); i++)
+		times[i] = t + times[i] * SUPPORT_MS;
+	for (size_t i = 0; i < N(later); i++)
+		later[i] = t + later[i] * SUPPORT_MS;
+	struct rec_entry first[] = {
+	    {.tick = 0, .thread = 1, .stack = a.work, .has_stack = true, .flags = ACTIVE},
+	    {.tick = 5, .thread = 1, .stack = a.loads, .has_stack = true, .flags = ACTIVE, .cpu_ns = 500 * SUPPORT_MS}};
+	struct rec_entry second[] = {
+	    {.tick = 0, .thread = 1, .stack = a.loads, .has_stack = true, .flags = ACTIVE},
+	    {.tick = 1, .thread = 1, .stack = a.work, .has_stack = true, .flags = ACTIVE, .cpu_ns = SUPPORT_S}};
+	struct rec_closing closing = {1, 400 * SUPPORT_MS};
+
+	encode_ticks(&r.content, &(struct rec_ticks){1000, 1000, times, N(times), first, 2, &closing, 1,
+	                                             (struct rec_gap[]){{5, 250 * SUPPORT_MS}}, 1});
+	support_recording_seal(&r, N(times), N(times), false);
+	r.block.end_ns += 2 * SUPPORT_S;
+	encode_ticks(&r.content, &(struct rec_ticks){1000, 1000, later, N(later), second, 2, NULL, 0,
+	                                             (struct rec_gap[]){{0, SUPPORT_S}, {2, 250 * SUPPORT_MS}}, 2});
+	encode_counters(&r.content,
+	                (struct rec_counter[]){{WIRE_COUNTER_CPU_NS, 25 * SUPPORT_MS},
+	                                       {WIRE_COUNTER_LONGEST_GAP_NS, SUPPORT_S},
+	                                       {WIRE_COUNTER_LOWERED_NS, 3500 * SUPPORT_MS},
+	                                       {WIRE_COUNTER_RATE_NS, 1000 * SUPPORT_MS},
+	                                       {WIRE_COUNTER_BOUNDED_CPU_NS, 19 * SUPPORT_MS}},
+	                5);
+	support_golden_put_end(&r, WIRE_END_DURATION, 0, 0);
+	support_recording_seal(&r, N(later), N(later), true);
 	support_golden_end(&r, out);
 }

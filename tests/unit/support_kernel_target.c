@@ -185,9 +185,26 @@ static void order(struct kernel_target *t, enum kt_order what)
 
 static void forget(struct kernel_target *t)
 {
-	for (size_t i = 0; i < t->records.n; i++)
+	for (size_t i = 0; i < t->records.n; i++) {
 		free(t->records.v[i].m);
+		free(t->records.v[i].frames);
+	}
 	t->records.n = 0;
+}
+
+/* Its second piece is a list: what was left out is put in. */
+static void complete(struct kernel_target *t, struct kt_sample *s)
+{
+	const struct kernel_piece *tstate = (const void *)(s->m + 1), *list;
+	const struct kernel_frame *frames;
+	list = (const void *)((const unsigned char *)(tstate + 1) + tstate->len);
+	assert_int_equal(list->kind, KERNEL_PIECE_FRAMES);
+	assert_int_equal(s->m->n_bytes, 2 * sizeof *list + tstate->len + list->len);
+	s->n_sent = list->len / sizeof *frames;
+	assert_int_equal(kernel_frames(t->k, s->m, (const void *)(list + 1), s->n_sent, &frames, &s->n_frames), 0);
+	s->frames = malloc(s->n_frames * sizeof *frames + 1);
+	assert_non_null(s->frames);
+	memcpy(s->frames, frames, s->n_frames * sizeof *frames);
 }
 
 static int keep(void *ctx, const struct kernel_record *r, size_t n)
@@ -195,10 +212,12 @@ static int keep(void *ctx, const struct kernel_record *r, size_t n)
 	struct kernel_target *t = ctx;
 	if (r->tgid != (uint32_t)t->pid)
 		return 0;
-	assert_true(vec_push(&t->records, ((struct kt_sample){malloc(n), n})));
+	assert_true(vec_push(&t->records, ((struct kt_sample){.m = malloc(n), .n = n})));
 	struct kernel_sample *copy = t->records.v[t->records.n - 1].m;
 	assert_non_null(copy);
 	memcpy(copy, r, n);
+	if (r->kind == KERNEL_SAMPLE && t->rules.frames_are_listed && t->binding.n == 1)
+		complete(t, &t->records.v[t->records.n - 1]);
 	return 0;
 }
 

@@ -51,6 +51,9 @@ struct kt_control {
 struct kt_sample {
 	struct kernel_sample *m; /* or a record of another kind: m->head only */
 	size_t n;
+	/* Where frames are listed: those that came with it, and all of them, outermost first (kernel_frames). */
+	size_t n_sent, n_frames;
+	struct kernel_frame *frames;
 };
 
 struct kernel_target {

@@ -138,6 +138,9 @@ static int on_recording(void *ctx, const struct rec_recording *r)
 {
 	struct decoded *d = ctx;
 	d->recordings++;
+	assert_true(d->recordings == 1 || d->mean_gap_ns == r->mean_gap_ns);
+	d->mean_gap_ns = r->mean_gap_ns;
+	d->cpu_ppm = r->cpu_ppm;
 	if (r->n_notes)
 		snprintf(d->note, sizeof d->note, "%s=%s", text(d, r->notes[0].key), text(d, r->notes[0].value));
 	if (r->n_options)
@@ -190,6 +193,14 @@ static int by_tid(const void *a, const void *b)
 	const struct sample *x = a, *y = b;
 	return x->tid < y->tid ? -1 : x->tid > y->tid;
 }
+/* 0: the recording's, which is told behind the ticks of its block. */
+static uint64_t mean_at(const struct rec_ticks *t, uint32_t tick)
+{
+	uint64_t mean_ns = 0;
+	for (uint32_t i = 0; i < t->n_gaps && t->gaps[i].tick <= tick; i++)
+		mean_ns = t->gaps[i].mean_ns;
+	return mean_ns;
+}
 /* The naive way: at every tick, look for every thread's last entry. */
 static int on_ticks(void *ctx, const struct rec_ticks *t)
 {
@@ -216,12 +227,14 @@ static int on_ticks(void *ctx, const struct rec_ticks *t)
 			if (!present[id])
 				continue;
 			now[id].time_ns = t->times_ns[tick];
+			now[id].mean_ns = mean_at(t, tick);
 			assert_true(vec_push(&d->samples, now[id]));
 		}
 		if (d->samples.n > begin)
 			qsort(d->samples.v + begin, d->samples.n - begin, sizeof *d->samples.v, by_tid);
 	}
 	assert_int_equal(e, t->n_entries);
+	d->open_mean_ns = mean_at(t, t->n_ticks);
 	for (uint32_t i = 0; i < t->n_closings; i++)
 		d->cpu_ns[d->tids[t->closings[i].thread]] += t->closings[i].cpu_ns;
 	return 0;
@@ -296,6 +309,9 @@ struct decoded *readback(const char *file_name, void (*on_epoch_end)(struct deco
 	if (on_epoch_end)
 		on_epoch_end(d, d->epochs - 1);
 	stream_free(s);
+	for (size_t i = 0; i < d->samples.n; i++)
+		d->samples.v[i].mean_ns += d->samples.v[i].mean_ns ? 0 : d->mean_gap_ns;
+	d->open_mean_ns += d->open_mean_ns ? 0 : d->mean_gap_ns;
 	return d;
 }
 

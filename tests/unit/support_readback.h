@@ -16,7 +16,8 @@ enum { UNIVERSE = 300, LOCATIONS = 40, THREADS = 4000, IDS = 70000 };
 struct sample {
 	uint64_t time_ns;
 	uint32_t tid, flags;
-	int stack; /* in the universe; 0 = no frame */
+	int stack;        /* in the universe; 0 = no frame */
+	uint64_t mean_ns; /* of the gap that ended with its tick */
 };
 typedef VEC(struct sample) samples_t;
 
@@ -43,6 +44,8 @@ struct decoded {
 	struct rec_end end;
 	struct rec_block block;
 	uint64_t end_ns;
+	uint64_t mean_gap_ns, open_mean_ns; /* of the recording; of the gap behind the last tick */
+	uint32_t cpu_ppm;
 	void (*on_epoch_end)(struct decoded *d, uint32_t epoch);
 };
 

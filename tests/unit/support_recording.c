@@ -185,6 +185,7 @@ void support_recording_head(struct support_recording *r, uint32_t engine)
 	    .notes = notes,
 	    .n_notes = n_notes,
 	    .started_ns = SUPPORT_BOOT_NS,
+	    .cpu_ppm = r->cpu_ppm,
 	};
 
 	encode_recording(&r->head, &head);

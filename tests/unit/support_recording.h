@@ -25,7 +25,8 @@ struct support_recording {
 	uint32_t first_lines[256];                   /* by function */
 	uint64_t mean_gap_ns;                        /* 10 ms; set before support_recording_head */
 	const char *engine,
-	    *engine_why; /* notes pyspy.engine and .why; NULL = none; set before support_recording_head */
+	    *engine_why;  /* notes pyspy.engine and .why; NULL = none; set before support_recording_head */
+	uint32_t cpu_ppm; /* CPU bound; the same */
 	struct rec_file file;
 	struct rec_block block; /* header of the open block; ends are made to follow each other */
 	struct block_sealer *sealer;

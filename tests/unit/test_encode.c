@@ -51,6 +51,9 @@ static void test_recording(void **state)
 	check(&b, "recording host " MAX_ID " kernel 1 machine 2 boot 3 recorder 4 options [0 " MAX_ID "] gap " MAX64
 	          " schedule " MAX32 " engine " MAX32 " view " MAX32 " hz " MAX32 " stop " MAX32 " notes [0=" MAX_ID
 	          " " MAX_ID "=0] started " MAX64 "\n");
+	r.cpu_ppm = UINT32_MAX;
+	encode_recording(&b, &r);
+	check(&b, " started " MAX64 " cpu " MAX32 "\n");
 	encode_recording(&b, &(struct rec_recording){0});
 	check(&b,
 	      "recording host 0 kernel 0 machine 0 boot 0 recorder 0 options [] gap 0 schedule 0 engine 0 view 0 hz 0 "
@@ -253,7 +256,7 @@ static void test_ticks(void **state)
 	    {.tick = 3, .thread = 1, .stack = 4, .has_stack = true},
 	};
 	struct rec_closing closings[] = {{1, 1000}, {WIRE_IDS_MAX, UINT64_MAX}};
-	struct rec_ticks t = {1000, 1000, times, 4, entries, 5, closings, 2};
+	struct rec_ticks t = {1000, 1000, times, 4, entries, 5, closings, 2, NULL, 0};
 
 	buf_init(&b, 0);
 	encode_ticks(&b, &t);
@@ -266,6 +269,9 @@ static void test_ticks(void **state)
 	          "  entry tick 3 thread 1 stack 4 flags 0 cpu 0\n"
 	          "  closing thread 1 cpu 1000\n"
 	          "  closing thread " MAX_ID " cpu 18446744073709551000\n");
+	struct rec_gap gaps[] = {{0, 1}, {3, WIRE_MEAN_GAP_MAX_NS}, {4, 7}};
+	encode_ticks(&b, &(struct rec_ticks){1000, 1000, times, 4, NULL, 0, NULL, 0, gaps, 3});
+	check(&b, "  gap from tick 0 mean 1\n  gap from tick 3 mean 549755813888\n  gap from tick 4 mean 7\n");
 	encode_ticks(&b, &(struct rec_ticks){0});
 	check(&b, "ticks unit 1 cpu 1 times\nblock_end");
 	buf_done(&b);

@@ -67,6 +67,7 @@ static void test_defaults(void **state)
 	assert_null(o.program);
 	assert_null(o.output);
 	assert_true(o.rate_hz == 100 && o.duration_ns == 0 && o.stop_ppm == 2000);
+	assert_int_equal(o.cpu_ppm, 0);
 	assert_true(o.flush_ns == CLOCK_NS_PER_S && o.wait_ns == 10 * CLOCK_NS_PER_S);
 	assert_false(o.quiet || o.nonblocking || o.blocking);
 	assert_int_equal(o.view_defaults, 0);
@@ -76,14 +77,16 @@ static void test_all(void **state)
 {
 	(void)state;
 	assert_int_equal(PARSE("-p0x1267", "--pid=12", "-p", "12", "-o", "x.pyspy", "-r", "1k", "-d", "1.5", "-q",
-	                       "--nonblocking", "--max-stop", "0.05%", "-gitF", "--nolineno", "--full-filenames",
-	                       "--note", "a=b=c", "--note", "k=", "--flush", "500ms", "--wait", "2m"),
+	                       "--nonblocking", "--max-stop", "0.05%", "--max-cpu", "2.5%", "-gitF", "--nolineno",
+	                       "--full-filenames", "--note", "a=b=c", "--note", "k=", "--flush", "500ms", "--wait",
+	                       "2m"),
 	                 0);
 	assert_int_equal(o.n_pids, 2);
 	assert_int_equal(o.pids[0], 0x1267);
 	assert_int_equal(o.pids[1], 12);
 	assert_string_equal(o.output, "x.pyspy");
 	assert_true(o.rate_hz == 1000 && o.duration_ns == 1500000000 && o.stop_ppm == 500);
+	assert_int_equal(o.cpu_ppm, 25000);
 	assert_true(o.quiet && o.nonblocking);
 	assert_int_equal(o.view_defaults, 63);
 	assert_int_equal(o.n_notes, 2);
@@ -150,6 +153,10 @@ static void test_senseless(void **state)
 	static const char *parts[] = {"-1", "101", "", "%", "x", "nan"};
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		refuse(PARSE("-p", "1", "--max-stop", (char *)parts[i]), "--max-stop");
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		refuse(PARSE("-p", "1", "--max-cpu", (char *)parts[i]), "--max-cpu");
+	refuse(PARSE("-p", "1", "--max-cpu", "0"), "0.01 to 100");
+	refuse(PARSE("-p", "1", "--max-cpu=0.009%"), "0.01 to 100");
 	refuse(PARSE("-p", "1", "--flush", "10ms"), "100ms to 60s");
 	refuse(PARSE("-p", "1", "--flush", "61"), "100ms to 60s");
 	refuse(PARSE("-p", "1", "--wait", "2h"), "--wait");

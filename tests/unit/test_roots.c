@@ -1,4 +1,4 @@
-/* roots: up to 3.10 a stack read from outside may be another thread's, whole. */
+/* roots: a stack read from outside may be another thread's, whole. */
 #include "pyspy-record/sample/target.h"
 #include "tests/unit/support_test.h"
 
@@ -41,7 +41,12 @@ static void note(size_t thread, raddr_t outermost)
 static void test_own(void **state)
 {
 	begin();
-	assert_true(is_own(0, MINE)); /* nothing is known of anybody */
+	assert_false(is_own(0, MINE)); /* nothing is known of anybody: two looks must agree */
+	assert_false(is_own(0, OTHERS));
+	assert_false(is_own(0, MINE));
+	assert_true(is_own(0, MINE));
+	assert_false(is_own(1, MINE)); /* the thread that was looked at last has it */
+	assert_false(is_own(1, MINE));
 	note(1, OTHERS);
 	assert_true(is_own(0, MINE));
 	assert_false(is_own(0, OTHERS));
@@ -56,6 +61,32 @@ static void test_own(void **state)
 	assert_true(is_own(1, 0)); /* cut: nobody knows */
 	note(1, 0);
 	assert_true(is_own(0, 0));
+	end();
+}
+
+static bool is_own_root(size_t thread, raddr_t root, unsigned looks)
+{
+	states[thread].walk.root = root;
+	states[thread].walk.root_looks = looks;
+	return target_is_own(&t, &threads[thread]);
+}
+
+/* 3.11 and later: the outermost chunk. */
+static void test_chunks(void **state)
+{
+	begin();
+	assert_true(is_own_root(0, 0, 0)); /* a thread that has no chunk yet */
+	assert_false(is_own_root(0, OTHERS, 1));
+	assert_false(is_own_root(1, OTHERS, 1));
+	assert_false(is_own_root(1, OTHERS, WALK_ROOT_LOOKS)); /* the other one was met there, too */
+	assert_int_equal(states[1].walk.root_looks, 1);
+	assert_false(is_own_root(0, MINE, 1));
+	assert_true(is_own_root(0, MINE, WALK_ROOT_LOOKS));
+	assert_true(is_own_root(1, OTHERS, WALK_ROOT_LOOKS));
+	note(1, 0);
+	assert_true(states[1].walk.root_is_certain);
+	assert_false(is_own_root(0, OTHERS, WALK_ROOT_LOOKS));
+	assert_true(is_own_root(1, OTHERS, WALK_ROOT_LOOKS));
 	end();
 }
 
@@ -89,6 +120,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_own),
+	    cmocka_unit_test(test_chunks),
 	    cmocka_unit_test(test_given_back),
 	    cmocka_unit_test(test_many),
 	};

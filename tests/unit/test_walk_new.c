@@ -131,7 +131,8 @@ static void other_root(void)
 {
 	raddr_t other = SUPPORT_STACK_CHUNKS + (UINT64_C(1) << 34);
 	assert_int_equal(s.chunks.n, 1);
-	support_stack_expect_whole(&s);
+	for (int look = 0; look < WALK_ROOT_LOOKS; look++)
+		support_stack_expect_whole(&s);
 	support_memory_map(&s.m, other, 4096);
 	support_memory_u64(&s.m, other + 8, 4096);
 	support_memory_u64(&s.m, s.chunk, other);
@@ -139,11 +140,21 @@ static void other_root(void)
 		assert_int_equal(walk_alone(&s.w, &s.t, &s.batch), ERR_TORN);
 	support_memory_u64(&s.m, s.chunk, 0);
 	support_stack_expect_whole(&s);
-	/* the other one may have been met first: then it is not held on to */
+	/* the other one may have been met first: then it is not held on to ... */
 	walk_thread_done(&s.t);
 	s.t = (struct walk_thread){.tstate = SUPPORT_STACK_TSTATE};
 	support_memory_u64(&s.m, s.chunk, other);
 	support_stack_expect_whole(&s);
+	assert_int_equal(s.t.root, other);
+	assert_int_equal(s.t.root_looks, 1); /* nor trusted: sample/roots.c */
+	support_memory_u64(&s.m, s.chunk, 0);
+	support_stack_expect_whole(&s);
+	assert_int_equal(s.t.root, s.chunk);
+	assert_int_equal(s.t.root_looks, 1);
+	/* ... and not for ever when it was met twice */
+	support_memory_u64(&s.m, s.chunk, other);
+	for (int look = 0; look < WALK_ROOT_LOOKS; look++)
+		support_stack_expect_whole(&s);
 	support_memory_u64(&s.m, s.chunk, 0);
 	for (int pass = 0; pass < 16; pass++)
 		assert_int_equal(walk_alone(&s.w, &s.t, &s.batch), ERR_TORN);

@@ -19,7 +19,7 @@
 #include "pyspy-record/emit/writer.h"
 #include "tests/unit/support_readback.h"
 
-enum { UNIT_NS = 1000 };
+enum { UNIT_NS = 1000, MEAN_NS = 1000000 };
 
 static uint64_t seed;
 static uint32_t draw(uint32_t below)
@@ -139,6 +139,7 @@ static struct model {
 	struct model_thread threads[THREADS];
 	uint32_t n_threads;
 	samples_t samples;
+	uint64_t mean_ns;             /* of the gap that is open */
 	bool certified[64][UNIVERSE]; /* by epoch */
 	uint32_t n_epochs, ends;
 } * model;
@@ -170,6 +171,8 @@ static void model_tick(struct author *a, process_id p)
 	uint64_t time_ns = a->now_ns - a->now_ns % UNIT_NS;
 	if (model->samples.n == 0 || time_ns > last_ns)
 		last_ns = time_ns;
+	if (draw(9) == 0)
+		writer_gap(a->w, model->mean_ns = draw(3) ? 1 + draw(5000000) : MEAN_NS);
 	writer_tick(a->w, a->now_ns);
 	if (draw(8) == 0 && model->n_threads + 2 < THREADS) {
 		struct model_thread *t = &model->threads[model->n_threads++];
@@ -192,7 +195,8 @@ static void model_tick(struct author *a, process_id p)
 	}
 	for (uint32_t i = 0; i < model->n_threads; i++) {
 		struct model_thread *t = &model->threads[i];
-		struct sample s = {.time_ns = last_ns, .tid = t->tid, .flags = t->flags, .stack = t->stack};
+		struct sample s = {
+		    .time_ns = last_ns, .tid = t->tid, .flags = t->flags, .stack = t->stack, .mean_ns = model->mean_ns};
 		if (t->is_present)
 			assert_true(vec_push(&model->samples, s));
 	}
@@ -233,10 +237,11 @@ static void test_random(void **state)
 	uint32_t all_epochs = 0;
 	for (uint32_t round = 0; round < 20; round++) {
 		struct author a;
-		struct writer_options o = {.mean_gap_ns = 1000000, .max_bytes = round % 3 ? 0 : 40000};
+		struct writer_options o = {.mean_gap_ns = MEAN_NS, .max_bytes = round % 3 ? 0 : 40000};
 		seed = round * 7919 + 1;
 		make_universe();
 		model = calloc(1, sizeof *model);
+		model->mean_ns = MEAN_NS;
 		begin(&a, &o);
 		process_id p = put_process(a.w, 4711);
 		for (int step = 0; step < 600; step++) {
@@ -262,7 +267,7 @@ static void test_random(void **state)
 		for (size_t i = 0; i < d->samples.n; i++) {
 			struct sample *x = &d->samples.v[i], *y = &model->samples.v[i];
 			if (x->time_ns != y->time_ns || x->tid != y->tid || x->flags != y->flags ||
-			    x->stack != y->stack)
+			    x->stack != y->stack || x->mean_ns != y->mean_ns)
 				fail_msg("round %u, sample %zu: (%llu %u %x %d), not (%llu %u %x %d)", round, i,
 				         (unsigned long long)x->time_ns, x->tid, x->flags, x->stack,
 				         (unsigned long long)y->time_ns, y->tid, y->flags, y->stack);
@@ -409,6 +414,38 @@ static void test_long_texts(void **state)
 	free(words);
 }
 
+/* The mean of the gap that is open goes along, over blocks; what is not the recording's is told in each. */
+static void test_mean_gaps(void **state)
+{
+	(void)state;
+	struct author a;
+	static const uint64_t want[] = {10, 10, 30, 30, 10, 50};
+	seed = 3;
+	make_universe();
+	begin(&a, &(struct writer_options){.mean_gap_ns = 10, .cpu_ppm = 5000});
+	thread_id t = put_thread(a.w, put_process(a.w, 1), 7, "");
+	for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+		writer_gap(a.w, want[i]);
+		writer_tick(a.w, a.now_ns += 1000000);
+		writer_entry(a.w, t, put_stack(a.w, 3), WIRE_STATE_ACTIVE, 0);
+		if (i == 1)
+			writer_gap(a.w, 30); /* drawn before the block ends */
+		if (i % 2)
+			assert_int_equal(writer_flush(a.w, a.now_ns, NULL), 0);
+	}
+	writer_gap(a.w, UINT64_MAX);
+	writer_tick(a.w, a.now_ns += 1000000);
+	finish(&a);
+	struct decoded *d = readback(file_name, NULL);
+	assert_int_equal(d->cpu_ppm, 5000);
+	assert_int_equal(d->samples.n, 7);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(d->samples.v[i].mean_ns, want[i]);
+	assert_int_equal(d->samples.v[6].mean_ns, WIRE_MEAN_GAP_MAX_NS);
+	assert_int_equal(d->open_mean_ns, WIRE_MEAN_GAP_MAX_NS);
+	readback_free(d);
+}
+
 static void test_memory_bound(void **state)
 {
 	(void)state;
@@ -521,6 +558,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_equal_input_equal_id, make_file, remove_file),
 	    cmocka_unit_test_setup_teardown(test_processes_and_threads, make_file, remove_file),
 	    cmocka_unit_test_setup_teardown(test_long_texts, make_file, remove_file),
+	    cmocka_unit_test_setup_teardown(test_mean_gaps, make_file, remove_file),
 	    cmocka_unit_test_setup_teardown(test_memory_bound, make_file, remove_file),
 	    cmocka_unit_test_setup_teardown(test_losses_and_events, make_file, remove_file),
 	    cmocka_unit_test_setup_teardown(test_full_block, make_file, remove_file),

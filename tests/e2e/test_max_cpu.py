@@ -1,0 +1,120 @@
+# serial
+# --max-cpu: the recorder's own CPU time stays under the bound, as the kernel accounts it, where it would be far above without;
+# the file says how often was looked, and its times and shares are the program's own, although the rate was not the same
+# all the time.
+import json
+import os
+import time
+
+import accounts
+import harness as h
+import pyspy_reader as pr
+from pythons import HOST
+
+RATE = 10000  # Hz
+PART = 5  # the bound is so small a part of what it would cost
+THREADS = 40
+CALM, CROWD = (6, 14) if h.FULL else (2, 2.4)  # s
+
+
+def begin(pid, seconds, engine, args=()):
+    out = os.path.join(h.folder(), "x.pyspy")
+    p = h.start_record(["-p", pid, "-d", seconds, "-r", RATE] + list(args), out, cpu=h.RECORD_CPU, engine=engine)
+    return p, out, accounts.Account(p.pid, every=0.005, threads=False)
+
+
+def end(p, out, account, seconds):
+    r = h.finish_record(p, out, seconds * 3 + 60)
+    account.close()
+    h.sound(r.rec)
+    h.note(h.cost(r.rec))
+    return r
+
+
+def used(account, first, last):
+    """% of one CPU between two moments, by the recorder's CPU clock: the least that it can have been"""
+    return 100 * account.used(first, last)[0] / (last - first)
+
+
+def windows(account, first, last, width):
+    return [used(account, first + k * 0.1, first + k * 0.1 + width) for k in range(int((last - first - width) * 10) + 1)]
+
+
+def main_share(rec, tid, name):
+    runs = [r for r in rec.runs if r.info["tid"] == tid]
+    hit = lambda r: any(f.name == name for f in r.stack)  # noqa: E731
+    counts = sum(r.ticks for r in runs if hit(r)) / max(1, sum(r.ticks for r in runs))
+    return accounts.share(runs, hit), counts, sum(r.ns for r in runs) / 1e9
+
+
+def mean_gap(rec, first, last):
+    """of ticks; of the kernel engine between two samples of a running thread, about"""
+    if rec.ticks:
+        times = sorted({t for r in rec.runs for t in r.when})
+    else:
+        times = sorted(r.when[0] for r in rec.runs if r.way == pr.KERNEL and r.state == pr.ON_CPU)
+    n = sum(first <= t / 1e9 < last for t in times)
+    return (last - first) / max(n, 1)
+
+
+def bounded(py, engine):
+    if engine == "kernel":
+        h.need_kernel()
+    seconds = CALM + CROWD
+    with h.Victim(py, "crowds.py", [THREADS], cpu=h.VICTIM_CPU) as v:
+        p, out, free = begin(v.pid, 0.8, engine)
+        first, last = accounts.span(end(p, out, free, 0.8).rec)
+        unbounded = used(free, first, last - 0.02)
+        allowed = round(unbounded / PART, 2)
+        p, out, account = begin(v.pid, seconds, engine, ["--max-cpu", "%.2f%%" % allowed])
+        time.sleep(CALM)
+        v.say("crowd")
+        r = end(p, out, account, seconds)
+        log = os.path.join(h.folder(), "log")
+        v.say("report " + log)
+        v.line()
+        with open(log) as f:
+            truth = accounts.Log("main", json.load(f))
+    tid = int(v.words[0])
+    first, last = accounts.span(r.rec)
+    whole, worst = used(account, first, last - 0.02), max(windows(account, first, last - 0.02, 3.0))
+    bound = h.info(r.path)["recordings"][0]["max_cpu"]
+    h.note("%.3f %% of a CPU of %.2f, at most %.3f %% for 3 s, without a bound %.1f %%; told: %s" % (whole, allowed, worst, unbounded, bound))
+    h.check(unbounded > 0.5, "it costs %.2f %% without a bound: too little for a test" % unbounded)
+    h.check(whole <= 1.1 * allowed, "%.3f %% of a CPU were used, the bound was %.2f" % (whole, allowed))
+    h.check(worst <= 1.25 * allowed, "%.3f %% of a CPU were used for 3 s, the bound was %.2f" % (worst, allowed))
+    # what the file says of it
+    h.check(bound["ppm"] == round(allowed * 1e4) and bound["lowered"], "info says %s" % bound)
+    h.check(abs(bound["cpu_ns"] / 1e9 / (last - first) * 100 - whole) < 0.1 * allowed + 0.05, "the file says %.2f %%, the kernel %.2f" % (
+        bound["cpu_ns"] / 1e7 / (last - first), whole))
+    h.check(0 < bound["lowest_rate_hz"] <= bound["mean_rate_hz"] < RATE, "rates %s" % bound)
+    h.check("of a CPU of at most" in r.stderr and "in the mean" in r.stderr, "not told at the end: %r" % r.stderr)
+    # the rates were not the same, and yet
+    change = next(e[0] for e in truth.log if e[2]["crowd"] > 0)
+    calm, full = mean_gap(r.rec, first + 0.3, change), mean_gap(r.rec, change + 0.3, last)
+    h.note("%s: a sample in %.2f ms while it was calm, in %.2f ms in the crowd" % (engine, 1e3 * calm, 1e3 * full))
+    for name in ("often", "seldom"):
+        (got, se), counts, wall = main_share(r.rec, tid, name)
+        accounts.near("%s %s: %s (by counts %.1f %%)" % (py, engine, name, 100 * counts), got, truth.share(name, first, last), se, 0.02)
+    h.check(abs(wall - (last - first)) <= 0.05 * (last - first), "%.3f s of the main thread in %.3f s" % (wall, last - first))
+    if engine == "outside":
+        h.check(full > 1.5 * calm, "the rate was the same in both phases: this tests nothing")
+        h.check(r.rec.lowered, "no mean gaps in TICKS")
+    raw = h.raw(r.path, "-i")
+    h.check(sum(raw.values()) == r.rec.raw_total(), "raw adds up to %d, the file to %d" % (sum(raw.values()), r.rec.raw_total()))
+
+
+def no_need(py):
+    """a bound far above what is used lowers nothing"""
+    with h.Victim(py, "crowds.py", [1], cpu=h.VICTIM_CPU) as v:
+        r = h.record(v.pid, 0.6, 50, ["--max-cpu", "50%"], cpu=h.RECORD_CPU)
+    bound = h.info(r.path)["recordings"][0]["max_cpu"]
+    h.check(not bound["lowered"] and bound["held"] and not r.rec.lowered and not r.rec.timed, "lowered: %s" % bound)
+
+
+PYTHONS = h.interpreters(((3, 8), (3, 11), (3, 12), (3, 13)), ("release",), HOST, not h.FULL)
+ONE = [py for py in PYTHONS if py.minor == 13] or PYTHONS
+
+if __name__ == "__main__":
+    h.main([("%s %s" % (engine, py), bounded, py, engine) for py in (PYTHONS if h.FULL else ONE[:1]) for engine in ("outside", "kernel")]
+           + [("no need %s" % ONE[0], no_need, ONE[0])])

@@ -224,15 +224,6 @@ static enum wire_reason signal_reason(int signal)
 	return signal == SIGINT ? WIRE_END_SIGINT : signal == SIGTERM ? WIRE_END_SIGTERM : WIRE_END_SIGHUP;
 }
 
-/* Threads that did not stand in time; what they stood is paid for. */
-static void settle(struct session *s)
-{
-	uint64_t before = s->seats.stops.total_ns;
-	seats_settle(&s->seats);
-	if (s->seats.stops.total_ns != before)
-		schedule_pay_stop(&s->schedule, s->seats.stops.total_ns - before);
-}
-
 /* Look more seldom, or more often, as our CPU time allows. woke_ns: since then we worked. */
 static void mind_cpu(struct session *s, uint64_t woke_ns)
 {
@@ -257,6 +248,15 @@ static void draw_tick(struct session *s)
 	s->schedule.mean_gap_ns = throttle_gap_ns(&s->throttle);
 	writer_gap(s->w, s->schedule.mean_gap_ns);
 	schedule_next(&s->schedule, clock_mono_ns());
+}
+
+/* Threads that did not stand in time; what they stood is paid for. */
+static void settle(struct session *s)
+{
+	uint64_t before = s->seats.stops.total_ns;
+	seats_settle(&s->seats);
+	if (s->seats.stops.total_ns != before)
+		schedule_pay_stop(&s->schedule, s->seats.stops.total_ns - before);
 }
 
 /* Until something ends it; returns why. *error: of the output. */
@@ -301,7 +301,7 @@ static enum wire_reason run_loop(struct session *s, int *error)
 				return WIRE_END_OUTPUT;
 			s->flush_next_ns = clock_mono_ns() + s->o->flush_ns;
 		}
-		if (now >= s->progress_next_ns) {
+		if (now >= s->progress_next_ns && log_has_screen()) {
 			show_progress(s, now);
 			s->progress_next_ns = now + PROGRESS_NS;
 		}

@@ -10,7 +10,7 @@ import time
 import harness as h
 import pyspy_reader as pr
 
-KILLS = int(os.environ.get("PYSPY_KILLS", 1000 if h.FULL else 16))
+KILLS = int(os.environ.get("PYSPY_KILLS", 1000 if h.FULL else 12))
 random.seed(int(os.environ.get("PYSPY_SEED", "0")) or None)
 # what makes it touch the target as often as it can; a CPU each, but where it is to sit on the target's
 MODES = [("outside", ["-r", "5000"], None), ("outside", ["-r", "20000", "--max-stop", "50"], h.RECORD_CPU),

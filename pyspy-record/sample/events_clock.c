@@ -8,7 +8,8 @@
 
 enum {
 	CLOCK_LACKS = 5, /* a thread that ran for so many periods without a sample has no clock */
-	SWITCHES_TIMES = 1, /* as many stacks at switches, of all threads of a process, as one running thread gives ... */
+	SWITCHES_TIMES =
+	    1, /* as many stacks at switches, of all threads of a process, as one running thread gives ... */
 	SWITCHES_LEAST = 200, /* ... or so many a second */
 	PACE_NS = 100 * 1000 * 1000,
 	GAP_MOST_NS = 1000 * 1000 * 1000,

@@ -24,40 +24,6 @@ uint32_t target_sleep_flags(const struct target *t, struct sample_thread *th)
 	return flags | (gil_is_awaited(t, th, th->block.number, th->block.args[0]) ? WIRE_FLAG_GIL_WAIT : 0);
 }
 
-/* The words of the interpreters, before the stacks: who holds the GIL, who is there, what was made. */
-static void plan_words(struct target *t)
-{
-	const struct layout *l = &t->interpreter.layout;
-	struct reader_batch *b = &t->batch;
-	reader_batch_add(b, t->interpreter.heads, &t->words.interpreters_head, 8);
-	if (t->interpreter.current)
-		reader_batch_add(b, t->interpreter.current, &t->words.gil_current, 8);
-	for (size_t i = 0; i < t->n_interps; i++) {
-		struct sample_interp *in = &t->interps[i];
-		reader_batch_add(b, in->at + l->interp.threads_head, &in->words.threads_head, 8);
-		if (in->gil)
-			reader_batch_add(b, in->gil + l->gil.last_holder, &in->words.gil, 12);
-		raddr_t gc = target_gc(t, in), generation = target_generation(t, in);
-		if (gc)
-			reader_batch_add(b, gc, &in->words.gc, 4);
-		if (generation)
-			reader_batch_add(b, generation, &in->words.generation_before, 4);
-		if (in->gil && layout_is_freethreaded(l))
-			reader_batch_add(b, in->gil + l->gil.enabled, &in->words.gil_enabled, 4);
-	}
-	for (size_t i = 0; i < t->watched.n; i++)
-		reader_batch_add(b, t->watched.v[i].tstate + l->tstate.frame_root, &t->watched.v[i].root, 8);
-}
-
-static void plan_words_after(struct target *t)
-{
-	for (size_t i = 0; i < t->n_interps; i++) {
-		raddr_t generation = target_generation(t, &t->interps[i]);
-		if (generation)
-			reader_batch_add(&t->batch, generation, &t->interps[i].words.generation_after, 4);
-	}
-}
-
 /* All states of the thread, or none: false = they do not fit. *first: the number of its first piece. */
 static bool plan_thread(struct target *t, struct sample_thread *th, size_t *first)
 {
@@ -107,7 +73,7 @@ int target_read_some(struct target *t, struct sample_thread **threads, size_t n)
 	size_t first[READER_BATCH_MAX];
 	for (int tries = 0; tries < READ_TRIES; tries++) {
 		reader_batch_clear(&t->batch);
-		plan_words(t);
+		words_plan(t);
 		size_t words = t->batch.n, taken = 0;
 		walk_begin_pass(&t->walk);
 		while (taken < n && taken < READER_BATCH_MAX && plan_thread(t, threads[taken], &first[taken]))
@@ -117,10 +83,12 @@ int target_read_some(struct target *t, struct sample_thread **threads, size_t n)
 			continue;
 		}
 		size_t behind = t->batch.n;
-		plan_words_after(t);
+		words_plan_after(t);
 		int got = reader_batch_read(&t->reader, &t->batch);
-		if (got == (int)t->batch.n)
+		if (got == (int)t->batch.n) {
+			words_take(t);
 			return (int)taken;
+		}
 		if (got < 0 && got != ERR_MEMORY_READ)
 			return got;
 		size_t piece = got < 0 ? 0 : (size_t)got;
@@ -234,7 +202,8 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 		show(t, w, th, node, false, flags | WIRE_WAY_STOPPED << WIRE_FLAG_WAY_SHIFT);
 		return true;
 	}
-	if (still_stands(th) && rc == 0) {
+	bool stands = still_stands(th);
+	if (stands && rc == 0) {
 		target_note_own(th);
 		bool news = trie_certify(&t->trie, w, node);
 		waiters_check(t, th, node);
@@ -250,7 +219,7 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 		show(t, w, th, node, false, flags | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT);
 		return true;
 	}
-	if (t->stops_each && !th->stopped)
+	if (t->stops_each && !th->stopped && !stands)
 		return false;
 	if (rc == 0 && !target_is_own(t, th))
 		rc = ERR_TORN;

@@ -219,8 +219,7 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	size_t first_gone = n;
 	for (size_t i = shared; i < n; i++) {
 		const struct walk_frame *f = &frames[n - 1 - i];
-		struct path_step step = {
-		    f->code, f->instr, f->globals, f->tlbc_index, th->path.v[i].code, at};
+		struct path_step step = {f->code, f->instr, f->globals, f->tlbc_index, th->path.v[i].code, at};
 		bool proved = true;
 		if (!step.code || codes_at(&t->codes, step.code)->is_stale)
 			step.code = codes_known(&t->codes, f->code, f->globals);

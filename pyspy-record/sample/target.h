@@ -134,6 +134,19 @@ struct sample_interp {
 	uint32_t highest_version; /* of the code objects read */
 };
 
+/* Words that were read together with what lies between them (words.c). */
+enum { WORDS_ROW = 4, WORDS_COPIES = 64, WORDS_BYTES = 8192, WORDS_STRUCT = 1 << 19 };
+struct words_copy {
+	void *to;
+	size_t from, n; /* from: in words.bytes */
+};
+struct words {
+	unsigned char bytes[WORDS_BYTES];
+	size_t n_bytes;
+	struct words_copy copies[WORDS_COPIES];
+	size_t n_copies;
+};
+
 /* A thread state as a census finds it. */
 struct seen_state {
 	raddr_t tstate, root; /* root: the word at frame_root */
@@ -204,8 +217,9 @@ struct target {
 	uint64_t interps_changed_ns; /* CLOCK_MONOTONIC; 0 = not since the first census */
 	size_t interps_unseen;       /* interpreters that there is no room for */
 	struct reader_batch batch;
-	VEC(code_id) to_check; /* scratch: code objects to be looked at again */
-	uint64_t check_mark;   /* tells those already in it */
+	struct words word_spans; /* scratch of a read */
+	VEC(code_id) to_check;   /* scratch: code objects to be looked at again */
+	uint64_t check_mark;     /* tells those already in it */
 	process_id id;
 	uint32_t exec_number;
 	uint64_t census; /* counts them */
@@ -316,6 +330,11 @@ void target_tell_thread(struct target *t, struct writer *w, struct sample_thread
 /* Read these threads (and the words of the interpreters) in as few calls as possible. 0, ERR_GONE,
  * or the error of reading. Threads that are gone get LOOK_GONE. */
 int target_read(struct target *t, struct sample_thread **threads, size_t n);
+/* The words of the interpreters into the batch, in front of the stacks and behind them; and, once it was read, to where
+ * they belong. */
+void words_plan(struct target *t);
+void words_plan_after(struct target *t);
+void words_take(struct target *t);
 /* As many of them as fit into one call: how many were dealt with, or an error. */
 int target_read_some(struct target *t, struct sample_thread **threads, size_t n);
 /* What the thread does now: th->run, look, blocked, held. */

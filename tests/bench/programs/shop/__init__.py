@@ -1,0 +1,1 @@
+"""A small Django application, for django_client.py."""

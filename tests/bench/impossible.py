@@ -60,7 +60,7 @@ def python_of(version):
     """the interpreter for 3.12, 3.13t ...: of this system where there is one"""
     minor = tuple(int(n) for n in version.rstrip("t").split("."))
     found = h.interpreters([minor], ("freethreaded" if version.endswith("t") else "release",))
-    return sorted(found, key=lambda p: p.root is not None)[0] if found else None
+    return sorted(found, key=lambda p: (p.root is not None, "musl" in p.name))[0] if found else None
 
 
 class Case:

@@ -308,7 +308,9 @@ static int pass(struct target *t, struct writer *w, bool may_look)
 	}
 	int rc = 0;
 	size_t done = 0, n_batched = t->stops_each ? 0 : t->active.n;
-	do { /* once at least: for the words */
+	bool has_words = t->is_idle && n_batched == 0;       /* nobody ran: they are what they were */
+	while (!has_words || (rc > 0 && done < n_batched)) { /* once at least: for the words */
+		has_words = true;
 		rc = target_read_some(t, t->active.v + done, n_batched - done);
 		if ((rc >= 0 || (rc == ERR_MEMORY_READ && t->n_interps > 1)) && done == 0 && may_look &&
 		    (rc < 0 || want_census_now(t)))
@@ -320,7 +322,7 @@ static int pass(struct target *t, struct writer *w, bool may_look)
 				target_take(t, w, t->active.v[done + (size_t)i],
 				            target_walk(t, t->active.v[done + (size_t)i]));
 		done += rc > 0 ? (size_t)rc : 0;
-	} while (rc > 0 && done < n_batched);
+	}
 	if (t->stops_each && rc >= 0) {
 		target_take_each(t, w);
 		done = t->active.n;

@@ -211,6 +211,9 @@ struct target {
 	VEC(struct sample_thread *) active; /* scratch of a pass */
 	size_t n_waiting;                   /* threads that wait for a GIL, as of the last pass */
 	bool waiters_untrusted;             /* one ran that could not */
+	bool all_asleep;                    /* every thread was, in the last pass */
+	uint64_t used_ns;                   /* CPU time of the process when that pass began; 0 = not known */
+	bool is_idle;                       /* nobody has run since, but perhaps who had the GIL last */
 	VEC(struct seen_state) seen;        /* scratch of a census */
 	VEC(struct watched_state) watched;
 	VEC(struct frame_place) places;

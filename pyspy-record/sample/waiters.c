@@ -5,10 +5,17 @@
  * A GIL's last_holder and switch_number are written together when another thread gets it (3.7 and later). So between
  * two looks at them: neither has changed, and only the holder can have run; both have, the number by one, and only the
  * two can have run; anything else (somebody in between, a thread state swapped under the same thread) says nothing.
+ *
+ * The same where all threads slept at the last tick and the process has used no CPU time since: with an unchanged GIL
+ * nobody but its last holder can have run Python code, so that one is looked at. (The process's clock leaves out a
+ * thread that runs at this moment, since the last timer tick at most: one that sleeps and works in C code without ever
+ * asking for the GIL may be told as sleeping in the first of these milliseconds. Its stack is right.)
  */
+#include "libcommon/clock.h"
 #include "pyspy-record/sample/target.h"
 
 enum {
+	SLEEPERS_LEAST = 4,
 	WAITERS_LEAST = 2,    /* fewer are looked at for less than a look at the words costs */
 	SKIPPED_MOST = 64,    /* ticks in a row; its CPU time moves a little, and it may end while it waits */
 	SWITCHES_BEHIND = 16, /* switch_number, from last_holder on: so in each version that has one */
@@ -27,7 +34,10 @@ static raddr_t gil_of(const struct target *t, const struct sample_interp *in)
 void waiters_weigh(struct target *t)
 {
 	uint64_t words[TARGET_INTERPRETERS_MAX][WORDS];
-	bool worth = t->n_waiting >= WAITERS_LEAST && !t->waiters_untrusted;
+	uint64_t used_ns = t->all_asleep ? clock_cpu_ns_of(t->facts.pid) : 0;
+	bool worth = (t->n_waiting >= WAITERS_LEAST || t->all_asleep) && !t->waiters_untrusted;
+	t->is_idle = used_ns && used_ns == t->used_ns;
+	t->used_ns = used_ns;
 	reader_batch_clear(&t->batch);
 	for (size_t i = 0; i < t->n_interps && worth; i++)
 		if (gil_of(t, &t->interps[i]))
@@ -47,7 +57,9 @@ void waiters_weigh(struct target *t)
 		uint64_t moved = h->switches - before.switches;
 		h->tells = before.gil == gil &&
 		           ((moved == 0 && h->holder == before.holder) || (moved == 1 && h->holder != before.holder));
+		t->is_idle &= h->tells && moved == 0;
 	}
+	t->is_idle &= worth;
 }
 
 static bool may_have_run(const struct target *t, const struct sample_thread *th)
@@ -59,7 +71,7 @@ static bool may_have_run(const struct target *t, const struct sample_thread *th)
 
 bool waiters_skip(const struct target *t, struct sample_thread *th)
 {
-	bool skip = th->asleep && th->sleep_flags & WIRE_FLAG_GIL_WAIT && !may_have_run(t, th);
+	bool skip = th->asleep && (th->sleep_flags & WIRE_FLAG_GIL_WAIT || t->is_idle) && !may_have_run(t, th);
 	th->is_checked = skip && th->skipped >= SKIPPED_MOST;
 	skip &= !th->is_checked;
 	th->skipped = skip ? th->skipped + 1 : 0;
@@ -68,11 +80,14 @@ bool waiters_skip(const struct target *t, struct sample_thread *th)
 
 void waiters_count(struct target *t)
 {
+	size_t n_asleep = 0;
 	t->n_waiting = 0;
 	for (size_t i = 0; i < t->threads.n; i++) {
 		const struct sample_thread *th = t->threads.v[i];
+		n_asleep += th->asleep;
 		t->n_waiting += th->asleep && (th->sleep_flags & WIRE_FLAG_GIL_WAIT);
 	}
+	t->all_asleep = n_asleep == t->threads.n && n_asleep >= SLEEPERS_LEAST;
 }
 
 void waiters_check(struct target *t, const struct sample_thread *th, node_id node)
@@ -81,4 +96,7 @@ void waiters_check(struct target *t, const struct sample_thread *th, node_id nod
 		return;
 	waiters_weigh(t); /* it may have got the GIL after the look that said that it had not */
 	t->waiters_untrusted |= !may_have_run(t, th);
+	for (size_t i = 0; i < t->n_interps; i++) /* other threads were looked at before that */
+		t->interps[i].history.gil = 0;
+	t->used_ns = 0;
 }

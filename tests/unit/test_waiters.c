@@ -2,7 +2,11 @@
 #include "pyspy-record/sample/target.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "tests/unit/support_memory.h"
 #include "tests/unit/support_test.h"
@@ -163,6 +167,7 @@ static void test_checked(void **state)
 	set_gil(tstate(3), 101); /* it got it just after the look at the words */
 	waiters_check(t, pointers[3], 8);
 	assert_false(t->waiters_untrusted);
+	assert_int_equal(tick(), NOBODY); /* who was looked at before that second look at the words may have run */
 	for (int i = 0; i <= SKIPS; i++)
 		tick();
 	waiters_check(t, pointers[2], 8);
@@ -172,11 +177,58 @@ static void test_checked(void **state)
 	end();
 }
 
+static void on_signal(int signal)
+{
+	(void)signal;
+}
+
+/* All sleep, for no GIL: who had it last is looked at, and all where the process has used CPU time. */
+static void test_idle(void **state)
+{
+	begin(0x030d00f0, LAYOUT_RELEASE);
+	t->facts.pid = fork();
+	if (t->facts.pid == 0) {
+		signal(SIGUSR1, on_signal);
+		for (;;)
+			pause();
+	}
+	assert_true(t->facts.pid > 0);
+	struct timespec nap = {.tv_nsec = 50 * 1000 * 1000};
+	nanosleep(&nap, NULL);
+	for (int i = 0; i < N; i++) {
+		threads[i].asleep = true;
+		threads[i].sleep_flags = WIRE_STATE_SLEEPING;
+	}
+	waiters_count(t);
+	assert_int_equal(tick(), NOBODY);
+	assert_int_equal(tick(), ALL_WAITERS);
+	assert_true(t->is_idle);
+	set_gil(tstate(2), 101); /* one has it, and has not given up its CPU yet */
+	assert_int_equal(tick(), NOBODY);
+	assert_false(t->is_idle);
+	assert_int_equal(tick(), 0x1f & ~4u);
+	threads[1].asleep = false;
+	waiters_count(t);
+	assert_int_equal(tick(), NOBODY); /* one runs */
+	threads[1].asleep = true;
+	waiters_count(t);
+	assert_int_equal(tick(), NOBODY);
+	assert_int_equal(tick(), 0x1f & ~4u);
+	kill(t->facts.pid, SIGUSR1); /* it wakes, and sleeps again */
+	nanosleep(&nap, NULL);
+	assert_int_equal(tick(), NOBODY);
+	assert_int_equal(tick(), 0x1f & ~4u);
+	kill(t->facts.pid, SIGKILL);
+	waitpid(t->facts.pid, NULL, 0);
+	assert_int_equal(tick(), NOBODY);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_who_had_it), cmocka_unit_test(test_who_is_looked_at), cmocka_unit_test(test_no_gil),
-	    cmocka_unit_test(test_few),        cmocka_unit_test(test_checked),
+	    cmocka_unit_test(test_few),        cmocka_unit_test(test_checked),          cmocka_unit_test(test_idle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

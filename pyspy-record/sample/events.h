@@ -60,7 +60,7 @@ struct events_known {
 		uint64_t tstate, interp, next, generation_before, generation_after;
 		uint32_t cut, codes_epoch, trie_epoch, has_generation;
 	} basis;
-	uint32_t node;
+	uint32_t node, n; /* n: frames of the list */
 };
 
 /* One OS thread. */

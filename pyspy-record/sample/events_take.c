@@ -263,12 +263,12 @@ static struct events_basis basis_of(const struct target *t, const struct kernel_
 	};
 }
 
-/* A list of which nothing is new, right after one that is known. Who waits for the GIL comes back with the same stack
- * again and again. */
+/* The very list that was known, right after it: nothing new, and nothing gone. Who waits for the GIL comes back with
+ * the same stack again and again. */
 static bool is_known(const struct target *t, const struct events_known *k, const struct kernel_sample *m,
                      const struct walk_copy *c, uint32_t interp)
 {
-	if (!c->is_list || !m->slot || m->same != c->n_listed)
+	if (!c->is_list || !m->slot || m->same != c->n_listed || m->same != k->n)
 		return false;
 	if (k->slot != m->slot || k->round != m->round || k->serial + 1 != m->serial || !k->serial)
 		return false;
@@ -284,7 +284,8 @@ static void note_known(const struct target *t, const struct sample_thread *th, s
 	/* copies of code are looked for anew; so is what was gone, which the path ends before */
 	if (!c->is_list || !m->slot || t->interpreter.layout.code.tlbc || th->path.n != t->walk.frames.n)
 		return;
-	*k = (struct events_known){m->slot, m->round, m->serial, t->walk.is_cut, basis_of(t, m, interp), node};
+	*k = (struct events_known){
+	    m->slot, m->round, m->serial, t->walk.is_cut, basis_of(t, m, interp), node, (uint32_t)c->n_listed};
 }
 
 static int take_sample(struct target *t, struct writer *w, const struct kernel_sample *m, size_t n)

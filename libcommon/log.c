@@ -98,11 +98,16 @@ static size_t fitting(const char *line)
 	return i;
 }
 
+bool log_has_screen(void)
+{
+	return state.is_terminal && !state.is_quiet;
+}
+
 void log_progress(const char *line)
 {
 	struct buf b;
 
-	if (!state.is_terminal || state.is_quiet)
+	if (!log_has_screen())
 		return;
 	buf_init(&b, 0);
 	clear_progress(&b);

@@ -8,5 +8,7 @@ void log_init(const char *program, bool quiet);
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Always shown. */
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Is a progress line shown at all? */
+bool log_has_screen(void);
 /* Replace the progress line (only when stderr is a terminal and not quiet); "" removes it. */
 void log_progress(const char *line);

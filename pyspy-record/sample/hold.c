@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -32,12 +33,19 @@ static bool attr_set(struct attr *a)
 void hold_hurry(bool on)
 {
 	static struct attr usual;
+	static int slack_ns;
 	static enum { UNTRIED, MAY, MAY_NOT } state;
 	struct attr first = {.size = sizeof first, .policy = SCHED_FIFO, .priority = 1};
 	if (state == UNTRIED)
 		state = attr_get(&usual) && usual.policy == SCHED_OTHER ? MAY : MAY_NOT;
-	if (state == MAY && !attr_set(on ? &first : &usual))
+	if (state != MAY)
+		return;
+	if (on)
+		slack_ns = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+	if (!attr_set(on ? &first : &usual))
 		state = MAY_NOT;
+	if (!on && slack_ns > 0) /* the kernel gives back what we were born with */
+		prctl(PR_SET_TIMERSLACK, slack_ns, 0, 0, 0);
 }
 
 static bool scheduler_fits(void)

@@ -11,15 +11,15 @@ import harness as h
 import pyspy_reader as pr
 from pythons import HOST
 
-RATE = 10000  # Hz
-PART = 5  # the bound is so small a part of what it would cost
+RATE = {"outside": 10000, "kernel": 30000}  # Hz
+PART, LEAST = 5, 0.4  # the bound is so small a part of what it would cost, and at least so many % of a CPU: there are fixed costs
 THREADS = 40
 CALM, CROWD = (6, 14) if h.FULL else (2, 2.4)  # s
 
 
 def begin(pid, seconds, engine, args=()):
     out = os.path.join(h.folder(), "x.pyspy")
-    p = h.start_record(["-p", pid, "-d", seconds, "-r", RATE] + list(args), out, cpu=h.RECORD_CPU, engine=engine)
+    p = h.start_record(["-p", pid, "-d", seconds, "-r", RATE[engine]] + list(args), out, cpu=h.RECORD_CPU, engine=engine)
     return p, out, accounts.Account(p.pid, every=0.005, threads=False)
 
 
@@ -65,7 +65,9 @@ def bounded(py, engine):
         p, out, free = begin(v.pid, 0.8, engine)
         first, last = accounts.span(end(p, out, free, 0.8).rec)
         unbounded = used(free, first, last - 0.02)
-        allowed = round(unbounded / PART, 2)
+        allowed = max(round(unbounded / PART, 2), LEAST)
+        if unbounded < 2 * allowed:
+            raise h.Skip("the program gets too little of a CPU here: sampling it costs only %.2f %% of one" % unbounded)
         p, out, account = begin(v.pid, seconds, engine, ["--max-cpu", "%.2f%%" % allowed])
         time.sleep(CALM)
         v.say("crowd")
@@ -80,14 +82,13 @@ def bounded(py, engine):
     whole, worst = used(account, first, last - 0.02), max(windows(account, first, last - 0.02, 3.0))
     bound = h.info(r.path)["recordings"][0]["max_cpu"]
     h.note("%.3f %% of a CPU of %.2f, at most %.3f %% for 3 s, without a bound %.1f %%; told: %s" % (whole, allowed, worst, unbounded, bound))
-    h.check(unbounded > 0.5, "it costs %.2f %% without a bound: too little for a test" % unbounded)
     h.check(whole <= 1.1 * allowed, "%.3f %% of a CPU were used, the bound was %.2f" % (whole, allowed))
     h.check(worst <= 1.25 * allowed, "%.3f %% of a CPU were used for 3 s, the bound was %.2f" % (worst, allowed))
     # what the file says of it
     h.check(bound["ppm"] == round(allowed * 1e4) and bound["lowered"], "info says %s" % bound)
     h.check(abs(bound["cpu_ns"] / 1e9 / (last - first) * 100 - whole) < 0.1 * allowed + 0.05, "the file says %.2f %%, the kernel %.2f" % (
         bound["cpu_ns"] / 1e7 / (last - first), whole))
-    h.check(0 < bound["lowest_rate_hz"] <= bound["mean_rate_hz"] < RATE, "rates %s" % bound)
+    h.check(0 < bound["lowest_rate_hz"] <= bound["mean_rate_hz"] < RATE[engine], "rates %s" % bound)
     h.check("of a CPU of at most" in r.stderr and "in the mean" in r.stderr, "not told at the end: %r" % r.stderr)
     # the rates were not the same, and yet
     change = next(e[0] for e in truth.log if e[2]["crowd"] > 0)

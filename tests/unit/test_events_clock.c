@@ -102,6 +102,76 @@ static void test_own_clocks(void **state)
 	assert_true(fcntl(fd, F_GETFD) < 0); /* closed with it */
 }
 
+static double worth(pid_t tid, uint32_t trigger, uint64_t at_ns)
+{
+	struct kernel_record r = {.trigger = trigger, .time_ns = at_ns};
+	return events_worth(e, thread(tid), &r) / PERIOD;
+}
+
+/* Another rate in the middle of a flush: samples count for the period that they were taken with. Clocks get theirs when
+ * it is their time, so that nobody waits for hundreds of CPUs; those that are too fast lose samples in the kernel. */
+static void test_rate(void **state)
+{
+	begin(KERNEL_CLOCK_OWN, 0);
+	unsigned watches = engine.n_watches;
+	uint64_t gap = e->rules.switch_gap_ns;
+	size_t clock = support_engine_clock(&engine, thread(main_tid)->clock_fd);
+	sample(main_tid, KERNEL_ON_CLOCK);
+	kernel_slow(&engine, 10);
+	events_rate(t);
+	uint64_t slowed_ns = e->worth_ns;
+	assert_int_equal(engine.n_watches, watches + 1);
+	assert_int_equal(engine.rules.switch_gap_ns, 10 * gap);
+	assert_int_equal(engine.clocks[clock].varied, 0);
+	assert_true(worth(main_tid, KERNEL_ON_CLOCK, slowed_ns - 1) == 1);
+	assert_true(worth(main_tid, KERNEL_ON_CLOCK, slowed_ns) == 10);
+	assert_true(e->list.v[0].raw == PERIOD);
+	for (int i = 0; i < EVENTS_VARY_EACH; i++)
+		sample(main_tid, KERNEL_ON_CLOCK);
+	snapshot(main_tid, PERIOD, 0, 1);
+	assert_int_equal(engine.clocks[clock].varied, 1);
+	assert_int_equal(thread(main_tid)->period_ns, 10 * PERIOD);
+	/* fast again: a slow clock counts for what it is until it has its turn, with the next sample */
+	kernel_slow(&engine, 1);
+	events_rate(t);
+	assert_true(worth(main_tid, KERNEL_ON_CLOCK, e->worth_ns) == 10);
+	assert_true(worth(other_tid, KERNEL_ON_CLOCK, e->worth_ns) == 1);
+	snapshot(main_tid, 2 * PERIOD, 0, 1);
+	assert_int_equal(engine.clocks[clock].varied, 1);
+	sample(main_tid, KERNEL_ON_CLOCK);
+	snapshot(main_tid, 3 * PERIOD, 0, 1);
+	assert_int_equal(engine.clocks[clock].varied, 2);
+	assert_true(worth(main_tid, KERNEL_ON_CLOCK, e->worth_ns) == 1);
+	/* on the tick, which has a period of its own */
+	engine.rate_hz = 100000;
+	events_rate(t);
+	assert_true(worth(main_tid, KERNEL_ON_TICK, e->worth_ns) * PERIOD == 4e6);
+	assert_int_equal(e->rules.switch_gap_ns, 10000);
+	end();
+}
+
+/* Of the time on the CPU a sample at a tenth of the rate gets ten times as much as one before. */
+static void test_rate_and_weights(void **state)
+{
+	begin(KERNEL_CLOCK_TICK, 0);
+	e->lockstep.verdict = LOCKSTEP_NO;
+	for (int i = 0; i < 10; i++)
+		sample(main_tid, KERNEL_ON_TICK);
+	e->worth_ns = e->begin_ns; /* all that comes from now on */
+	kernel_slow(&engine, 10);
+	e->worth *= 10;
+	for (int i = 0; i < 2; i++)
+		sample(main_tid, KERNEL_ON_TICK);
+	snapshot(main_tid, 300 * MS, begin_ns + 300 * MS, 7);
+	thread(main_tid)->base_switches = 7;
+	events_flush(t, world.w, begin_ns + 300 * MS, false);
+	support_world_read(&world, &got);
+	assert_true(got.n >= 12);
+	for (size_t i = 0; i < 12; i++)
+		assert_int_equal(got.v[i].weight_ns, i < 10 ? 10 * MS : 100 * MS);
+	end();
+}
+
 static void test_no_clocks_to_be_had(void **state)
 {
 	begin(KERNEL_CLOCK_OWN, ERR_FULL);
@@ -385,6 +455,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_own_clocks),
+	    cmocka_unit_test(test_rate),
+	    cmocka_unit_test(test_rate_and_weights),
 	    cmocka_unit_test(test_no_clocks_to_be_had),
 	    cmocka_unit_test(test_tick_is_trusted),
 	    cmocka_unit_test(test_tick_is_not_trusted),

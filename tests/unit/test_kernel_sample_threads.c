@@ -296,6 +296,18 @@ static void test_clock(void **state)
 		assert_true(r->time_ns >= last && r->time_ns < clock_mono_ns());
 		last = r->time_ns;
 	}
+	kernel_slow(k, 10); /* as many as of a clock with ten times the period, of one that has its own still */
+	assert_int_equal(kernel_period_ns(k), 10 * MS);
+	assert_int_equal(kernel_watch(k, t.pid, &t.rules, true), 0);
+	kt_begin(&t, KT_WAIT);
+	before = t.control->cpu_ns;
+	kt_run(&t, KT_SPIN, 300);
+	ms = (double)(t.control->cpu_ns - before) / 1e6;
+	n = (double)kt_count(&t, KERNEL_SAMPLE, KERNEL_ON_CLOCK);
+	if (n > ms / 10 * 2 + 4 || n < ms / 30 - 3)
+		fail_msg("%.0f samples in %.1f ms at a tenth of the rate", n, ms);
+	kernel_slow(k, 1);
+	assert_int_equal(kernel_watch(k, t.pid, &t.rules, true), 0);
 	double all = 0, all_ms = 0; /* slower, and around the mean again */
 	kernel_clock_slow(k, t.clock_fd, 10);
 	kt_begin(&t, KT_WAIT);

@@ -73,7 +73,7 @@ int target_read_some(struct target *t, struct sample_thread **threads, size_t n)
 	size_t first[READER_BATCH_MAX];
 	for (int tries = 0; tries < READ_TRIES; tries++) {
 		reader_batch_clear(&t->batch);
-		words_plan(t);
+		spans_plan(t);
 		size_t words = t->batch.n, taken = 0;
 		walk_begin_pass(&t->walk);
 		while (taken < n && taken < READER_BATCH_MAX && plan_thread(t, threads[taken], &first[taken]))
@@ -83,10 +83,10 @@ int target_read_some(struct target *t, struct sample_thread **threads, size_t n)
 			continue;
 		}
 		size_t behind = t->batch.n;
-		words_plan_after(t);
+		spans_plan_after(t);
 		int got = reader_batch_read(&t->reader, &t->batch);
 		if (got == (int)t->batch.n) {
-			words_take(t);
+			spans_take(t);
 			return (int)taken;
 		}
 		if (got < 0 && got != ERR_MEMORY_READ)

@@ -297,6 +297,6 @@ bool stops_one(struct stops *s, struct target *t, struct sample_thread *th, uint
 		t->census_due |= *rc == ERR_GONE;
 	}
 	s->is_waiting = false;
-	hurry(s, false);
+	hurry(s, s->n_pending > 0); /* until the next stops_settle, before the next tick */
 	return stood;
 }

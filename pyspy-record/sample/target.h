@@ -134,7 +134,7 @@ struct sample_interp {
 	uint32_t highest_version; /* of the code objects read */
 };
 
-/* Words that were read together with what lies between them (words.c). */
+/* Words that were read together with what lies between them (spans.c). */
 enum { WORDS_ROW = 4, WORDS_COPIES = 64, WORDS_BYTES = 8192, WORDS_STRUCT = 1 << 19 };
 struct words_copy {
 	void *to;
@@ -199,6 +199,7 @@ struct target {
 	struct walk walk;
 	struct codes codes;
 	struct trie trie;
+	size_t first_bytes; /* of these two, at the first trim after they were forgotten; 0 = there was none yet */
 	struct sample_interp interps[TARGET_INTERPRETERS_MAX];
 	size_t n_interps;
 	struct {
@@ -265,7 +266,8 @@ int target_pass(struct target *t, struct writer *w);
 int target_words(struct target *t);
 /* Before a flush: CPU times. */
 void target_before_flush(struct target *t, struct writer *w);
-/* Between blocks: let go of what has grown to its bound. */
+/* Between blocks: let go of code objects and stacks when they take more memory than they should, and several times what
+ * those of one block take. */
 void target_trim(struct target *t);
 /* Code objects and stacks, all of them. Not while a sample is dealt with. */
 void target_forget(struct target *t);
@@ -332,9 +334,9 @@ void target_tell_thread(struct target *t, struct writer *w, struct sample_thread
 int target_read(struct target *t, struct sample_thread **threads, size_t n);
 /* The words of the interpreters into the batch, in front of the stacks and behind them; and, once it was read, to where
  * they belong. */
-void words_plan(struct target *t);
-void words_plan_after(struct target *t);
-void words_take(struct target *t);
+void spans_plan(struct target *t);
+void spans_plan_after(struct target *t);
+void spans_take(struct target *t);
 /* As many of them as fit into one call: how many were dealt with, or an error. */
 int target_read_some(struct target *t, struct sample_thread **threads, size_t n);
 /* What the thread does now: th->run, look, blocked, held. */

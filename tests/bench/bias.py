@@ -18,7 +18,8 @@ differs between slices: chance, the program's drift, and that samples 50 us apar
 
 Samples in motion are set apart: shares are of the others, and how many there were stands below. "meanwhile" is the witness
 itself, looking on while that way was sampling: what the program did otherwise because it was recorded. (The interrupts of a
-clock, stops, and two CPUs that share a core change a program; that is not the sample's error.) In the polling program its own
+clock, stops, and two CPUs that share a core change a program.) "to the witness meanwhile" is what is left then: the sample's own
+error. It is of one and the same time, so its interval is the narrowest. In the polling program its own
 clock around select is a third opinion, and more than it no sample can be right to say.
 """
 import argparse
@@ -35,10 +36,9 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
 sys.dont_write_bytecode = True
 import rig  # noqa: E402
 
-SIZES = (25, 100, 1000, 10000, 100000, 1000000)
 WAYS = ("kernel", "outside", "nonblocking", "blocking")
 REACH = 0.3  # points
-WITNESS_US, BESIDE_US = 60, 250  # mean gaps: while nobody records, and beside a recorder
+WITNESS_US, BESIDE_US = 60, 250  # mean gaps; beside a recorder that needs that CPU itself
 
 
 def options():
@@ -47,6 +47,7 @@ def options():
     p.add_argument("--quick", action="store_true", help="3 slices of 1 s each")
     p.add_argument("--programs", default="leaves,polling", help="%(default)s")
     p.add_argument("--ways", default=",".join(WAYS), help="%(default)s")
+    p.add_argument("--sizes", default="25,100,1000,10000,100000,1000000", help="of the leaves, ns (%(default)s)")
     p.add_argument("--rate", type=int, default=10000, help="%(default)s; from outside more would be late ticks")
     p.add_argument("--seconds", type=float, help="length of a slice (4; --quick: 1)")
     p.add_argument("--samples", type=int, help="of each way in each program, until --minutes are over (1000000; --quick: 3 slices)")
@@ -60,6 +61,7 @@ def options():
 
 
 A = options()
+SIZES = tuple(int(n) for n in A.sizes.split(","))
 os.environ["PYSPY_BUILD"] = os.path.abspath(A.build)
 os.environ.setdefault("PYSPY_PYTHONS", subprocess.run([ROOT + "/scripts/get-pythons", "--quick"], stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout)
 import harness as h  # noqa: E402
@@ -67,8 +69,12 @@ import pyspy_reader as pr  # noqa: E402
 
 
 class Leaves:
-    name, script, args = "leaves", "leaves.py", []
+    name, script = "leaves", "leaves.py"
     groups = [["%s_%d" % (k, size) for k in ("leaf", "middle", "outer")] for size in SIZES]
+
+    @staticmethod
+    def command(witness):
+        return [witness] + list(SIZES)
 
     @staticmethod
     def judged(name):
@@ -83,14 +89,18 @@ class Leaves:
     def group_of(frames):
         """which group something in motion below these frames is in"""
         for f in reversed(frames):
-            if f.name[:6] in ("leaf_2", "leaf_1") or f.name.startswith(("outer_", "middle_")):
+            if f.name.startswith(("leaf_", "middle_", "outer_")):
                 return SIZES.index(int(f.name.rsplit("_", 1)[1]))
         return None
 
 
 class Polling:
-    name, script, args = "polling", "polling.py", ["polls"]
+    name, script = "polling", "polling.py"
     groups = [["EpollSelector.select", "Timed.select", "compute", ""]]
+
+    @staticmethod
+    def command(witness):
+        return ["polls", witness]
 
     @staticmethod
     def judged(name):
@@ -143,6 +153,7 @@ class Bench:
         self.program, self.able = program, able
         self.differences = {w: [] for w in able}  # a slice: {name: points}
         self.beside = {w: [] for w in able}
+        self.own = {w: [] for w in able}  # to the witness meanwhile
         self.clock = {w: [] for w in able}  # polling: (own clock, Timed.select and what it calls, EpollSelector.select), of the wall time
         self.witness, self.looks = [], 0
         self.samples, self.motion, self.late, self.ticks = Counter(), {w: Counter() for w in able}, Counter(), Counter()
@@ -151,7 +162,7 @@ class Bench:
         """shares by the witness, of wall time and of CPU time"""
         v.say("witness %g %d %d 1" % (A.seconds, mean_us, h.RECORD_CPU))
         counts = json.loads(v.line(A.seconds * 3 + 60))
-        self.looks += sum(counts[1].values()) * (mean_us == WITNESS_US)
+        self.looks += sum(counts[1].values())
         return [shares(self.program, c) for c in counts]
 
     def undisturbed(self, v):
@@ -167,7 +178,7 @@ class Bench:
                     cpu=h.RECORD_CPU if way in ("kernel", "nonblocking", "blocking") else None)
         time.sleep(rig.SETTLE)
         begin = self.ask(v)
-        beside = self.witnessed(v, BESIDE_US)
+        beside = self.witnessed(v, WITNESS_US if way == "kernel" else BESIDE_US)
         end = self.ask(v)
         p.send_signal(2)
         rec = h.finish_record(p, out, 60).rec
@@ -215,7 +226,7 @@ class Bench:
 
     def run(self):
         program, end = self.program, time.monotonic() + 60 * A.minutes
-        with h.Victim(h.pythons()[-1], program.script, program.args + [build_witness()], cpu=h.VICTIM_CPU) as v:
+        with h.Victim(h.pythons()[-1], program.script, program.command(build_witness()), cpu=h.VICTIM_CPU) as v:
             for tid in h.tids(v.pid):
                 os.setpriority(os.PRIO_PROCESS, tid, A.nice)
             before, rounds = self.undisturbed(v), 0
@@ -225,8 +236,8 @@ class Bench:
                     after = self.undisturbed(v)
                     pair = [w[way == "kernel"] for w in (before, after)]
                     base = {k: (pair[0][k] + pair[1][k]) / 2 for k in pair[0] if None not in (pair[0][k], pair[1][k])}
-                    for what, to in ((got, self.differences), (beside, self.beside)):
-                        to[way].append({k: what[k] - base[k] for k in base if what.get(k) is not None})
+                    for what, than, to in ((got, base, self.differences), (beside, base, self.beside), (got, beside, self.own)):
+                        to[way].append({k: what[k] - than[k] for k in than if None not in (what.get(k), than[k])})
                     before = after
                 rounds += 1
         self.rounds = rounds
@@ -254,14 +265,14 @@ def label(program, key):
 def show(bench, all_ways):
     program, n = bench.program, [k for g in bench.program.groups for k in g]
     n += [i for i in range(len(program.groups)) if len(program.groups) > 1]
-    print("\n%s: %d rounds of %.1f s, %d looks of the undisturbed witness that met it on a CPU; %d Hz; differences to it in percentage points" % (
+    print("\n%s: %d rounds of %.1f s, %d looks of the witness that met it on a CPU; %d Hz; differences to it in percentage points" % (
         program.name, bench.rounds, A.seconds, bench.looks, A.rate))
     width = 22
     print("%-22s %15s  %s" % ("function", "witness", "".join("%-*s" % (width, w if w in ("kernel", "outside") else "--" + w) for w in all_ways)))
     judged = lambda k: SIZES[k] >= 1000 if isinstance(k, int) else program.judged(k)  # noqa: E731
-    for title, where in ((None, bench.differences), ("meanwhile", bench.beside)):
+    for title, where in ((None, bench.differences), ("the witness meanwhile, to what it said when nobody recorded:", bench.beside), ("to the witness meanwhile:", bench.own)):
         if title:
-            print("the witness meanwhile, beside the recorder (%d us in the mean):" % BESIDE_US)
+            print(title)
         for k in n:
             seen = [s[k] for s in bench.witness if s[k] is not None]
             mean, ci = rig.mean_ci(seen)
@@ -291,7 +302,7 @@ def main():
     for name in A.programs.split(","):
         b = Bench(PROGRAMS[name], able).run()
         show(b, all_ways)
-        record[name] = dict(witness=b.witness, differences=b.differences, beside=b.beside, clock=b.clock, samples=b.samples, motion=b.motion)
+        record[name] = dict(witness=b.witness, differences=b.differences, beside=b.beside, own=b.own, clock=b.clock, samples=b.samples, motion=b.motion)
     print("%d min %d s; load now %.1f" % (*divmod(int(time.monotonic() - begin), 60), os.getloadavg()[0]))
     if A.json:
         with open(A.json, "w") as f:

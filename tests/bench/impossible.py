@@ -60,7 +60,7 @@ def python_of(version):
     """the interpreter for 3.12, 3.13t ...: of this system where there is one"""
     minor = tuple(int(n) for n in version.rstrip("t").split("."))
     found = h.interpreters([minor], ("freethreaded" if version.endswith("t") else "release",))
-    return sorted(found, key=lambda p: p.root is not None)[0] if found else None
+    return sorted(found, key=lambda p: (p.root is not None, "musl" in p.name))[0] if found else None
 
 
 class Case:
@@ -94,8 +94,8 @@ class Case:
         try:
             with h.Victim(self.py, "reused.py" if reused else "colours.py", args, cpu=None if self.every_cpu else h.VICTIM_CPU) as v:
                 self.rounds(v, rate, samples + before, end)
-        except h.Failure as e:
-            self.failed = str(e)
+        except (h.Failure, subprocess.TimeoutExpired, OSError, pr.Damage) as e:  # what was judged before counts
+            self.failed = "%s: %s" % (type(e).__name__, e)
 
     def rounds(self, v, rate, samples, end):
         length, recs, legal = 1.0, [], None

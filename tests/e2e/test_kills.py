@@ -10,7 +10,7 @@ import time
 import harness as h
 import pyspy_reader as pr
 
-KILLS = int(os.environ.get("PYSPY_KILLS", 1000 if h.FULL else 16))
+KILLS = int(os.environ.get("PYSPY_KILLS", 1000 if h.FULL else 12))
 random.seed(int(os.environ.get("PYSPY_SEED", "0")) or None)
 # what makes it touch the target as often as it can; a CPU each, but where it is to sit on the target's
 MODES = [("outside", ["-r", "5000"], None), ("outside", ["-r", "20000", "--max-stop", "50"], h.RECORD_CPU),
@@ -72,7 +72,22 @@ def suspend(p, pid, tids, seconds):
 def runs_on(pid, tids, what):
     h.wait_for("%s: no tracer, no stopped thread" % what, lambda: all(status(pid, t) not in (("t", 0), ("T", 0)) and status(pid, t)[1] == 0 for t in tids), 5, 0.001)
     before = run_ns(pid, tids)
-    h.wait_for("%s: the target goes on" % what, lambda: run_ns(pid, tids) > before, 20, 0.002)
+    try:
+        h.wait_for("the target goes on", lambda: run_ns(pid, tids) > before, 30, 0.002)
+    except h.Failure as e:
+        raise h.Failure("%s: %s; its threads: %s" % (what, e, [about(pid, t) for t in tids]))
+
+
+def about(pid, tid):
+    """what the kernel says of a thread that does not run"""
+    out = [tid, status(pid, tid)]
+    for name in ("schedstat", "wchan", "syscall", "stack"):
+        try:
+            with open("/proc/%d/task/%d/%s" % (pid, tid, name)) as f:
+                out.append(f.read().strip())
+        except OSError as e:
+            out.append(str(e))
+    return out
 
 
 def killed(py, engine, args, cpu, n):

@@ -230,8 +230,9 @@ static void test_circle(void **state)
 	struct kernel_sample *m = sample(0, &n);
 	n_frames = list(frames);
 	size_t more = many * sizeof *frames;
-	m = realloc(m, n + more);
-	assert_non_null(m);
+	struct kernel_sample *larger = realloc(m, n + more);
+	assert_non_null(larger);
+	m = larger;
 	struct kernel_frame *end = (struct kernel_frame *)((unsigned char *)m + n);
 	for (size_t i = 0; i < many; i++)
 		end[i] = (struct kernel_frame){.at = (SUPPORT_STACK_OBJECTS + i % 7 * 160) | OWNER_GENERATOR};

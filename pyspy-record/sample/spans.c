@@ -79,7 +79,7 @@ static void plan_interpreter(struct target *t, struct sample_interp *in)
 		reader_batch_add(&t->batch, in->gil + l->gil.enabled, &in->words.gil_enabled, 4);
 }
 
-void words_plan(struct target *t)
+void spans_plan(struct target *t)
 {
 	struct words_row runtime = {0};
 	t->word_spans.n_bytes = t->word_spans.n_copies = 0;
@@ -96,7 +96,7 @@ void words_plan(struct target *t)
 		                 &t->watched.v[i].root, 8);
 }
 
-void words_plan_after(struct target *t)
+void spans_plan_after(struct target *t)
 {
 	for (size_t i = 0; i < t->n_interps; i++) {
 		raddr_t generation = target_generation(t, &t->interps[i]);
@@ -105,7 +105,7 @@ void words_plan_after(struct target *t)
 	}
 }
 
-void words_take(struct target *t)
+void spans_take(struct target *t)
 {
 	const struct words *w = &t->word_spans;
 	for (size_t i = 0; i < w->n_copies; i++)

@@ -79,7 +79,7 @@ static __always_inline bool begin_next_chunk(struct scratch *s)
 	return false;
 }
 
-enum step { STEP_ON, STEP_DONE };
+enum step { STEP_ON, STEP_DONE, STEP_CHUNK /* it goes on in the next chunk, which is not here yet */ };
 
 /* The words below the next chunk's header say how far it is in use. */
 static __always_inline void look_at_next(struct scratch *s)
@@ -99,8 +99,6 @@ static __always_inline void look_at_next(struct scratch *s)
 /* One step along the chain of frames. */
 static __always_inline int step(struct scratch *s)
 {
-	if (s->copy_left)
-		return continue_chunk(s) ? STEP_ON : STEP_DONE;
 	__u64 f = s->frame, inside = f - s->at;
 	if (!f)
 		return STEP_DONE;
@@ -123,10 +121,8 @@ static __always_inline int step(struct scratch *s)
 		return STEP_DONE; /* callers lie below: this is torn, the recorder will see it */
 	}
 	look_at_next(s);
-	if (s->next && (s->is_below || f - s->next < s->next_used)) {
-		s->is_below = 0;
-		return begin_next_chunk(s) ? STEP_ON : STEP_DONE;
-	}
+	if (s->next && f - s->next < s->next_used)
+		return STEP_CHUNK;
 	__u64 before = s->n, offset = before + sizeof(struct kernel_piece);
 	if (s->n_extras++ >= s->process.frames_max) { /* nobody calls like that: a circle */
 		s->sample.cut |= KERNEL_CUT_FULL;
@@ -144,8 +140,7 @@ static __always_inline int step(struct scratch *s)
 	if (frame[s->process.frame_owner & 0xff] == 0 && s->next) {
 		/* a frame of the thread's own lies on the data stack: further down then */
 		s->n = before;
-		s->is_below = 1;
-		return STEP_ON;
+		return STEP_CHUNK;
 	}
 	if (s->is_list) {
 		s->n = before;
@@ -170,8 +165,7 @@ static __always_inline int step_object(struct scratch *s)
 		s->sample.cut |= KERNEL_CUT_FULL;
 		return STEP_DONE;
 	}
-	if (size > KERNEL_FRAME_MAX)
-		size = KERNEL_FRAME_MAX;
+	size &= FRAME_MASK;
 	struct kernel_object *o = (void *)(s->data + at);
 	OPAQUE(o);
 	unsigned char *raw = (unsigned char *)(o + 1);

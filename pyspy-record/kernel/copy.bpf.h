@@ -175,7 +175,6 @@ static __always_inline bool begin_next(struct scratch *s)
 		return false;
 	s->next_state = i + 1;
 	s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->n_extras = s->frame = 0;
-	s->is_below = 0;
 	if (at > KERNEL_DATA) {
 		s->sample.cut |= KERNEL_CUT_FULL;
 		return false;
@@ -206,8 +205,12 @@ static __always_inline void follow(void *ctx, struct scratch *s, void *more)
 		if (is_done)
 			end_objects(s);
 	} else {
-		for (int i = 0; i < KERNEL_CHAIN && !is_done; i++)
-			is_done = step(s) == STEP_DONE;
+		int rc = STEP_ON;
+		for (int i = 0; i < KERNEL_DATA / KERNEL_COPY && s->copy_left && rc == STEP_ON; i++)
+			rc = continue_chunk(s) ? STEP_ON : STEP_DONE;
+		for (int i = 0; i < KERNEL_CHAIN && rc == STEP_ON; i++)
+			rc = step(s);
+		is_done = rc == STEP_DONE || (rc == STEP_CHUNK && !begin_next_chunk(s));
 	}
 	if (!is_done || begin_next(s))
 		go_on(ctx, s, more);
@@ -256,7 +259,7 @@ static __always_inline void take(void *ctx, struct kernel_process *p, struct ker
 	s->sample.slot = b->slot;
 	s->sample.round = b->round;
 	s->sample.serial = s->sample.same = 0;
-	s->same = s->is_below = 0;
+	s->same = 0;
 	s->next_state = 1;
 	s->n_states = b->n;
 	for (int i = 0; i < KERNEL_STATES_MAX; i++)

@@ -8,6 +8,7 @@
 
 enum {
 	PAGE = 4096,
+	FRAME_MASK = 127, /* bits of a frame's length: KERNEL_FRAME_MAX */
 	NO_HEADER = KERNEL_DATA + 1,
 	/* where frames are listed: first come pieces and the list, then what is read on the way to it */
 	LIST_BYTES = 96 << 10,
@@ -18,7 +19,6 @@ struct scratch {
 	__u64 frame;              /* to look at next */
 	__u64 at, len, offset;    /* the piece of the data stack that was copied last, and where in `data` it is */
 	__u64 next, next_used;    /* the chunk below it */
-	__u64 is_below;           /* the frame lies there or further down */
 	__u64 copy_at, copy_left; /* of a chunk that is being copied */
 	__u64 header;             /* where in `data` the header of that piece is */
 	__u64 n;                  /* bytes of `data` in use */
@@ -48,10 +48,10 @@ static __always_inline bool append(struct scratch *s, __u64 from, __u64 len, __u
 	/* from here on the pointer: old verifiers forget the bounds of a number that is put aside */
 	struct kernel_piece *piece = (void *)(s->data + at);
 	OPAQUE(piece);
-	if (len > KERNEL_FRAME_MAX && kind != KERNEL_PIECE_TSTATE)
-		len = KERNEL_FRAME_MAX;
 	OPAQUE(len);
-	if (len > KERNEL_TSTATE_MAX)
+	if (kind != KERNEL_PIECE_TSTATE)
+		len &= FRAME_MASK; /* one path for the verifier, not two: frames are many */
+	else if (len > KERNEL_TSTATE_MAX)
 		len = KERNEL_TSTATE_MAX;
 	piece->at = from;
 	piece->len = len;

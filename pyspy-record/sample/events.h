@@ -52,6 +52,17 @@ struct events_last {
 	thread_id id; /* 0 = nothing yet */
 };
 
+/* What became of the thread's last list of frames, and what that depended on beside them. The same list again, with all
+ * of this as it was, is the same stack. */
+struct events_known {
+	uint32_t slot, round, serial, is_cut; /* serial 0: nothing is known */
+	struct events_basis {
+		uint64_t tstate, interp, next, generation_before, generation_after;
+		uint32_t cut, codes_epoch, trie_epoch, has_generation;
+	} basis;
+	uint32_t node, n; /* n: frames of the list */
+};
+
 /* One OS thread. */
 struct events_thread {
 	pid_t tid;
@@ -76,6 +87,7 @@ struct events_thread {
 	int64_t held_ns;            /* part of due_ns of which no sleep of its length was sampled yet */
 	double raw[EVENTS_CLASSES]; /* sums of the raw weights of this flush's events */
 	struct events_sleep sleep;
+	struct events_known known;
 	uint32_t last_node, last_trie_epoch, last_flags; /* of the last event */
 	thread_id last_id;
 	int clock_fd;             /* of its own clock, -1 = none */

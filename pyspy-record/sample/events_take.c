@@ -1,6 +1,8 @@
 /* Records of the kernel's program -> events: whose, which stack, in which state. Their weights: events_weights.c. */
 #include "pyspy-record/sample/events.h"
 
+#include <string.h>
+
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "pyspy-record/sample/gil.h"
@@ -245,6 +247,47 @@ static int walk_sample(struct target *t, struct sample_thread *th, const struct 
 	return rc < 0 ? rc : joined;
 }
 
+static struct events_basis basis_of(const struct target *t, const struct kernel_sample *m, uint32_t interp)
+{
+	const struct sample_interp *in = &t->interps[interp];
+	return (struct events_basis){
+	    .tstate = m->tstate,
+	    .interp = m->interp,
+	    .next = m->next,
+	    .generation_before = in->words.generation_before,
+	    .generation_after = t->codes.has_generation ? in->words.generation_after : t->events.stamp,
+	    .cut = m->cut,
+	    .codes_epoch = t->codes.epoch,
+	    .trie_epoch = t->trie.epoch,
+	    .has_generation = t->codes.has_generation,
+	};
+}
+
+/* The very list that was known, right after it: nothing new, and nothing gone. Who waits for the GIL comes back with
+ * the same stack again and again. */
+static bool is_known(const struct target *t, const struct events_known *k, const struct kernel_sample *m,
+                     const struct walk_copy *c, uint32_t interp)
+{
+	if (!c->is_list || !m->slot || m->same != c->n_listed || m->same != k->n)
+		return false;
+	if (k->slot != m->slot || k->round != m->round || k->serial + 1 != m->serial || !k->serial)
+		return false;
+	struct events_basis basis = basis_of(t, m, interp);
+	return memcmp(&k->basis, &basis, sizeof basis) == 0 && m->head.time_ns >= t->interps_changed_ns;
+}
+
+static void note_known(const struct target *t, const struct sample_thread *th, struct events_known *k,
+                       const struct kernel_sample *m, const struct walk_copy *c, uint32_t interp, node_id node)
+{
+	_Static_assert(sizeof k->basis == 5 * 8 + 4 * 4, "it is compared as a whole");
+	k->serial = 0;
+	/* copies of code are looked for anew; so is what was gone, which the path ends before */
+	if (!c->is_list || !m->slot || t->interpreter.layout.code.tlbc || th->path.n != t->walk.frames.n)
+		return;
+	*k = (struct events_known){
+	    m->slot, m->round, m->serial, t->walk.is_cut, basis_of(t, m, interp), node, (uint32_t)c->n_listed};
+}
+
 static int take_sample(struct target *t, struct writer *w, const struct kernel_sample *m, size_t n)
 {
 	static struct walk_copy copy; /* large; one thread uses it */
@@ -271,10 +314,23 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 	t->sampled_ns = m->head.time_ns;
 	uint64_t codes = t->codes.v.n;
 	raddr_t first = tstate;
-	int rc = walk_sample(t, th, m, &left, &copy, tstate, &image, &n_states);
-	bool is_cut = t->walk.is_cut;
-	if (rc == 0)
-		rc = target_resolve(t, th, &node, &unproved);
+	bool is_cut, as_before = is_known(t, &et->known, m, &copy, interp);
+	int rc = 0;
+	if (as_before) {
+		et->known.serial = m->serial;
+		node = et->known.node;
+		is_cut = et->known.is_cut;
+		image = copy.tstate;
+		n_states = 1;
+	} else {
+		rc = walk_sample(t, th, m, &left, &copy, tstate, &image, &n_states);
+		is_cut = t->walk.is_cut;
+		if (rc == 0)
+			rc = target_resolve(t, th, &node, &unproved);
+		et->known.serial = 0;
+		if (rc == 0 && !unproved)
+			note_known(t, th, &et->known, m, &copy, interp, node);
+	}
 	uint32_t gil = gil_state_flags(t, m->tstate, interp, image);
 	t->sampled_ns = 0;
 	t->events.news += t->codes.v.n != codes;

@@ -112,7 +112,8 @@ static void expect(const char *const *stacks, size_t n)
 /* Lists and images of the same stack are the same stack. */
 static void test_calls_and_returns(void **state)
 {
-	static const char *const stacks[] = {"a;b;c", "a;b;c", "a;b;c;d;e", "a;b;c;d;e", "a;b;c", "a;b;f"};
+	static const char *const stacks[] = {"a;b;c", "a;b;c", "a;b;c;d;e", "a;b;c;d;e", "a;b;c",
+	                                     "a;b;f", "a;b",   "a;b",       "a"};
 	begin();
 	for (unsigned i = 0; i < 3; i++)
 		support_world_push(&world, i, i);
@@ -137,6 +138,11 @@ static void test_calls_and_returns(void **state)
 	support_stack_pop(&world.s);
 	support_world_push(&world, 5, 0);
 	take(3);
+	support_stack_pop(&world.s); /* nothing is new, but what is gone is gone */
+	take(3);
+	take(3);
+	support_stack_pop(&world.s);
+	take(2);
 	expect(stacks, N_OF(stacks));
 }
 

@@ -3,6 +3,7 @@
 # the file says how often was looked, and its times and shares are the program's own, although the rate was not the same
 # all the time.
 import json
+import math
 import os
 import time
 
@@ -12,9 +13,10 @@ import pyspy_reader as pr
 from pythons import HOST
 
 RATE = {"outside": 10000, "kernel": 30000}  # Hz
-PART, LEAST = 5, 0.4  # the bound is so small a part of what it would cost, and at least so many % of a CPU: there are fixed costs
+PART, LEAST = 4, 0.8  # the bound is so small a part of what it would cost, and at least so many % of a CPU: there are fixed costs
+LEARN = 1.5  # 15 ms, as % of a CPU for a second
 THREADS = 40
-CALM, CROWD = (6, 14) if h.FULL else (2, 2.4)  # s
+CALM, CROWD = (6, 14) if h.FULL else (1.6, 2.1)  # s
 
 
 def begin(pid, seconds, engine, args=()):
@@ -44,7 +46,13 @@ def main_share(rec, tid, name):
     runs = [r for r in rec.runs if r.info["tid"] == tid]
     hit = lambda r: any(f.name == name for f in r.stack)  # noqa: E731
     counts = sum(r.ticks for r in runs if hit(r)) / max(1, sum(r.ticks for r in runs))
-    return accounts.share(runs, hit), counts, sum(r.ns for r in runs) / 1e9
+    wall = sum(r.ns for r in runs)
+    if not rec.ticks:
+        return accounts.share(runs, hit), counts, wall / 1e9
+    # each tick is a look of its own, also where one finds what the one before found: the log says what was to be found
+    got = sum(r.ns for r in runs if hit(r)) / wall
+    error = sum((r.ns / r.ticks) ** 2 * r.ticks * ((1.0 if hit(r) else 0.0) - got) ** 2 for r in runs if r.ticks)
+    return (got, math.sqrt(error) / wall), counts, wall / 1e9
 
 
 def mean_gap(rec, first, last):
@@ -82,8 +90,9 @@ def bounded(py, engine):
     whole, worst = used(account, first, last - 0.02), max(windows(account, first, last - 0.02, 3.0))
     bound = h.info(r.path)["recordings"][0]["max_cpu"]
     h.note("%.3f %% of a CPU of %.2f, at most %.3f %% for 3 s, without a bound %.1f %%; told: %s" % (whole, allowed, worst, unbounded, bound))
-    h.check(whole <= 1.1 * allowed, "%.3f %% of a CPU were used, the bound was %.2f" % (whole, allowed))
-    h.check(worst <= 1.25 * allowed, "%.3f %% of a CPU were used for 3 s, the bound was %.2f" % (worst, allowed))
+    # the first look at each piece of code is dear, and paid back later than this recording lasts
+    h.check(whole <= 1.1 * allowed + LEARN / (last - first), "%.3f %% of a CPU were used, the bound was %.2f" % (whole, allowed))
+    h.check(worst <= 1.25 * allowed + LEARN / 3, "%.3f %% of a CPU were used for 3 s, the bound was %.2f" % (worst, allowed))
     # what the file says of it
     h.check(bound["ppm"] == round(allowed * 1e4) and bound["lowered"], "info says %s" % bound)
     h.check(abs(bound["cpu_ns"] / 1e9 / (last - first) * 100 - whole) < 0.1 * allowed + 0.05, "the file says %.2f %%, the kernel %.2f" % (

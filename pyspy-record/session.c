@@ -31,6 +31,11 @@ enum {
 	    4, /* of a bound of our CPU time: stops, looking for threads, and for names take one in so many each */
 };
 
+#define GUESS_SAMPLE_S 4e-6 /* of the kernel's; and emptying its buffer all the time, while there is news */
+#define GUESS_DRAINS   0.02
+#define GUESS_LOOK_S   50e-6 /* from outside */
+#define GUESS_THREAD_S 10e-6
+
 struct session {
 	const struct record_options *o;
 	struct spawn *spawn;
@@ -369,6 +374,15 @@ static int open_seats(struct session *s)
 	return opened ? 0 : rc;
 }
 
+/* What the full rate may cost, as a part of a CPU; dearer than it is where nothing is known yet. */
+static double guess_cost(const struct session *s)
+{
+	size_t n = seats_totals(&s->seats).n_threads;
+	if (s->drain.kernel)
+		return s->o->rate_hz * GUESS_SAMPLE_S + GUESS_DRAINS;
+	return s->o->rate_hz * (GUESS_LOOK_S + GUESS_THREAD_S * (double)n);
+}
+
 /* The recording begins when the first process is looked at: to get to know many threads may take its time. */
 static void begin(struct session *s, uint32_t stop_ppm)
 {
@@ -386,7 +400,11 @@ static void begin(struct session *s, uint32_t stop_ppm)
 	throttle_init(&s->throttle, s->o->cpu_ppm, (uint64_t)(1e9 / s->o->rate_hz), now, clock_process_cpu_ns());
 	if (s->o->cpu_ppm)
 		s->seats.least_share = CPU_PART * (uint64_t)THROTTLE_PPM / s->o->cpu_ppm;
-	schedule_init(&s->schedule, (uint64_t)(1e9 / s->o->rate_hz), stop_ppm, now,
+	throttle_guess(&s->throttle, guess_cost(s));
+	if (s->throttle.stretch > 1 && s->drain.kernel)
+		drain_slow(&s->drain, s->throttle.stretch);
+	writer_gap(s->w, throttle_gap_ns(&s->throttle));
+	schedule_init(&s->schedule, throttle_gap_ns(&s->throttle), stop_ppm, now,
 	              clock_boot_ns() ^ (uint64_t)getpid() << 32);
 }
 

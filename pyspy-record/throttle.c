@@ -102,6 +102,15 @@ static bool is_worth_it(const struct throttle *t)
 	return t->wanted < t->stretch && (t->wanted <= t->stretch / WORTH_UP || t->wanted <= 1);
 }
 
+void throttle_guess(struct throttle *t, double cost)
+{
+	if (t->part <= 0)
+		return;
+	double stretch = stretch_for(cost, t->part * MARGIN);
+	t->wanted = t->stretch = stretch < 1 ? 1 : stretch > t->most ? t->most : stretch;
+	t->longest = t->stretch;
+}
+
 bool throttle_measure(struct throttle *t, uint64_t now_ns, uint64_t cpu_ns)
 {
 	if (t->part <= 0 || now_ns <= t->at_ns || cpu_ns < t->cpu_ns)

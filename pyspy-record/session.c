@@ -24,7 +24,7 @@
 
 enum {
 	PROGRESS_NS = 500 * 1000 * 1000,
-	SETTLE_NS = 1000 * 1000,
+	SETTLE_NS = 200 * 1000,
 	UNBOUNDED_PPM = 1000000,
 	SLEEP_MAX_NS = 200 * 1000 * 1000, /* a started program's end is seen within this */
 	CPU_PART =
@@ -56,7 +56,6 @@ struct session {
 	bool held;        /* a thread waited for us in the last tick */
 	uint64_t held_ns; /* what threads waited for us */
 	uint64_t woke_ns; /* when the last tick began */
-	bool unsettled;   /* a thread was asked to stop and has not yet */
 	struct rec_end end;
 };
 
@@ -220,7 +219,7 @@ static uint64_t wake_time(const struct session *s, uint64_t now)
 		t = s->end_ns;
 	if (now + SLEEP_MAX_NS < t)
 		t = now + SLEEP_MAX_NS;
-	if (s->unsettled && now + SETTLE_NS < t)
+	if (s->seats.stops.n_pending && now + SETTLE_NS < t)
 		t = now + SETTLE_NS;
 	return t;
 }
@@ -256,12 +255,22 @@ static void draw_tick(struct session *s)
 	schedule_next(&s->schedule, clock_mono_ns());
 }
 
+/* Threads that did not stand in time; what they stood is paid for. */
+static void settle(struct session *s)
+{
+	uint64_t before = s->seats.stops.total_ns;
+	seats_settle(&s->seats);
+	if (s->seats.stops.total_ns != before)
+		schedule_pay_stop(&s->schedule, s->seats.stops.total_ns - before);
+}
+
 /* Until something ends it; returns why. *error: of the output. */
 static enum wire_reason run_loop(struct session *s, int *error)
 {
 	for (;;) {
 		uint64_t now = clock_mono_ns(), wake = wake_time(s, now);
 		if (wake > now) {
+			stops_before_sleep(&s->seats.stops);
 			if (s->drain.kernel && !seats_want_ticks(&s->seats))
 				drain_wait(&s->drain, wake);
 			else
@@ -272,7 +281,7 @@ static enum wire_reason run_loop(struct session *s, int *error)
 			return signal_reason(s->signals->stop_signal);
 		if (s->end_ns && now >= s->end_ns)
 			return WIRE_END_DURATION;
-		s->unsettled = seats_settle(&s->seats);
+		settle(s);
 		if (!seats_want_ticks(&s->seats)) {
 			seats_poll(&s->seats);
 			if (now >= s->schedule.next_ns)
@@ -309,7 +318,7 @@ static enum wire_reason run_loop(struct session *s, int *error)
 /* A thread that would not stop must not be left behind with our request pending. */
 static void settle_all(struct session *s)
 {
-	for (int tries = 0; tries < 1000 && seats_settle(&s->seats); tries++)
+	for (int tries = 0; tries < 5000 && seats_settle(&s->seats); tries++)
 		clock_sleep_until(clock_mono_ns() + SETTLE_NS);
 }
 

@@ -1,8 +1,8 @@
 /* lists: the frames of a thread's samples, of which the kernel's program sends only those that are not as they were.
  *
  * Flow:    engine -> [lists] -> sample/events. A slot is one thread's place in the program's map `lasts`, and here.
- * How:     the outermost frames of a stack hardly ever change from one sample to the next. The program compares them with
- * what it sent last (kernel_last), word by word; here the same is kept. Serials tell whether the two are in step.
+ * How:     the outermost frames of a stack hardly ever change from one sample to the next. The program compares them
+ * with what it sent last (kernel_last), word by word; here the same is kept. Serials tell whether the two are in step.
  * Memory:  a list a slot, as long as its thread's longest. Trust: the program's words about itself are believed as far
  * as they fit to what is here; the frames are the target's word.
  */
@@ -14,8 +14,8 @@
 #include "pyspy-record/kernel/shared.h"
 
 struct kernel_list {
-	pid_t tid; /* whose slot it is; 0 = nobody's */
-	uint32_t turn; /* of the slot, for its next binding */
+	pid_t tid;              /* whose slot it is; 0 = nobody's */
+	uint32_t turn;          /* of the slot, for its next binding */
 	uint32_t round, serial; /* of what it holds; serial 0 = nothing */
 	struct kernel_frame *v; /* outermost first */
 	size_t n, cap;

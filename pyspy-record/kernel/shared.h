@@ -63,8 +63,9 @@ struct kernel_process {
 	 * from frame_first. */
 	__u32 frames_are_objects, frame_code, frame_globals, frame_instr;
 	/* Of a thread with one state frames are sent one by one (struct kernel_frame), and only those that are not as
-	 * they were in its last sample. frame_copy: offset of the index of its copy of the code; 0 = there is none. */
-	__u32 frames_are_listed, frame_copy;
+	 * they were in its last sample. frame_copy: offset of the index of its copy of the code; 0 = there is none.
+	 * Frames of the owners from owner_cstack on run no code: their other words are anything. */
+	__u32 frames_are_listed, frame_copy, owner_cstack, unused;
 	__u32 gil_last_holder;              /* followed by `locked` */
 	__u32 interp_gc, interp_generation; /* in an interpreter; 0 = there is none */
 	__u32 n_gils;

@@ -29,7 +29,7 @@ enum {
 	WALK_TSTATE = LAYOUT_TSTATE_MAX, /* bytes read of a thread state */
 	WALK_PLAN_MAX = 880, /* pieces of a batch that threads may take; the rest is for words read behind them */
 	WALK_OUTERMOST = 4,
-	WALK_ROOT_LOOKS = 2,
+	WALK_ROOT_LOOKS = 3,
 	WALK_COPY_CHUNKS = 160,
 	WALK_COPY_EXTRAS = 3072,
 };
@@ -126,7 +126,9 @@ struct walk_thread {
 	 * (sample/roots.c) */
 	raddr_t own_outermost[WALK_OUTERMOST];
 	unsigned n_outermost;
-	raddr_t met_outermost;     /* the caller's too: by the look before, while none is certain */
+	/* the caller's too, while none is certain: what the last met_looks looks met, one after the other */
+	raddr_t met_outermost;
+	unsigned met_looks;
 	struct walk_extra *extras; /* by address */
 	size_t n_extras, cap_extras;
 	size_t last_extra; /* met last in this walk; n_extras = none yet */

@@ -32,6 +32,7 @@ static void fill_rules(struct target *t)
 	                                                        : KERNEL_EXTRAS,
 	    .frames_are_listed = l->frame_root == LAYOUT_ROOT_TSTATE,
 	    .frame_copy = l->frame.tlbc_index,
+	    .owner_cstack = l->frame.owner_cstack,
 	    .frames_are_objects = l->frame_root == LAYOUT_ROOT_FRAME,
 	    .frame_code = l->frame.code,
 	    .frame_globals = l->frame.globals,

@@ -202,7 +202,8 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 		show(t, w, th, node, false, flags | WIRE_WAY_STOPPED << WIRE_FLAG_WAY_SHIFT);
 		return true;
 	}
-	if (still_stands(th) && rc == 0) {
+	bool stands = still_stands(th);
+	if (stands && rc == 0) {
 		target_note_own(th);
 		bool news = trie_certify(&t->trie, w, node);
 		waiters_check(t, th, node);
@@ -218,7 +219,7 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 		show(t, w, th, node, false, flags | th->sleep_flags | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT);
 		return true;
 	}
-	if (t->stops_each && !th->stopped)
+	if (t->stops_each && !th->stopped && !stands)
 		return false;
 	if (rc == 0 && !target_is_own(t, th))
 		rc = ERR_TORN;

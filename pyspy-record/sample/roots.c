@@ -2,11 +2,14 @@
  * the chain then goes on in that thread's stack, down to its root, and makes sense. But no two threads have the same
  * outermost frame at once. One that was seen while the thread certainly stood still is the thread's own; one that is
  * another thread's is not; and one that nobody has is taken on trust only as long as nothing is certain of the thread,
- * and when two looks in a row met it: where stacks are deep and the machine is busy, one look in seven was wrong.
+ * and when several looks in a row met it: where stacks are deep and the machine is busy, one first look in seven was
+ * wrong.
  * Later versions: the outermost chunk of the data stack tells, and stays the same (walk.c); what makes the first one
  * trusted is here.
  */
 #include "pyspy-record/sample/target.h"
+
+enum { OUTERMOST_LOOKS = 4 };
 
 static bool has(const struct walk_thread *w, raddr_t outermost)
 {
@@ -36,9 +39,9 @@ static bool is_own_outermost(const struct target *t, const struct sample_thread 
 {
 	if (!w->outermost || has(w, w->outermost))
 		return true;
-	bool met = w->outermost == w->met_outermost;
+	w->met_looks = w->outermost == w->met_outermost ? w->met_looks + 1 : 1;
 	w->met_outermost = w->outermost;
-	return met && !w->n_outermost && !is_anothers(t, th, w);
+	return w->met_looks >= OUTERMOST_LOOKS && !w->n_outermost && !is_anothers(t, th, w);
 }
 
 static bool is_own_root(const struct target *t, const struct sample_thread *th, struct walk_thread *w)
@@ -53,6 +56,8 @@ static bool is_own_root(const struct target *t, const struct sample_thread *th, 
 bool target_is_own(const struct target *t, struct sample_thread *th)
 {
 	bool is_own = true;
+	if (t->threads.n < 2) /* whose else? */
+		return true;
 	for (size_t i = 0; i < th->states.n; i++) {
 		struct walk_thread *w = &th->states.v[i]->walk;
 		is_own &= is_own_root(t, th, w) && is_own_outermost(t, th, w);

@@ -82,6 +82,20 @@ void stops_end(struct stops *s)
 	sigprocmask(SIG_SETMASK, &mask_before, NULL);
 }
 
+/* Nobody shall take our CPU away while a thread stands for us. */
+static void hurry(struct stops *s, bool on)
+{
+	if (on != s->is_hurried)
+		hold_hurry(on);
+	s->is_hurried = on;
+}
+
+void stops_before_sleep(struct stops *s)
+{
+	if (s->n_pending > 0)
+		hurry(s, true);
+}
+
 static bool is_in_system_call(pid_t tid)
 {
 #if defined(__x86_64__)
@@ -193,6 +207,7 @@ bool stops_settle(struct stops *s)
 	s->n_pending = kept;
 	if (kept == 0 && !s->is_open)
 		guard_set(0);
+	hurry(s, s->is_waiting);
 	return kept > 0;
 }
 
@@ -242,38 +257,46 @@ static int ask(struct stops *s, pid_t pid, pid_t tid, uint64_t *since)
 	return 0;
 }
 
-bool stops_one(struct stops *s, struct target *t, struct sample_thread *th, uint64_t wait_ns, int *rc)
+static bool wait_and_read(struct stops *s, struct target *t, struct sample_thread *th, uint64_t wait_ns, uint64_t since,
+                          int *rc)
 {
 	int status;
-	uint64_t since;
-	hold_hurry(true);
-	*rc = ask(s, t->facts.pid, th->tid, &since);
-	if (*rc < 0) {
-		hold_hurry(false);
-		t->census_due |= *rc == ERR_GONE;
-		return false;
-	}
-	*rc = ERR_GONE;
-	int got = wait_stopped(s, th->tid, wait_ns, &status, &since);
-	if (got == 1) {
+	switch (wait_stopped(s, th->tid, wait_ns, &status, &since)) {
+	case 1:
 		*rc = read_it(t, th);
 		s->in_syscall += is_in_system_call(th->tid);
 		if (ptrace(PTRACE_DETACH, th->tid, 0, (void *)(long)signal_of(status)) < 0) /* it is being killed */
 			add_pending(s, t->facts.pid, th->tid);
 		count(s, since);
-	}
-	hold_hurry(false);
-	if (got == 1)
 		return true;
-	if (got == 0) {
+	case 0:
 		s->given_up++;
 		add_pending(s, t->facts.pid, th->tid);
 		return false;
+	default:
+		t->census_due = true;
+		if (status)
+			note_end(s, t->facts.pid, th->tid, status);
+		else if (tracer_of(t->facts.pid, t->facts.pid) == getpid())
+			add_pending(s, t->facts.pid, t->facts.pid);
+		return false;
 	}
-	t->census_due = true;
-	if (status)
-		note_end(s, t->facts.pid, th->tid, status);
-	else if (tracer_of(t->facts.pid, t->facts.pid) == getpid())
-		add_pending(s, t->facts.pid, t->facts.pid);
-	return false;
+}
+
+bool stops_one(struct stops *s, struct target *t, struct sample_thread *th, uint64_t wait_ns, int *rc)
+{
+	uint64_t since;
+	bool stood = false;
+	s->is_waiting = true;
+	hurry(s, true);
+	*rc = ask(s, t->facts.pid, th->tid, &since);
+	if (*rc == 0) {
+		*rc = ERR_GONE;
+		stood = wait_and_read(s, t, th, wait_ns, since, rc);
+	} else {
+		t->census_due |= *rc == ERR_GONE;
+	}
+	s->is_waiting = false;
+	hurry(s, false);
+	return stood;
 }

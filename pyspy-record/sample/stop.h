@@ -32,6 +32,8 @@ struct stops {
 	struct stops_pending pending[STOPS_PENDING_MAX];
 	size_t n_pending;
 	bool is_open;     /* between stops_begin and stops_end */
+	bool is_waiting;  /* within stops_one */
+	bool is_hurried;  /* we run before all ordinary programs (hold_hurry) */
 	pid_t ended_pid;  /* waiting for a stop brought the end of this process instead, 0 = of none ... */
 	int ended_status; /* ... with this wait status */
 };
@@ -47,5 +49,8 @@ bool stops_one(struct stops *s, struct target *t, struct sample_thread *th, uint
 bool stops_is_pending(const struct stops *s, pid_t tid);
 /* May one more thread be asked to stop? */
 bool stops_has_room(const struct stops *s);
+/* Whoever comes to rest while we sleep shall not stand until others let us have a CPU: until the next stops_settle we
+ * run before all ordinary programs, where we may. */
+void stops_before_sleep(struct stops *s);
 /* Let go of threads that have come to rest by now; true while there are any that have not. */
 bool stops_settle(struct stops *s);

@@ -25,6 +25,7 @@ recording:
 """
 import argparse
 import collections
+import glob
 import json
 import os
 import re
@@ -44,7 +45,7 @@ import pyspy_reader  # noqa: E402
 
 MAX_STOP, HOLD_TIMES, MAX_MOTION = 0.2, 5, 3.0  # percent; the defaults of the recorder and what issue 6 asks for
 RUNNING = (pyspy_reader.ON_CPU, pyspy_reader.RUNNABLE, pyspy_reader.ACTIVE)
-DJANGO = os.path.join(rig.CACHE, "django")
+DJANGO = os.path.join(rig.CACHE, "django", "lib", "python*", "site-packages")
 WARM = 2
 
 Program = collections.namedtuple("Program", "name file ordinary args")
@@ -160,7 +161,7 @@ class Samples:
         for r in rec.runs:
             n = sum(t < cut for t in r.when)
             running = r.state in RUNNING
-            motion = r.way == pyspy_reader.OUTSIDE and not (r.sid and r.epoch.certain(r.sid))
+            motion = r.stack[-1:] == (pyspy_reader.IN_MOTION,)
             for count, part in ((n, self.early), (r.ticks - n, self.late)):
                 part["all"] += count
                 part["running"] += count * running
@@ -179,7 +180,7 @@ class Samples:
         torn, stacks, leaf, gone, known, depth = 0, collections.Counter(), collections.Counter(), 0, 0, 0
         for r, n in self.moving:
             raw = r.raw
-            if not raw or raw[-1].name in ("[torn]", "torn"):
+            if raw[-1].kind == "synthetic":
                 torn += n
                 continue
             stacks[raw] += n
@@ -192,7 +193,8 @@ class Samples:
             total, 100 * torn / total, len(stacks), 100 * sum(n == 1 for n in stacks.values()) / max(len(stacks), 1))]
         if stacks:
             lines.append("   certain %.1f of %.1f frames; only the innermost not in %.0f %%; by innermost: %s" % (
-                known / rest, depth / rest, 100 * gone / rest, ", ".join("%s %.0f %%" % (k, 100 * n / rest) for k, n in leaf.most_common(6))))
+                known / rest, depth / rest, 100 * gone / rest,
+                ", ".join("%s %.0f %%" % (k, 100 * n / rest) for k, n in leaf.most_common(6))))
         return lines
 
 
@@ -290,7 +292,8 @@ class Row:
 
 MOTION = ("%-10s", "%5d", "%13s", "%9.2f", "%7.2f", "%7.2f", "%-11s", "%7.1f", "%20s", "%20s", "%20s")
 MOTION_HEADS = (("", "", "samples/s", "in motion", "%", "%", "goal", "stops/s", "stops, us: median", "+CPU: median", "in the file:"),
-                ("", "Hz", "running / all", "first", "after", "of all", "<= %g %%" % MAX_MOTION, "after", "/ 99 % / longest", "/ 99 % / longest", "the same"))
+                ("", "Hz", "running / all", "first", "after", "of all", "<= %g %%" % MAX_MOTION, "after",
+                 "/ 99 % / longest", "/ 99 % / longest", "the same"))
 STILL = ("%-10s", "%5d", "%-6s", "%7s", "%7s", "%7s", "%6s", "%-11s", "%7s", "%7s", "%6s", "%7d", "%6.1f")
 STILL_HEADS = (("", "", "", "file", "stood", "+CPU", "worst", "goal", "held", "aside", "worst", "stops", "had"),
                ("", "Hz", "", "%", "%", "%", "s, %", "<= %g %%" % MAX_STOP, "%", "%", "s, %", "", "CPU, %"))
@@ -327,7 +330,7 @@ def measure(running, a):
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("build", nargs="?", default=os.path.join(rig.ROOT, "build"), help="folder of the programs")
-    p.add_argument("--quick", action="store_true", help="a minute: 1000 Hz, 6 s, of which 3 s are left to get to know the program; no py-spy")
+    p.add_argument("--quick", action="store_true", help="a minute: 1000 Hz, 6 s, the first 3 s apart; no compileall, no py-spy")
     p.add_argument("--programs", default=None, help=",".join(x.name for x in PROGRAMS))
     p.add_argument("--rates", default=None, help="100,1000")
     p.add_argument("--seconds", type=float, help="length of a recording (20)")
@@ -361,9 +364,11 @@ def prepare(scratch, rooted):
     """the programs, and Django, where each interpreter sees them"""
     os.chmod(scratch, 0o755)
     shutil.copytree(os.path.join(rig.HERE, "programs"), scratch + "/programs", ignore=shutil.ignore_patterns("__pycache__"))
-    if os.path.isdir(DJANGO + "/django"):
-        shutil.copytree(DJANGO, scratch + "/django", ignore=shutil.ignore_patterns("locale")) if rooted else \
-            os.symlink(DJANGO, scratch + "/django")
+    for folder in glob.glob(DJANGO):
+        if rooted:
+            shutil.copytree(folder, scratch + "/django", ignore=shutil.ignore_patterns("*.po", "pip", "setuptools"))
+        else:
+            os.symlink(folder, scratch + "/django")
 
 
 def run_python(python, a):
@@ -394,7 +399,10 @@ def run_python(python, a):
     heads(STILL, STILL_HEADS)
     for row in rows:
         print(line(STILL, row.still()))
-    print("\n".join(reasons + ["the kernel's trace lost %d events: times are too small" % lost] * (lost > 0)), end="\n" if reasons or lost else "")
+    if lost:
+        reasons.append("the kernel's trace lost %d events: times are too small" % lost)
+    for text in reasons:
+        print(text)
     return rows
 
 

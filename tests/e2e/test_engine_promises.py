@@ -385,7 +385,7 @@ for py in few:
     add(0, "becomes no Python", becomes_no_python)
     add(2, "ends", ends)
     add(1, "killed", killed)
-    add(2, "suspended, 1000 Hz,", suspended, 1000)
+    add(1, "suspended, 1000 Hz,", suspended, 1000)  # up to 3.12 whole stacks are sent: the ring fills up for certain
     add(0, "60 files", few_files, 60)
     add(1, "160 files", few_files, 160)
     add(1, "little locked memory", little_locked)

@@ -52,6 +52,23 @@ def until_it_samples(p):
         got += more
 
 
+def suspend(p, pid, tids, seconds):
+    """SIGSTOP at random moments until one comes while a thread stands, for so long at most; true: it is so now. (Then the
+    recorder is resumed within 10 ms.)"""
+    end = time.monotonic() + seconds
+    while True:
+        p.send_signal(signal.SIGSTOP)
+        soon = time.monotonic() + 0.005
+        while h.process_state(p.pid) != "T" and time.monotonic() < soon:
+            pass
+        if stopped(pid, tids) and h.process_state(p.pid) == "T":
+            return True
+        if time.monotonic() >= end:
+            return False
+        p.send_signal(signal.SIGCONT)
+        time.sleep(random.uniform(0.0005, 0.005))
+
+
 def runs_on(pid, tids, what):
     h.wait_for("%s: no tracer, no stopped thread" % what, lambda: all(status(pid, t) not in (("t", 0), ("T", 0)) and status(pid, t)[1] == 0 for t in tids), 5, 0.001)
     before = run_ns(pid, tids)
@@ -59,8 +76,9 @@ def runs_on(pid, tids, what):
 
 
 def killed(py, engine, args, cpu, n):
-    """Every other time the recorder is suspended first, at a random moment: if a thread stands then it stands in the
-    middle of a stop, and the kill comes there."""
+    """Every other kill is aimed: the recorder is suspended while a thread stands, so that the kill comes in the middle of a
+    stop."""
+    stops = bool({"--blocking", "--max-stop"} & set(args))
     just_before = just_after = in_a_stop = blocks = 0
     if engine == "kernel":
         h.need_kernel()
@@ -77,12 +95,7 @@ def killed(py, engine, args, cpu, n):
             if p.poll() is not None:
                 raise h.Failure("the recorder ended by itself: %d %s" % (p.returncode, p.stderr.read()))
             if i % 2:
-                p.send_signal(signal.SIGSTOP)
-                end = time.monotonic() + 0.005  # when a thread stands it is resumed within 10 ms
-                while h.process_state(p.pid) != "T" and time.monotonic() < end:
-                    pass
-                stands = stopped(v.pid, tids)
-                in_a_stop += stands and h.process_state(p.pid) == "T"
+                in_a_stop += suspend(p, v.pid, tids, 0.5 if stops else 0)
                 p.kill()
             else:
                 before = stopped(v.pid, tids)
@@ -97,9 +110,9 @@ def killed(py, engine, args, cpu, n):
                 blocks += len(rec.blocks) > 0
                 h.check(not rec.problems and not rec.closed, "after kill -9: closed %s, %s" % (rec.closed, rec.problems[:3]))
         h.note("%d kills, the target went on each time; a thread was seen stopped just before %d and just after %d of the %d plain ones, "
-               "and stood while the recorder was suspended at %d of the other %d; %d recordings had blocks" % (
+               "and certainly stood at %d of the %d that were aimed; %d recordings had blocks" % (
                    n, just_before, just_after, (n + 1) // 2, in_a_stop, n // 2, blocks))
-        h.check(n < 100 or in_a_stop or not {"--blocking", "--max-stop"} & set(args), "not one of %d kills hit a stop" % n)
+        h.check(n < 100 or not stops or in_a_stop > n / 20, "only %d of %d kills hit a stop" % (in_a_stop, n))
 
 
 py = (h.pythons(one_per_minor=True) or h.pythons())[-1]

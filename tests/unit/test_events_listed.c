@@ -1,5 +1,5 @@
-/* events: samples whose frames are listed (3.13 and later), and only those that are not as in the thread's last one. Each
- * record is a block of its own, so that sanitizers see a byte too many. */
+/* events: samples whose frames are listed (3.13 and later), and only those that are not as in the thread's last one.
+ * Each record is a block of its own, so that sanitizers see a byte too many. */
 #include "pyspy-record/sample/events.h"
 
 #include <unistd.h>

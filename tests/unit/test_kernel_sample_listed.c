@@ -1,5 +1,5 @@
-/* sample.bpf.c: frames one by one (3.13 and later), of which only those are sent that are not as they were. Needs rights;
- * skipped without. */
+/* sample.bpf.c: frames one by one (3.13 and later), of which only those are sent that are not as they were. Needs
+ * rights; skipped without. */
 #include "tests/unit/support_kernel_target.h"
 #include "tests/unit/support_test.h"
 
@@ -15,6 +15,7 @@ static bool begin(void)
 	kt_open(&t, k);
 	t.rules.frames_are_listed = 1;
 	t.rules.frames_max = KERNEL_LISTED;
+	t.rules.owner_cstack = KT_CSTACK;
 	t.rules.frame_code = CODE;
 	t.rules.frame_globals = GLOBALS;
 	t.rules.frame_instr = INSTR;
@@ -25,6 +26,8 @@ static bool begin(void)
 
 static struct kernel_frame frame_at(uint64_t at)
 {
+	if (t.memory[at - kt_at(&t, 0) + OWNER] == KT_CSTACK)
+		return (struct kernel_frame){.at = at | KT_CSTACK};
 	uint64_t copy = t.rules.frame_copy ? kt_get(&t, at + COPY) & UINT32_MAX : 0;
 	return (struct kernel_frame){.at = at | t.memory[at - kt_at(&t, 0) + OWNER],
 	                             .code = kt_get(&t, at + CODE),
@@ -98,6 +101,8 @@ static void test_any_word(void **state)
 	kt_run(&t, KT_SPIN, 10);
 	t.memory[t.frames[2] - kt_at(&t, 0) + OWNER] = KT_CSTACK;
 	expect_whole(t.n_frames - 2);
+	kt_put(&t, t.frames[2] + INSTR, UINT64_MAX); /* not looked at */
+	expect_whole(0);
 	t.rules.frame_copy = COPY;
 	for (size_t i = 0; i < t.n_frames; i++)
 		kt_put_u32(&t, t.frames[i] + COPY, (uint32_t)i);
@@ -221,9 +226,12 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_calls_and_returns), cmocka_unit_test(test_any_word),
-	    cmocka_unit_test(test_same_words_elsewhere), cmocka_unit_test(test_deep),
-	    cmocka_unit_test(test_absent),            cmocka_unit_test(test_torn),
+	    cmocka_unit_test(test_calls_and_returns),
+	    cmocka_unit_test(test_any_word),
+	    cmocka_unit_test(test_same_words_elsewhere),
+	    cmocka_unit_test(test_deep),
+	    cmocka_unit_test(test_absent),
+	    cmocka_unit_test(test_torn),
 	    cmocka_unit_test(test_slots),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

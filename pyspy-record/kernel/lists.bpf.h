@@ -1,0 +1,112 @@
+/* lists: frames one by one, and which of them are as they were in the thread's last sample (map `lasts`).
+ *
+ * Most of a stack does not change from one sample to the next, and to bring it over costs the recorder more than all
+ * else: it was written on another CPU. The other half is lists.c.
+ */
+#pragma once
+#include "pyspy-record/kernel/scratch.bpf.h"
+
+/* Append a frame to the list: `p` is what was read of it. False: it does not fit, or makes no sense, which the recorder
+ * tells by where the chain stopped. */
+static __always_inline bool list_frame(struct scratch *s, __u64 f, const unsigned char *p)
+{
+	__u64 at = s->list_end, owner = p[s->process.frame_owner & 0xff], code = 0, globals = 0, instr = 0, copy = 0;
+	if (owner < s->process.owner_cstack) {
+		code = *(__u64 *)(p + (s->process.frame_code & 0xff));
+		globals = *(__u64 *)(p + (s->process.frame_globals & 0xff));
+		instr = *(__u64 *)(p + (s->process.frame_instr & 0xff));
+		if (s->process.frame_copy)
+			copy = *(__u32 *)(p + (s->process.frame_copy & 0xff));
+	}
+	if (f & 7 || owner >> KERNEL_OWNER_BITS || instr >> KERNEL_INSTR_BITS || copy >> (64 - KERNEL_INSTR_BITS))
+		return false;
+	OPAQUE(at);
+	if (at > LIST_BYTES - sizeof(struct kernel_frame)) {
+		s->sample.cut |= KERNEL_CUT_FULL;
+		return false;
+	}
+	struct kernel_frame *k = (void *)(s->data + at);
+	OPAQUE(k);
+	k->at = f | owner;
+	k->code = code;
+	k->globals = globals;
+	k->instr = instr | copy << KERNEL_INSTR_BITS;
+	s->list_end += sizeof *k;
+	return true;
+}
+
+static __always_inline void begin_list(struct scratch *s)
+{
+	__u64 at = s->n;
+	OPAQUE(at);
+	if (at > LIST_BYTES)
+		return;
+	struct kernel_piece *piece = (void *)(s->data + at);
+	piece->at = 0;
+	piece->len = 0;
+	piece->kind = KERNEL_PIECE_FRAMES;
+	s->list_begin = s->list_end = s->n + sizeof *piece;
+	s->n = LIST_BYTES;
+}
+
+/* How many frames, from the outermost on, are as they were in the thread's last sample? */
+static __always_inline void find_same(struct scratch *s, struct kernel_last *last)
+{
+	__u64 list = s->list_end, n = last->n;
+	for (int i = 0; i < KERNEL_LAST; i++) {
+		list -= sizeof(struct kernel_frame);
+		n--;
+		if (n >= KERNEL_LAST || list < s->list_begin || list > LIST_BYTES)
+			break;
+		__u64 at = list, k = n;
+		OPAQUE(at);
+		OPAQUE(k);
+		if (at > LIST_BYTES || k >= KERNEL_LAST)
+			break;
+		const struct kernel_frame *a = (void *)(s->data + at), *b = &last->frames[k];
+		if (a->at != b->at || a->instr != b->instr || a->code != b->code || a->globals != b->globals)
+			break;
+		s->same++;
+	}
+}
+
+/* What was sent is what the next sample is compared with. */
+static __always_inline void keep_list(struct scratch *s, struct kernel_last *last)
+{
+	__u64 at = s->list_begin, bytes = s->list_end - s->list_begin;
+	last->serial = s->sample.serial;
+	last->n = 0; /* too many of them */
+	OPAQUE(at);
+	OPAQUE(bytes);
+	if (at > LIST_BYTES || bytes > sizeof last->frames)
+		return;
+	bpf_probe_read_kernel(last->frames, bytes, s->data + at);
+	last->n = bytes / sizeof(struct kernel_frame);
+}
+
+/* The last list of this thread's; NULL: there is no room for one, all frames are sent each time. */
+static __always_inline struct kernel_last *find_last(struct scratch *s)
+{
+	__u32 slot = s->sample.slot;
+	struct kernel_last *last = slot ? bpf_map_lookup_elem(&lasts, &slot) : NULL;
+	if (!last)
+		return NULL;
+	if (last->round != s->sample.round) {
+		last->round = s->sample.round;
+		last->n = last->serial = 0;
+	}
+	s->sample.serial = last->serial + 1;
+	return last;
+}
+
+static __always_inline void end_list(struct scratch *s, bool is_kept)
+{
+	__u64 at = s->list_begin - sizeof(struct kernel_piece);
+	if (!is_kept)
+		s->sample.slot = 0;
+	s->sample.same = s->same;
+	s->n = s->list_end - s->same * sizeof(struct kernel_frame);
+	OPAQUE(at);
+	if (at <= LIST_BYTES)
+		((struct kernel_piece *)(s->data + at))->len = s->n - s->list_begin;
+}

@@ -76,6 +76,14 @@ static void take_tick(struct session *s, uint64_t now)
 	seats_look_around(&s->seats); /* not part of the sample */
 }
 
+/* A stop is waited for, which takes CPU time of ours that no rate bounds, the more the less the program gets of its
+ * CPU: none while much is owed. */
+static void want_stop(struct session *s)
+{
+	if (s->throttle.credit_ns >= -s->throttle.part * (double)CLOCK_NS_PER_S)
+		schedule_want_stop(&s->schedule, clock_mono_ns());
+}
+
 /* How to certify what was not: at the next tick by holding the CPU of a thread, else by a stop. */
 static void plan_certificates(struct session *s)
 {
@@ -93,15 +101,18 @@ static void plan_certificates(struct session *s)
 		return;
 	hold_release(&s->hold);
 	if (!s->held && seats_want_stop(&s->seats))
-		schedule_want_stop(&s->schedule, now);
+		want_stop(s);
 }
 
 static void take_stop(struct session *s)
 {
+	uint64_t cpu = s->o->cpu_ppm ? clock_process_cpu_ns() : 0;
 	schedule_pay_stop(&s->schedule, seats_stop(&s->seats, schedule_random(&s->schedule)));
+	if (s->o->cpu_ppm)
+		throttle_other(&s->throttle, clock_process_cpu_ns() - cpu);
 	schedule_again(&s->schedule, clock_mono_ns());
 	if (seats_want_stop(&s->seats))
-		schedule_want_stop(&s->schedule, clock_mono_ns());
+		want_stop(s);
 }
 
 static void tell_stops(struct session *s)

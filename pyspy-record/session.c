@@ -1,5 +1,6 @@
 #include "pyspy-record/session.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ enum {
 	PROGRESS_NS = 500 * 1000 * 1000,
 	SETTLE_NS = 200 * 1000,
 	UNBOUNDED_PPM = 1000000,
+	TABLE_BYTES = 64 << 10,           /* tables from this on grow in place, and leave no holes in the heap */
 	SLEEP_MAX_NS = 200 * 1000 * 1000, /* a started program's end is seen within this */
 	CPU_PART =
 	    4, /* of a bound of our CPU time: stops, looking for threads, and for names take one in so many each */
@@ -448,6 +450,9 @@ int session_run(const struct record_options *o, const struct choice *choice, str
 	if (o->cpu_ppm && wo.stop_ppm > o->cpu_ppm / CPU_PART) /* we wait for a stop, and work after it */
 		wo.stop_ppm = o->cpu_ppm / CPU_PART;
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, TABLE_BYTES);
+#endif
 	fds_raise();
 	struct sigaction child = {.sa_handler = on_child, .sa_flags = SA_NOCLDSTOP};
 	if (spawn)

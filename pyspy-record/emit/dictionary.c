@@ -14,7 +14,7 @@ enum {
 	ID_WIRE = 5,
 	/* memory of one entry beside its bytes, with the slack of tables that double */
 	INTERN_BYTES = 40,
-	STACK_BYTES = 64,
+	STACK_BYTES = 24,
 	IDS_MAX = WIRE_IDS_MAX - 1,
 	IDS_NEAR = WIRE_IDS_MAX / 4 * 3,
 };
@@ -26,7 +26,6 @@ int dictionary_init(struct dictionary *d, size_t max_bytes)
 	memset(d, 0, sizeof *d);
 	d->max_bytes = max_bytes;
 	encode_batch_init(&d->batch);
-	map_init(&d->stack_ids, 0);
 	if (intern_init(&d->strings, 0) < 0 || intern_init(&d->functions, 0) < 0 || intern_init(&d->locations, 0) < 0 ||
 	    !vec_room(&d->stacks, 1)) {
 		dictionary_done(d);
@@ -41,7 +40,7 @@ void dictionary_done(struct dictionary *d)
 	intern_done(&d->strings);
 	intern_done(&d->functions);
 	intern_done(&d->locations);
-	map_done(&d->stack_ids);
+	idset_done(&d->stack_ids);
 	vec_free(&d->stacks);
 	vec_free(&d->certify);
 	vec_free(&d->doubt);
@@ -53,7 +52,7 @@ void dictionary_clear(struct dictionary *d)
 	intern_clear(&d->strings);
 	intern_clear(&d->functions);
 	intern_clear(&d->locations);
-	map_clear(&d->stack_ids);
+	idset_clear(&d->stack_ids);
 	/* "no frame" is as certain as can be: walks towards the root end here */
 	d->stacks.v[0] = (struct dictionary_stack){.certified = true};
 	d->stacks.n = 1;
@@ -138,23 +137,28 @@ location_id dictionary_location(struct dictionary *d, const struct rec_location 
 	return intern_entry(d, &d->locations, &key, sizeof key, LOCATION_WIRE);
 }
 
+static struct idset_key key_of_stack(const void *dictionary, uint32_t id)
+{
+	const struct dictionary_stack *s = &((const struct dictionary *)dictionary)->stacks.v[id];
+	return (struct idset_key){s->parent, s->location};
+}
+
 stack_id dictionary_stack(struct dictionary *d, stack_id parent, location_id location)
 {
-	bool is_new;
-	uint32_t *id = map_get(&d->stack_ids, parent, location);
+	struct idset_key key = {parent, location};
+	stack_id id = idset_find(&d->stack_ids, key, key_of_stack, d);
 	if (id)
-		return *id;
+		return id;
 	if (parent >= d->stacks.n || location == 0 || location >= d->locations.n ||
-	    !has_room(d, STACK_BYTES, STACK_WIRE, (uint32_t)d->stacks.n) || !vec_room(&d->stacks, 1))
+	    !has_room(d, STACK_BYTES, STACK_WIRE, (uint32_t)d->stacks.n) || !vec_room(&d->stacks, 1) ||
+	    !idset_room(&d->stack_ids, key_of_stack, d))
 		return refuse(d);
-	id = map_put(&d->stack_ids, parent, location, &is_new);
-	if (!id)
-		return refuse(d);
-	*id = (uint32_t)d->stacks.n;
+	id = (stack_id)d->stacks.n;
 	d->stacks.v[d->stacks.n++] = (struct dictionary_stack){.parent = parent, .location = location};
+	idset_add(&d->stack_ids, key, id);
 	d->bytes += STACK_BYTES;
 	d->pending_bytes += STACK_WIRE;
-	return *id;
+	return id;
 }
 
 void dictionary_certify(struct dictionary *d, stack_id id)

@@ -6,8 +6,8 @@
  */
 #pragma once
 #include "format/encode.h"
+#include "libcommon/idset.h"
 #include "libcommon/intern.h"
-#include "libcommon/map.h"
 #include "libcommon/vec.h"
 
 struct dictionary_stack {
@@ -18,7 +18,7 @@ struct dictionary_stack {
 
 struct dictionary {
 	struct intern strings, functions, locations; /* the latter two keyed by the bytes of their rec_ structs */
-	struct map stack_ids;                        /* (parent, location) -> id */
+	struct idset stack_ids;                      /* by (parent, location) */
 	VEC(struct dictionary_stack) stacks;         /* by id; [0] is "no frame" */
 	VEC(stack_id) certify;                       /* sent without the bit, certified since */
 	VEC(stack_id) doubt;                         /* of the open block */

@@ -20,9 +20,12 @@ enum {
 	WRITER_CAUSES = WIRE_LOST_END_,
 	WRITER_EVENT_WIRE = 30,
 	WRITER_FULL = WIRE_CONTENT_MAX / 8,
+	WRITER_TIMES =
+	    4, /* the dictionaries of an epoch are large when they hold so many times what its first block did */
 	WRITER_WEIGHT = 4, /* samples must weigh this many times their definitions before an epoch may end */
 };
 #define WRITER_MAX_BYTES    ((size_t)64 << 20)
+#define WRITER_ENOUGH_BYTES ((size_t)1280 << 10)
 #define WRITER_EPOCH_NS     (60 * CLOCK_NS_PER_S)
 #define WRITER_EPOCH_MAX_NS (600 * CLOCK_NS_PER_S)
 
@@ -45,6 +48,7 @@ struct writer {
 	bool epoch_begins;                       /* the next block starts the epoch */
 	uint64_t epoch_ns;                       /* when it did */
 	uint64_t definition_bytes, sample_bytes; /* of the epoch */
+	size_t first_bytes;                      /* of the dictionaries after its first block */
 	uint64_t begin_ns, last_ns;              /* of the open block; its last tick */
 	uint64_t samples, n_ticks;               /* in the blocks before */
 	int error;                               /* the sink's: nothing more is written */
@@ -410,7 +414,9 @@ static void begin_epoch(struct writer *w, uint64_t now_ns)
 static bool is_epoch_over(const struct writer *w, uint64_t now_ns)
 {
 	uint64_t age_ns = now_ns - w->epoch_ns;
-	if (dictionary_is_nearly_full(&w->dictionary))
+	size_t bytes = w->dictionary.bytes;
+	if (dictionary_is_nearly_full(&w->dictionary) ||
+	    (bytes > WRITER_ENOUGH_BYTES && bytes > WRITER_TIMES * w->first_bytes))
 		return true;
 	return age_ns >= w->options.epoch_min_ns &&
 	       (w->sample_bytes >= WRITER_WEIGHT * w->definition_bytes || age_ns >= WRITER_EPOCH_MAX_NS);
@@ -488,6 +494,8 @@ int writer_flush(struct writer *w, uint64_t now_ns, const struct rec_end *end)
 	w->samples += samples;
 	w->n_ticks += n_ticks;
 	w->begin_ns = w->last_ns = now_ns;
+	if (w->epoch_begins)
+		w->first_bytes = w->dictionary.bytes;
 	w->epoch_begins = false;
 	if (!end && is_epoch_over(w, now_ns))
 		begin_epoch(w, now_ns);

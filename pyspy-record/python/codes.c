@@ -59,6 +59,14 @@ bool codes_is_full(const struct codes *c)
 	       c->tables.len > CODES_BYTES_MAX / 4 * 3;
 }
 
+size_t codes_bytes(const struct codes *c)
+{
+	enum { MAP_SLOTS = 3 }; /* of an entry, one in by_address and those that are free */
+	return c->v.n * (sizeof *c->v.v + MAP_SLOTS * sizeof(struct map_slot)) + c->idents.n * sizeof *c->idents.v +
+	       c->names.len + c->tables.len +
+	       c->copies.v.n * (sizeof *c->copies.v.v + MAP_SLOTS * sizeof(struct map_slot));
+}
+
 code_id codes_known(const struct codes *c, raddr_t at, raddr_t globals)
 {
 	const uint32_t *id = map_get(&c->by_address, at, globals);

@@ -86,6 +86,7 @@ void codes_clear(struct codes *c);
  * versions of its own, the same ones again, and has a generation of its own. Forgets everything. */
 void codes_by_words(struct codes *c);
 bool codes_is_full(const struct codes *c);
+size_t codes_bytes(const struct codes *c); /* of memory in use, about */
 
 static inline struct code *codes_at(struct codes *c, code_id id)
 {

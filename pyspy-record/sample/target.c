@@ -8,6 +8,11 @@
 #include "libcommon/path.h"
 #include "pyspy-record/python/facts.h"
 
+enum {
+	ENOUGH_BYTES = 3 << 20, /* for code objects and stacks of a process ... */
+	ENOUGH_TIMES = 2,       /* ... or so many times what those of one block take */
+};
+
 int target_open(struct target *t, pid_t pid)
 {
 	*t = (struct target){0};
@@ -124,6 +129,7 @@ void target_before_flush(struct target *t, struct writer *w)
 
 void target_forget(struct target *t)
 {
+	t->first_bytes = 0;
 	codes_clear(&t->codes);
 	trie_clear(&t->trie);
 	lockstep_forget(&t->events.lockstep);
@@ -134,8 +140,17 @@ void target_forget(struct target *t)
 	}
 }
 
+static size_t table_bytes(const struct target *t)
+{
+	return t->trie.nodes.n * TRIE_NODE_BYTES + codes_bytes(&t->codes);
+}
+
 void target_trim(struct target *t)
 {
-	if (codes_is_full(&t->codes) || trie_is_full(&t->trie))
+	size_t bytes = table_bytes(t);
+	if (!t->first_bytes)
+		t->first_bytes = bytes;
+	if (codes_is_full(&t->codes) || trie_is_full(&t->trie) ||
+	    (bytes > ENOUGH_BYTES && bytes > ENOUGH_TIMES * t->first_bytes))
 		target_forget(t);
 }

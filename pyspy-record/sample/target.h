@@ -199,6 +199,7 @@ struct target {
 	struct walk walk;
 	struct codes codes;
 	struct trie trie;
+	size_t first_bytes; /* of these two, at the first trim after they were forgotten; 0 = there was none yet */
 	struct sample_interp interps[TARGET_INTERPRETERS_MAX];
 	size_t n_interps;
 	struct {
@@ -265,7 +266,8 @@ int target_pass(struct target *t, struct writer *w);
 int target_words(struct target *t);
 /* Before a flush: CPU times. */
 void target_before_flush(struct target *t, struct writer *w);
-/* Between blocks: let go of what has grown to its bound. */
+/* Between blocks: let go of code objects and stacks when they take more memory than they should, and several times what
+ * those of one block take. */
 void target_trim(struct target *t);
 /* Code objects and stacks, all of them. Not while a sample is dealt with. */
 void target_forget(struct target *t);

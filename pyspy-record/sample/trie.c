@@ -4,13 +4,9 @@
 
 #include "libcommon/err.h"
 
-/* Keys of the two kinds must not meet. */
-enum { KEY_GROUP = 1, KEY_NODE = 2 };
-
 int trie_init(struct trie *t)
 {
 	*t = (struct trie){0};
-	map_init(&t->children, 0);
 	if (!vec_push(&t->nodes, (struct trie_node){0}) ||
 	    !vec_push(&t->groups, (struct trie_group){.is_certified = true}))
 		return ERR_NO_MEMORY;
@@ -19,14 +15,16 @@ int trie_init(struct trie *t)
 
 void trie_done(struct trie *t)
 {
-	map_done(&t->children);
+	idset_done(&t->group_ids);
+	idset_done(&t->node_ids);
 	vec_free(&t->nodes);
 	vec_free(&t->groups);
 }
 
 void trie_clear(struct trie *t)
 {
-	map_clear(&t->children);
+	idset_clear(&t->group_ids);
+	idset_clear(&t->node_ids);
 	t->nodes.n = t->groups.n = 1;
 	t->epoch++;
 }
@@ -36,18 +34,31 @@ bool trie_is_full(const struct trie *t)
 	return t->nodes.n >= TRIE_MAX;
 }
 
+static struct idset_key key_of_group(const void *trie, uint32_t id)
+{
+	const struct trie_group *g = &((const struct trie *)trie)->groups.v[id];
+	return (struct idset_key){g->parent, g->code};
+}
+
+static struct idset_key key_of_node(const void *trie, uint32_t id)
+{
+	const struct trie_node *n = &((const struct trie *)trie)->nodes.v[id];
+	return (struct idset_key){n->group, n->instr};
+}
+
+/* 0 = no memory. */
 static uint32_t group_of(struct trie *t, node_id parent, code_id code)
 {
-	bool is_new;
-	uint32_t *slot = map_put(&t->children, (uint64_t)parent << 32 | code, KEY_GROUP, &is_new);
-	if (!slot)
+	struct idset_key key = {parent, code};
+	uint32_t id = idset_find(&t->group_ids, key, key_of_group, t);
+	if (id)
+		return id;
+	struct trie_group g = {.parent = parent, .code = code};
+	if (!idset_room(&t->group_ids, key_of_group, t) || !vec_push(&t->groups, g))
 		return 0;
-	if (is_new) {
-		if (!vec_push(&t->groups, (struct trie_group){.code = code}))
-			return 0;
-		*slot = (uint32_t)(t->groups.n - 1);
-	}
-	return *slot;
+	id = (uint32_t)(t->groups.n - 1);
+	idset_add(&t->group_ids, key, id);
+	return id;
 }
 
 node_id trie_child(struct trie *t, node_id parent, code_id code, uint32_t instr)
@@ -55,19 +66,20 @@ node_id trie_child(struct trie *t, node_id parent, code_id code, uint32_t instr)
 	if (trie_is_full(t))
 		return 0;
 	uint32_t group = group_of(t, parent, code);
-	bool is_new;
-	uint32_t *slot = group ? map_put(&t->children, (uint64_t)group << 32 | instr, KEY_NODE, &is_new) : NULL;
-	if (!slot)
+	if (!group)
 		return 0;
-	if (is_new) {
-		struct trie_node n = {
-		    .parent = parent, .group = group, .instr = instr, .next_in_group = t->groups.v[group].first};
-		if (!vec_push(&t->nodes, n))
-			return 0;
-		*slot = (node_id)(t->nodes.n - 1);
-		t->groups.v[group].first = *slot;
-	}
-	return *slot;
+	struct idset_key key = {group, instr};
+	node_id id = idset_find(&t->node_ids, key, key_of_node, t);
+	if (id)
+		return id;
+	struct trie_node n = {
+	    .parent = parent, .group = group, .instr = instr, .next_in_group = t->groups.v[group].first};
+	if (!idset_room(&t->node_ids, key_of_node, t) || !vec_push(&t->nodes, n))
+		return 0;
+	id = (node_id)(t->nodes.n - 1);
+	idset_add(&t->node_ids, key, id);
+	t->groups.v[group].first = id;
+	return id;
 }
 
 static str_id name_of(struct codes *c, struct writer *w, uint32_t name)

@@ -6,16 +6,16 @@
  * node's group is certified. The writer's stack ids hang on the nodes; they are void when the writer's epoch has moved
  * on.
  *
- * Memory: capped; at the cap trie_is_full() turns true and the caller clears all (certificates are then collected
- * anew).
+ * Memory: TRIE_NODE_BYTES a node, about; capped: at the cap trie_is_full() turns true and the caller clears all
+ * (certificates are then collected anew). It may do so earlier.
  */
 #pragma once
-#include "libcommon/map.h"
+#include "libcommon/idset.h"
 #include "libcommon/vec.h"
 #include "pyspy-record/emit/writer.h"
 #include "pyspy-record/python/codes.h"
 
-enum { TRIE_MAX = 1 << 20 };
+enum { TRIE_MAX = 1 << 20, TRIE_NODE_BYTES = 56 /* with its group, and places in tables */ };
 
 typedef uint32_t node_id; /* 0 = the root: no frame */
 
@@ -28,13 +28,15 @@ struct trie_node {
 	uint32_t epoch;
 };
 struct trie_group {
+	node_id parent; /* of all its nodes */
 	code_id code;
 	node_id first;
 	bool is_certified;
 };
 
 struct trie {
-	struct map children; /* (parent, code) -> group, (group, instr) -> node */
+	struct idset group_ids; /* by (parent, code) */
+	struct idset node_ids;  /* by (group, instr) */
 	VEC(struct trie_node) nodes;
 	VEC(struct trie_group) groups;
 	uint32_t epoch; /* counts trie_clear */

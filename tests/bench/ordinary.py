@@ -21,7 +21,8 @@ recording:
     held             the recording's counter of threads that waited while we sat on their CPU; the design allows it 5 times --max-stop
     aside            threads put aside for the tool, on purpose or because the scheduler put it there, by the trace
     had              CPU time of the program; where one that never sleeps (all but json, compileall) has much less than 100 %, the
-                     machine was not quiet, and waiting for the CPU was for others. Few samples/s tell of that, too
+                     machine was not quiet, and waiting for the CPU was for others. Few samples/s tell of that, too; with
+                     less than half of the ticks that were asked for, there is no verdict ("too busy")
 """
 import argparse
 import collections
@@ -265,19 +266,25 @@ class Row:
         self.away, self.worst = parts([(s.at, s.stood + s.waited) for s in w.stops], begin, self.seconds)
         self.aside, self.aside_worst = parts([(x.at, x.lasted) for x in w.asides], begin, self.seconds)
 
+    def verdict(self, reached):
+        """Where the recorder itself did not get to run, nothing was measured."""
+        if self.counters["ticks"] < 0.5 * self.rate * self.seconds:
+            return "too busy"
+        return "ok" if reached else "NOT reached"
+
     def counted(self, name):
         return 100 * self.counters.get(name, 0) / 1e9 / self.seconds
 
     def motion(self):
         s = self.samples
         late = s.share(s.late, "running")
-        goal = "-" if not self.program.ordinary else "ok" if late <= MAX_MOTION else "NOT reached"
+        goal = self.verdict(late <= MAX_MOTION) if self.program.ordinary else "-"
         rates = tuple(s.late[of] / max(self.seconds - self.after, 1) for of in ("running", "all"))
         return (self.program.name, self.rate, "%.0f / %.0f" % rates,
                 s.share(s.early, "running"), late, s.share(s.late, "all"), goal, self.stops_s, self.stop_us, self.away_us, self.told_us)
 
     def still(self):
-        goal = "-" if self.tool != "pyspy" else "ok" if self.away <= MAX_STOP else "NOT reached"
+        goal = self.verdict(self.away <= MAX_STOP) if self.tool == "pyspy" else "-"
         file = ("%.3f" % self.counted("stopped_ns"), "%.3f" % self.counted("held_ns")) if self.tool == "pyspy" else ("-", "-")
         return (self.program.name, self.rate, self.tool, file[0], "%.3f" % self.stood, "%.3f" % self.away, "%.2f" % self.worst,
                 goal, file[1], "%.3f" % self.aside, "%.2f" % self.aside_worst, self.n_stops, self.cpu)

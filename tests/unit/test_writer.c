@@ -468,6 +468,35 @@ static void test_memory_bound(void **state)
 	readback_free(d);
 }
 
+static void put_names(struct author *a, int first, int n)
+{
+	char name[64];
+	for (int i = first; i < first + n; i++) {
+		snprintf(name, sizeof name, "a name, and so long that it takes its room %d", i);
+		assert_true(writer_string(a->w, name, strlen(name)) > 0);
+	}
+	writer_tick(a->w, a->now_ns += 1000000);
+	assert_int_equal(writer_flush(a->w, a->now_ns, NULL), 0);
+}
+
+/* Definitions for ever: an epoch ends when they are many, and many times those of its first block. */
+static void test_flat_memory(void **state)
+{
+	(void)state;
+	enum { MANY = 4000, LOTS = 40000 }; /* 0.35 and 3.5 MB */
+	struct author a;
+	begin(&a, &(struct writer_options){.mean_gap_ns = 1});
+	for (int block = 0; block < 100; block++)
+		put_names(&a, block * MANY, MANY);
+	assert_in_range(writer_epoch(a.w), 20, 50);
+	finish(&a);
+	begin(&a, &(struct writer_options){.mean_gap_ns = 1});
+	for (int block = 0; block < 20; block++)
+		put_names(&a, block % 2 * LOTS / 2, LOTS); /* what comes again in each block is not sent anew */
+	assert_int_equal(writer_epoch(a.w), 0);
+	finish(&a);
+}
+
 static void test_losses_and_events(void **state)
 {
 	(void)state;
@@ -560,6 +589,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_long_texts, make_file, remove_file),
 	    cmocka_unit_test_setup_teardown(test_mean_gaps, make_file, remove_file),
 	    cmocka_unit_test_setup_teardown(test_memory_bound, make_file, remove_file),
+	    cmocka_unit_test_setup_teardown(test_flat_memory, make_file, remove_file),
 	    cmocka_unit_test_setup_teardown(test_losses_and_events, make_file, remove_file),
 	    cmocka_unit_test_setup_teardown(test_full_block, make_file, remove_file),
 	    cmocka_unit_test(test_output_fails),

@@ -33,6 +33,11 @@ enum {
 	    4, /* of a bound of our CPU time: stops, looking for threads, and for names take one in so many each */
 };
 
+#define GUESS_SAMPLE_S 4e-6 /* of the kernel's; and emptying its buffer all the time, while there is news */
+#define GUESS_DRAINS   0.02
+#define GUESS_LOOK_S   50e-6 /* from outside */
+#define GUESS_THREAD_S 10e-6
+
 struct session {
 	const struct record_options *o;
 	struct spawn *spawn;
@@ -73,6 +78,14 @@ static void take_tick(struct session *s, uint64_t now)
 	seats_look_around(&s->seats); /* not part of the sample */
 }
 
+/* A stop is waited for, which takes CPU time of ours that no rate bounds, the more the less the program gets of its
+ * CPU: none while much is owed. */
+static void want_stop(struct session *s)
+{
+	if (s->throttle.credit_ns >= -s->throttle.part * (double)CLOCK_NS_PER_S)
+		schedule_want_stop(&s->schedule, clock_mono_ns());
+}
+
 /* How to certify what was not: at the next tick by holding the CPU of a thread, else by a stop. */
 static void plan_certificates(struct session *s)
 {
@@ -90,15 +103,18 @@ static void plan_certificates(struct session *s)
 		return;
 	hold_release(&s->hold);
 	if (!s->held && seats_want_stop(&s->seats))
-		schedule_want_stop(&s->schedule, now);
+		want_stop(s);
 }
 
 static void take_stop(struct session *s)
 {
+	uint64_t cpu = s->o->cpu_ppm ? clock_process_cpu_ns() : 0;
 	schedule_pay_stop(&s->schedule, seats_stop(&s->seats, schedule_random(&s->schedule)));
+	if (s->o->cpu_ppm)
+		throttle_other(&s->throttle, clock_process_cpu_ns() - cpu);
 	schedule_again(&s->schedule, clock_mono_ns());
 	if (seats_want_stop(&s->seats))
-		schedule_want_stop(&s->schedule, clock_mono_ns());
+		want_stop(s);
 }
 
 static void tell_stops(struct session *s)
@@ -380,6 +396,15 @@ static int open_seats(struct session *s)
 	return opened ? 0 : rc;
 }
 
+/* What the full rate may cost, as a part of a CPU; dearer than it is where nothing is known yet. */
+static double guess_cost(const struct session *s)
+{
+	size_t n = seats_totals(&s->seats).n_threads;
+	if (s->drain.kernel)
+		return s->o->rate_hz * GUESS_SAMPLE_S + GUESS_DRAINS;
+	return s->o->rate_hz * (GUESS_LOOK_S + GUESS_THREAD_S * (double)n);
+}
+
 /* The recording begins when the first process is looked at: to get to know many threads may take its time. */
 static void begin(struct session *s, uint32_t stop_ppm)
 {
@@ -397,7 +422,11 @@ static void begin(struct session *s, uint32_t stop_ppm)
 	throttle_init(&s->throttle, s->o->cpu_ppm, (uint64_t)(1e9 / s->o->rate_hz), now, clock_process_cpu_ns());
 	if (s->o->cpu_ppm)
 		s->seats.least_share = CPU_PART * (uint64_t)THROTTLE_PPM / s->o->cpu_ppm;
-	schedule_init(&s->schedule, (uint64_t)(1e9 / s->o->rate_hz), stop_ppm, now,
+	throttle_guess(&s->throttle, guess_cost(s));
+	if (s->throttle.stretch > 1 && s->drain.kernel)
+		drain_slow(&s->drain, s->throttle.stretch);
+	writer_gap(s->w, throttle_gap_ns(&s->throttle));
+	schedule_init(&s->schedule, throttle_gap_ns(&s->throttle), stop_ppm, now,
 	              clock_boot_ns() ^ (uint64_t)getpid() << 32);
 }
 

@@ -102,6 +102,20 @@ static bool is_worth_it(const struct throttle *t)
 	return t->wanted < t->stretch && (t->wanted <= t->stretch / WORTH_UP || t->wanted <= 1);
 }
 
+void throttle_guess(struct throttle *t, double cost)
+{
+	if (t->part <= 0)
+		return;
+	double stretch = stretch_for(cost, t->part * MARGIN);
+	t->wanted = t->stretch = stretch < 1 ? 1 : stretch > t->most ? t->most : stretch;
+	t->longest = t->stretch;
+}
+
+void throttle_other(struct throttle *t, uint64_t cpu_ns)
+{
+	t->other_ns += (double)cpu_ns;
+}
+
 bool throttle_measure(struct throttle *t, uint64_t now_ns, uint64_t cpu_ns)
 {
 	if (t->part <= 0 || now_ns <= t->at_ns || cpu_ns < t->cpu_ns)
@@ -116,6 +130,8 @@ bool throttle_measure(struct throttle *t, uint64_t now_ns, uint64_t cpu_ns)
 	if (t->credit_ns > t->part * SAVE_NS)
 		t->credit_ns = t->part * SAVE_NS;
 	judge(t, few);
+	spent = spent > t->other_ns ? spent - t->other_ns : 0;
+	t->other_ns = 0;
 	double expected = full_cost(t, &t->late) * (passed / t->stretch + (double)t->gap_ns);
 	if (expected > 0 && spent > SURPRISE * expected) /* the surplus is owed all the same */
 		spent = SURPRISE * expected;

@@ -22,6 +22,7 @@ struct throttle {
 	struct throttle_cost {
 		double spent_ns, looked_ns; /* fading sums: CPU time; time between looks, as if the rate were full */
 	} soon, late;
+	double other_ns;  /* since the last measurement: CPU time that was not for looks */
 	double credit_ns; /* CPU time that may be used beyond the bound; negative: is owed */
 	bool fails;
 	uint64_t judged_ns;
@@ -34,9 +35,14 @@ struct throttle {
 /* ppm: millionths of one CPU, 0 = no bound. gap_ns: the mean gap asked for. What was used before cpu_ns is the start's,
  * and not counted. */
 void throttle_init(struct throttle *t, uint32_t ppm, uint64_t gap_ns, uint64_t now_ns, uint64_t cpu_ns);
+/* At the beginning: the full rate may cost so much of a CPU (1 = all of it, and more). It is begun with a rate that
+ * fits, and the first measurements decide. */
+void throttle_guess(struct throttle *t, double full_cost);
 /* Is it time to measure? busy_ns: wall time that was spent on work since the last measurement, which may be all of it
  * CPU time. Never without a bound. */
 bool throttle_is_due(const struct throttle *t, uint64_t now_ns, uint64_t busy_ns);
+/* So much CPU time went into something else than looks: it counts, but says nothing of what they cost. */
+void throttle_other(struct throttle *t, uint64_t cpu_ns);
 /* True: t->stretch is another one. */
 bool throttle_measure(struct throttle *t, uint64_t now_ns, uint64_t cpu_ns);
 /* The mean gap now. */

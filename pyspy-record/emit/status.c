@@ -9,6 +9,8 @@
 #include "libcommon/human.h"
 #include "libcommon/log.h"
 
+#define STATUS_ABOUT 1.02 /* as pyspy-report's info */
+
 static bool is_live;
 
 void status_init(bool live)
@@ -118,10 +120,10 @@ static void put_bound(struct buf *b, const struct status_now *n, const char *bet
 	double part = n->elapsed_ns ? (double)n->cpu_ns / (double)n->elapsed_ns : 0;
 
 	buf_printf(b, "%sused %s of a CPU of at most %.4g %%", between, human_percent(text, part, 1), n->cpu_ppm / 1e4);
+	if (part * 1e6 > STATUS_ABOUT * n->cpu_ppm)
+		buf_str(b, " (NOT HELD)");
 	if (n->lowest_hz < n->asked_hz)
-		buf_printf(b, ", so %.3g samples a second in the mean, at least %.3g", n->mean_hz, n->lowest_hz);
-	if (part * 1e6 > n->cpu_ppm)
-		buf_str(b, n->lowest_hz < n->asked_hz ? "; more than that: NOT HELD" : ": NOT HELD");
+		buf_printf(b, ", so %.4g samples a second in the mean, at least %.4g", n->mean_hz, n->lowest_hz);
 }
 
 void status_summary(const struct status_now *n, const char *why, const struct sink *sink)

@@ -8,6 +8,7 @@
 #include "libcommon/buf.h"
 #include "libcommon/err.h"
 #include "libcommon/utf8.h"
+#include "pyspy-report/query/bound.h"
 #include "pyspy-report/query/stops.h"
 #include "pyspy-report/view/caption.h"
 #include "pyspy-report/view/words.h"
@@ -158,21 +159,18 @@ static json_t *end(const struct rec_end *e)
 	return o;
 }
 
-/* --max-cpu; the shares and rates are of the whole recording. */
 static json_t *bound(const struct profile_recording *r)
 {
-	const uint64_t *c = r->counters;
-	double span = (double)(r->end_ns - r->begin_ns), hz = r->mean_gap_ns ? 1e9 / (double)r->mean_gap_ns : 0,
-	       longest = (double)c[WIRE_COUNTER_LONGEST_GAP_NS];
+	struct bound b = bound_of(r);
 	json_t *o = json_object();
 
-	put_number(o, "ppm", r->cpu_ppm);
-	put_number(o, "cpu_ns", c[WIRE_COUNTER_BOUNDED_CPU_NS]);
-	put(o, "held", json_boolean((double)c[WIRE_COUNTER_BOUNDED_CPU_NS] <= span * r->cpu_ppm / 1e6));
-	put(o, "lowered", json_boolean(c[WIRE_COUNTER_LOWERED_NS] > 0));
-	put_number(o, "lowered_ns", c[WIRE_COUNTER_LOWERED_NS]);
-	put(o, "mean_rate_hz", span > 0 ? json_real(hz * (double)c[WIRE_COUNTER_RATE_NS] / span) : json_null());
-	put(o, "lowest_rate_hz", longest > 0 ? json_real(1e9 / longest) : json_null());
+	put_number(o, "ppm", b.ppm);
+	put_number(o, "cpu_ns", b.cpu_ns);
+	put(o, "held", json_boolean(b.is_held));
+	put(o, "lowered", json_boolean(b.lowered_ns > 0));
+	put_number(o, "lowered_ns", b.lowered_ns);
+	put(o, "mean_rate_hz", json_real(b.mean_hz));
+	put(o, "lowest_rate_hz", json_real(b.lowest_hz));
 	return o;
 }
 

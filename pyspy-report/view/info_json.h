@@ -8,6 +8,8 @@
  * (from buckets of an eighth of an octave and less; null when there were none, or the recorder did not count them by
  * length), "longest_ns", "in_syscall" (came to rest in a system call), "given_up" (did not come to rest in time; not in
  * "count").
+ * One whose recorder's CPU time was bounded (--max-cpu) has "max_cpu": "ppm" (of one CPU), "cpu_ns" (used, without the
+ * start), "held", "lowered", "lowered_ns" (time at a lower rate than asked for), "mean_rate_hz", "lowest_rate_hz".
  */
 #pragma once
 #include <stdio.h>

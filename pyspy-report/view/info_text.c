@@ -8,6 +8,7 @@
 #include "libcommon/buf.h"
 #include "libcommon/escape.h"
 #include "libcommon/human.h"
+#include "pyspy-report/query/bound.h"
 #include "pyspy-report/query/stops.h"
 #include "pyspy-report/view/caption.h"
 #include "pyspy-report/view/words.h"
@@ -199,22 +200,18 @@ static void put_stops(struct info *i, const struct profile_recording *r)
 /* --max-cpu, and what became of the rate. */
 static void put_bound(struct info *i, const struct profile_recording *r)
 {
-	const uint64_t *c = r->counters;
-	double span = (double)(r->end_ns - r->begin_ns), hz = r->mean_gap_ns ? 1e9 / (double)r->mean_gap_ns : 0;
-	char t[HUMAN_SIZE], pc[HUMAN_SIZE], used[HUMAN_SIZE];
+	struct bound b = bound_of(r);
+	char t[HUMAN_SIZE], used[HUMAN_SIZE];
 
-	if (!r->cpu_ppm)
+	if (!b.ppm)
 		return;
-	line(i, "max CPU", "%.4g %% of one CPU; used, without the start: %s%s", r->cpu_ppm / 1e4,
-	     human_percent(used, (double)c[WIRE_COUNTER_BOUNDED_CPU_NS], span),
-	     (double)c[WIRE_COUNTER_BOUNDED_CPU_NS] > span * r->cpu_ppm / 1e6 ? ": NOT HELD" : "");
-	if (!c[WIRE_COUNTER_LOWERED_NS] || !c[WIRE_COUNTER_LONGEST_GAP_NS] || span <= 0)
-		line(i, "", "the rate was never lowered for it");
+	line(i, "max CPU", "%.4g %% of one CPU; used, without the start: %s%s", b.ppm / 1e4,
+	     human_percent(used, b.share, 1), b.is_held ? "" : ": NOT HELD");
+	if (b.lowered_ns)
+		line(i, "", "the rate was lowered for it for %s: mean %.4g a second, lowest %.4g",
+		     human_duration(t, b.lowered_ns), b.mean_hz, b.lowest_hz);
 	else
-		line(i, "", "the rate was lowered for it for %s (%s of the time): mean %.4g a second, lowest %.4g",
-		     human_duration(t, c[WIRE_COUNTER_LOWERED_NS]),
-		     human_percent(pc, (double)c[WIRE_COUNTER_LOWERED_NS], span),
-		     hz * (double)c[WIRE_COUNTER_RATE_NS] / span, 1e9 / (double)c[WIRE_COUNTER_LONGEST_GAP_NS]);
+		line(i, "", "the rate was never lowered for it");
 }
 
 /* `what`: "things were lost": how many of them. */

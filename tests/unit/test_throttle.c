@@ -18,6 +18,7 @@ struct play {
 	uint64_t gap_ns, flush_cost_ns;
 	uint64_t (*look_costs)(uint64_t time_ns);
 	uint64_t seconds, seed;
+	double guess;    /* of the cost of the full rate */
 	bool is_crowded; /* while it works, others get its CPU half of the time */
 	/* what came of it, by seconds */
 	uint64_t cpu[SECONDS_MAX], looks[SECONDS_MAX];
@@ -40,6 +41,7 @@ static void play(struct play *p)
 	uint64_t now = 0, cpu = 77 * MS, flush = S, busy = 0; /* 77 ms: the start */
 	schedule_init(&s, p->gap_ns, 0, now, p->seed);
 	throttle_init(&p->t, p->ppm, p->gap_ns, now, cpu);
+	throttle_guess(&p->t, p->guess);
 	while (now < p->seconds * S) {
 		uint64_t wake = s.next_ns < flush ? s.next_ns : flush;
 		now = wake > now ? wake : now;
@@ -219,6 +221,22 @@ static void beginning(void **state)
 	at_most(150, rate(&p, 20, 60));
 }
 
+/* A guess that is ten times too much or too little does not last. */
+static void guesses(void **state)
+{
+	for (int wrong = 0; wrong < 2; wrong++) {
+		struct play p = {.ppm = 20000,
+		                 .gap_ns = MS,
+		                 .look_costs = dear,
+		                 .seconds = 20,
+		                 .seed = 9,
+		                 .guess = wrong ? 3 : 0.03};
+		play(&p); /* 30 % of a CPU */
+		at_most(worst(&p, 3, 0), 1.1);
+		at_most(35, rate(&p, 1, 3)); /* 67 at most */
+	}
+}
+
 /* Flushes alone take more than the bound: the rate goes down as far as it can, and that is told. */
 static void fixed_costs(void **state)
 {
@@ -290,6 +308,7 @@ int main(void)
 	    cmocka_unit_test(steps),
 	    cmocka_unit_test(bursts),
 	    cmocka_unit_test(beginning),
+	    cmocka_unit_test(guesses),
 	    cmocka_unit_test(fixed_costs),
 	    cmocka_unit_test(crowded),
 	    cmocka_unit_test(totals),

@@ -39,7 +39,7 @@ class Witness:
 
     def __init__(self, pid):
         self.pid, self.folder = pid, "%s/instances/pyspy-bench-%d" % (TRACING, os.getpid())
-        self.stops, self.asides, self.lost, self.switches = [], [], 0, 0
+        self.stops, self.asides, self.lost, self.switches, self.hidden = [], [], 0, 0, 0
         self.threads, self.tools = set(), set()
 
     def write(self, name, text):
@@ -114,6 +114,13 @@ class Witness:
             if leaves in self.tools and cpu in aside:
                 tid, since = aside.pop(cpu)
                 self.asides.append(Aside(tid, since, at - since))
+            if leaves in stopped:
+                # its coming back was not told of (some guests hide switches away from some tasks, the idle one among
+                # them: kernel/README.md). Nobody else was seen on that CPU, so it is taken to have run once woken
+                since = stopped.pop(leaves)
+                until = min(woken.pop(leaves, at), at)
+                self.stops.append(Stop(leaves, since, until - since, 0.0))
+                self.hidden += 1
             if comes in stopped:
                 since = stopped.pop(comes)
                 until = min(woken.pop(comes, at), at)

@@ -25,7 +25,7 @@ enum {
 	WRITER_WEIGHT = 4, /* samples must weigh this many times their definitions before an epoch may end */
 };
 #define WRITER_MAX_BYTES    ((size_t)64 << 20)
-#define WRITER_ENOUGH_BYTES ((size_t)1280 << 10)
+#define WRITER_ENOUGH_BYTES ((size_t)1 << 20)
 #define WRITER_EPOCH_NS     (60 * CLOCK_NS_PER_S)
 #define WRITER_EPOCH_MAX_NS (600 * CLOCK_NS_PER_S)
 

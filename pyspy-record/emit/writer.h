@@ -4,7 +4,7 @@
  * Ids:     strings, functions, locations and stacks are given once an epoch (hash-consed: equal input, equal id); ids
  * of another epoch are void: whoever keeps an id keeps writer_epoch() beside it. Processes and threads keep their ids
  * for the whole recording: the writer remembers them and repeats those that have not ended in each epoch. Memory:
- * dictionaries are capped (writer_options.max_bytes): when the cap is near, or they take 1.25 MB and 4 times what
+ * dictionaries are capped (writer_options.max_bytes): when the cap is near, or they take 1 MB and 4 times what
  * the epoch's first block needed, the next flush starts a new epoch; an
  *          intern that does not fit returns 0 and is counted (LOST limit). Never aborts.
  * Time:    all times CLOCK_BOOTTIME ns.

@@ -9,7 +9,7 @@
 #include "pyspy-record/python/facts.h"
 
 enum {
-	ENOUGH_BYTES = 3 << 20, /* for code objects and stacks of a process ... */
+	ENOUGH_BYTES = 2 << 20, /* for code objects and stacks of a process ... */
 	ENOUGH_TIMES = 2,       /* ... or so many times what those of one block take */
 };
 

@@ -48,8 +48,8 @@ static void add_target(struct seats_totals *sum, const struct target *t)
 	add_counts(&sum->counts, &t->counts);
 	sum->reads += t->reader.calls;
 	sum->repairs += t->walk.repairs;
-	sum->codes += t->codes.v.n - 1;
-	sum->nodes += t->trie.nodes.n - 1;
+	sum->codes += t->codes_before + t->codes.v.n - 1;
+	sum->nodes += t->nodes_before + t->trie.nodes.n - 1;
 	sum->threads_seen += t->threads_seen;
 	add_events(&sum->events, &t->events.counts);
 }

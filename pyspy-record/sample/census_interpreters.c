@@ -62,8 +62,8 @@ int target_census_interpreters(struct target *t, struct writer *w)
 		return 0;
 	}
 	if (n > 1 && !t->codes.has_words) {
-		codes_by_words(&t->codes);
 		target_forget(t);
+		codes_by_words(&t->codes);
 	}
 	if (t->n_interps)
 		t->interps_changed_ns = clock_mono_ns();

@@ -130,6 +130,8 @@ void target_before_flush(struct target *t, struct writer *w)
 void target_forget(struct target *t)
 {
 	t->first_bytes = 0;
+	t->codes_before += t->codes.v.n - 1;
+	t->nodes_before += t->trie.nodes.n - 1;
 	codes_clear(&t->codes);
 	trie_clear(&t->trie);
 	lockstep_forget(&t->events.lockstep);

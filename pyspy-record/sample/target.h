@@ -199,6 +199,7 @@ struct target {
 	struct walk walk;
 	struct codes codes;
 	struct trie trie;
+	uint64_t codes_before, nodes_before; /* that were forgotten (target_forget) */
 	size_t first_bytes; /* of these two, at the first trim after they were forgotten; 0 = there was none yet */
 	struct sample_interp interps[TARGET_INTERPRETERS_MAX];
 	size_t n_interps;

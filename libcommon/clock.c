@@ -1,6 +1,7 @@
 #include "libcommon/clock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "libcommon/err.h"
@@ -60,4 +61,25 @@ uint32_t clock_tick_hz(void)
 	if (clock_getres(CLOCK_REALTIME_COARSE, &t) < 0 || t.tv_sec || t.tv_nsec <= 0)
 		return 0;
 	return (uint32_t)(((long)CLOCK_NS_PER_S + t.tv_nsec / 2) / t.tv_nsec);
+}
+
+uint64_t clock_tick_ns(void)
+{
+	uint32_t hz = clock_tick_hz();
+	return hz ? CLOCK_NS_PER_S / hz : CLOCK_NS_PER_S / 100;
+}
+
+bool clock_ticks_everywhere(void)
+{
+	static enum { UNKNOWN, YES, NO } answer;
+	if (answer == UNKNOWN) {
+		char text[16] = "";
+		FILE *f = fopen("/sys/devices/system/cpu/nohz_full", "re");
+		if (f && !fgets(text, sizeof text, f))
+			text[0] = 0;
+		if (f)
+			fclose(f);
+		answer = text[0] >= '0' && text[0] <= '9' ? NO : YES; /* else "(null)", or an empty line */
+	}
+	return answer == YES;
 }

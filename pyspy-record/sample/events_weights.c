@@ -25,9 +25,13 @@ static void find_base(struct events_thread *et, uint64_t cpu_ns, uint64_t now)
 	int64_t base = (int64_t)(run.cpu_ns - et->cpu_start_ns - cpu_ns);
 	if (is_on) {
 		uint64_t later = clock_mono_ns();
-		base -= later > now ? (int64_t)(later - now) : 0; /* it may have run since */
-		if (base > et->cpu_base_ns)
-			et->cpu_base_ns = base;
+		int64_t least = base - (later > now ? (int64_t)(later - now) : 0); /* it may have run since */
+		int64_t most = base + (int64_t)clock_tick_ns();
+		/* less than was missed: a run that nobody told us of was taken for longer than it was */
+		if (et->cpu_base_ns < least)
+			et->cpu_base_ns = least;
+		else if (et->cpu_base_ns > most && clock_ticks_everywhere())
+			et->cpu_base_ns = most;
 		return;
 	}
 	et->cpu_base_ns = base;

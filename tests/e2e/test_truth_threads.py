@@ -12,6 +12,7 @@ import pyspy_reader as pr
 
 SECONDS = 8.0 if h.FULL else 2.5
 SHORT = 10000 if h.FULL else 800
+UNSEEN = 1.3
 
 
 def gil(py, rate):
@@ -87,8 +88,9 @@ def short_lived(py, rate):
         said["threads"], said["seconds"], said["main"], on["short"], on["main"], said["whole"], [(k, round(s, 3)) for k, s in names.most_common(4)]))
     h.check(said["threads"] == SHORT, "%d threads ran" % said["threads"])
     # what the kernel does at their birth and death is theirs, but after they looked
-    # threads that end before the next flush have the length of their runs, what was stolen from them included
-    h.check(0.98 * true <= whole <= 1.02 * max(true, said["whole"]) + steal, "%.4f s on a CPU, the threads say %.4f, the process's clock %.4f; %.2f s were stolen" % (
+    # threads that end before the next flush have the length of their runs, what was stolen from them included; and where a
+    # guest does not tell of every switch (kernel/README.md), one that comes back unseen is taken to have run on. Seen: 0 to 25 %
+    h.check(0.98 * true <= whole <= UNSEEN * max(true, said["whole"]) + steal, "%.4f s on a CPU, the threads say %.4f, the process's clock %.4f; %.2f s were stolen" % (
         whole, true, said["whole"], steal))
     h.note("%.2f s were stolen by the host" % steal)
     h.check(most <= before + 200, "the recorder had %d files open, %d threads later %d" % (before, SHORT, most))

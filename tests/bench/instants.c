@@ -26,7 +26,7 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-enum { PARTS = 5, TIMER_US = 150, LOOK_US = 100 };
+enum { PARTS = 5, GAPS = 65536, TIMER_US = 150, LOOK_US = 100 };
 
 static volatile uint64_t where __attribute__((aligned(128)));
 static volatile int is_over __attribute__((aligned(128)));
@@ -48,9 +48,19 @@ static long random_ns(unsigned short *state, double mean_us)
 	return ns > 9e8 ? 900000000 : (long)ns + 1;
 }
 
+/* Drawn in advance: a signal handler may call neither log nor erand48. */
+static long timer_gaps_ns[GAPS];
+
+static void draw_gaps(void)
+{
+	for (int i = 0; i < GAPS; i++)
+		timer_gaps_ns[i] = 20000 + random_ns(timer_random, TIMER_US);
+}
+
 static void arm(void)
 {
-	struct itimerspec next = {.it_value.tv_nsec = 20000 + random_ns(timer_random, TIMER_US)};
+	static unsigned n;
+	struct itimerspec next = {.it_value.tv_nsec = timer_gaps_ns[n++ % GAPS]};
 	timer_settime(timer, 0, &next, NULL);
 }
 
@@ -147,6 +157,7 @@ static void *loop(void *arg)
 	if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0)
 		return NULL;
 	uint64_t begin = cpu_ns(looper);
+	draw_gaps();
 	arm();
 	if (!n && f->is_fenced)
 		LOOP_STORES(FENCE())

@@ -54,9 +54,8 @@ static const struct arg_option table[] = {
     {OPT_MAX_STOP, 0, "max-stop", "PERCENT",
      "threads may be stopped for this part of the time (0.2), and wait on their\nCPU for 5 times that"},
     {OPT_MAX_CPU, 0, "max-cpu", "PERCENT",
-     "the recorder itself uses so much of one CPU at most, 0.01 to 100: it samples\nless often for that, and the file "
-     "says "
-     "so. What sampling costs the program is\nnot counted, nor is the start"},
+     "the recorder itself uses so much of one CPU at most, 0.01 to 100: it\nsamples less often for that, and the file "
+     "says so. What sampling\ncosts the program is not counted, nor is the start"},
     {OPT_WAIT, 0, "wait", "TIME", "how long a program may take until Python appears\n(10s)"},
     {OPT_FLUSH, 0, "flush", "TIME", "write at least this often, 100ms to 60s (1s)"},
     {OPT_NOTE, 0, "note", "KEY=VALUE", "keep this in the recording; may be repeated"},

@@ -342,6 +342,21 @@ static int give_states(struct target *t, struct writer *w)
 	return rc;
 }
 
+/* The first `left` states of th stay, and with them th, as number `at`; without any it has ended. Returns how many
+ * stay. */
+static size_t keep_thread(struct target *t, struct writer *w, struct sample_thread *th, size_t left, size_t at,
+                          uint64_t now_ns)
+{
+	th->states.n = left;
+	if (left) {
+		t->threads.v[at] = th;
+		return 1;
+	}
+	writer_thread_end(w, th->id, now_ns);
+	close_thread(th);
+	return 0;
+}
+
 /* States that were not seen, and threads that have none any more. */
 static void drop_unseen(struct target *t, struct writer *w, bool whole, uint64_t now_ns)
 {
@@ -359,13 +374,7 @@ static void drop_unseen(struct target *t, struct writer *w, bool whole, uint64_t
 			else
 				close_state(s);
 		}
-		th->states.n = left;
-		if (left) {
-			t->threads.v[kept++] = th;
-			continue;
-		}
-		writer_thread_end(w, th->id, now_ns);
-		close_thread(th);
+		kept += keep_thread(t, w, th, left, kept, now_ns);
 	}
 	t->threads.n = kept;
 }
@@ -387,13 +396,7 @@ static void drop_replaced(struct target *t, struct writer *w, uint64_t now_ns)
 			else
 				close_state(s);
 		}
-		th->states.n = left;
-		if (left) {
-			t->threads.v[kept++] = th;
-			continue;
-		}
-		writer_thread_end(w, th->id, now_ns);
-		close_thread(th);
+		kept += keep_thread(t, w, th, left, kept, now_ns);
 	}
 	t->threads.n = kept;
 }

@@ -27,7 +27,7 @@ void target_stop(struct target *t, struct writer *w, struct sample_thread *th)
 	node_id node;
 	bool unproved;
 	int rc;
-	if (target_take_still(t, w, th, &node) || th->look != LOOK_READ || th->blocked || th->held ||
+	if (target_take_still(t, w, th, &node) || th->look != LOOK_READ || th->blocked || th->held || th->beside ||
 	    !stops_begin(t->stops))
 		return; /* a thread seen sleeping is never sent a stop */
 	bool stood = stops_one(t->stops, t, th, WAIT_NS, &rc);

@@ -1,4 +1,5 @@
 /* One tick of one process: ways 2 (standing still) and 3 (from outside) of design.md. */
+#include <sched.h>
 #include <string.h>
 
 #include "libcommon/err.h"
@@ -167,7 +168,7 @@ static bool still_stands(struct sample_thread *th)
 {
 	struct taskstate_run now;
 	/* a kernel that keeps no counts says 0 for ever: no proof */
-	return (th->blocked || th->held) && th->run.count > 0 && taskstate_run(&th->task, &now) == 0 &&
+	return (th->blocked || th->held || th->beside) && th->run.count > 0 && taskstate_run(&th->task, &now) == 0 &&
 	       now.count == th->run.count;
 }
 
@@ -206,6 +207,13 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 	if (stands && rc == 0) {
 		target_note_own(th);
 		bool news = trie_certify(&t->trie, w, node);
+		if (th->beside) {
+			show(t, w, th, node, false, flags | WIRE_STATE_ACTIVE);
+			th->wants_certificate = news;
+			if (news)
+				th->wants_hold = TARGET_HOLD_SAMPLES;
+			return true;
+		}
 		waiters_check(t, th, node);
 		if (th->held) { /* it would run, were it not for us */
 			show(t, w, th, node, false, flags | WIRE_STATE_ACTIVE | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT);
@@ -244,9 +252,14 @@ void target_look(struct target *t, struct sample_thread *th)
 	th->asleep = false;
 	th->look = LOOK_READ;
 	th->blocked = taskstate_blocked(&th->task, &th->block) == 1;
-	char letter;
-	th->held =
-	    !th->blocked && t->held_cpu >= 0 && taskstate_cpu(&th->task, &letter) == t->held_cpu && letter == 'R';
+	/* count of runs, then its CPU, then ours, in this order: if its count is the same after the read, then it has
+	 * not run since the moment when we were on the CPU that it waits for */
+	bool wants = t->held_cpu >= 0 || th->wants_certificate || th->wants_hold;
+	char letter = 0;
+	int cpu = !th->blocked && wants ? taskstate_cpu(&th->task, &letter) : -1;
+	bool waits = cpu >= 0 && letter == 'R';
+	th->held = waits && cpu == t->held_cpu;
+	th->beside = waits && t->held_cpu < 0 && !t->stops_each && cpu == sched_getcpu();
 }
 
 int target_cpu_to_hold(struct target *t, uint64_t draw)
@@ -367,7 +380,7 @@ int target_take_still(struct target *t, struct writer *w, struct sample_thread *
 {
 	bool unproved;
 	target_look(t, th);
-	if (th->look != LOOK_READ || !(th->blocked || th->held) || target_read(t, &th, 1) < 0 ||
+	if (th->look != LOOK_READ || !(th->blocked || th->held || th->beside) || target_read(t, &th, 1) < 0 ||
 	    th->look != LOOK_READ || target_walk(t, th) < 0 || target_resolve(t, th, node, &unproved) < 0 ||
 	    !still_stands(th))
 		return 0;

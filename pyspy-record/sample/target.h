@@ -100,6 +100,7 @@ struct sample_thread {
 	uint32_t flags, shown_epoch;
 	uint64_t cpu_told_ns;   /* CPU time told to the writer so far */
 	bool wants_certificate; /* its last sample was not certified, or brought news */
+	bool beside;            /* it waits for the CPU that we run on */
 	uint8_t wants_hold;     /* for so many samples more: where one was new, others are soon */
 };
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "libcommon/log.h"
+#include "pyspy-record/cmd_dump.h"
 #include "pyspy-record/cmd_record.h"
 
 static const struct {
@@ -17,8 +18,8 @@ static const struct {
 	int (*run)(int argc, char **argv, char *const *words);
 } verbs[] = {
     {"record", cmd_record},
-    {"dump", NULL}, /* not there yet */
-    {"doctor", NULL},
+    {"dump", cmd_dump},
+    {"doctor", NULL}, /* not there yet */
     {"top", NULL},
 };
 

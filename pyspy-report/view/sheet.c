@@ -91,6 +91,14 @@ void sheet_number(struct sheet *s, uint64_t n)
 	buf_printf(&s->row, "%" PRIu64, n);
 }
 
+void sheet_number_or_none(struct sheet *s, uint64_t n)
+{
+	if (n)
+		sheet_number(s, n);
+	else
+		sheet_none(s);
+}
+
 void sheet_signed(struct sheet *s, int64_t n)
 {
 	sheet_cell(s);

@@ -35,6 +35,7 @@ int sheet_begin(struct sheet *s, FILE *out, enum sheet_format format, const stru
                 size_t n_columns, json_t *head);
 /* The next cell of the row. */
 void sheet_number(struct sheet *s, uint64_t n);
+void sheet_number_or_none(struct sheet *s, uint64_t n); /* of 0: none */
 void sheet_signed(struct sheet *s, int64_t n);
 /* 100 * part / whole with four decimals; of nothing: none. */
 void sheet_percent(struct sheet *s, uint64_t part, uint64_t whole);

@@ -137,14 +137,6 @@ static size_t columns_of(enum rank_by by, struct sheet_column *c)
 	return n;
 }
 
-static void cell_line(struct sheet *t, uint32_t line)
-{
-	if (line)
-		sheet_number(t, line);
-	else
-		sheet_none(t);
-}
-
 static void cell_string(struct sheet *t, const struct profile *p, uint32_t string)
 {
 	size_t len;
@@ -170,7 +162,7 @@ static void cell_names(struct sheet *t, const struct rank *r, const struct namin
 	if (r->options.by == RANK_FRAME)
 		cell_string(t, p, f->file);
 	if (r->options.by == RANK_FRAME || r->options.by == RANK_LINE)
-		cell_line(t, f->line);
+		sheet_number_or_none(t, f->line);
 }
 
 static void cell_shares(struct sheet *t, const struct rank *r, const struct rank_row *k, uint64_t all)

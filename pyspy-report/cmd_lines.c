@@ -1,12 +1,10 @@
 #include "pyspy-report/cmd.h"
 
 #include <math.h>
-#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libcommon/err.h"
-#include "libcommon/escape.h"
 #include "pyspy-report/query/line_shares.h"
 #include "pyspy-report/report_job.h"
 #include "pyspy-report/view/source_lines.h"
@@ -37,7 +35,7 @@ static const struct arg_option rows[] = {
 
 static struct {
 	VEC(const char *) folders;
-	regex_t file;
+	struct pattern file;
 	bool has_file, min_is_set;
 	enum rank_order order;
 	enum sheet_format format;
@@ -46,35 +44,17 @@ static struct {
 
 static bool wants_file(void *ctx, const char *file, size_t n)
 {
-	struct buf name;
-
-	buf_init(&name, 0);
-	buf_put(&name, file, n);
-	bool yes = regexec(&lines.file, buf_cstr(&name), 0, NULL, 0) == 0;
-	buf_done(&name);
-	return yes;
+	return pattern_finds(ctx, file, n);
 }
 
-static int take_regex(const char *value, char *message, size_t size)
+static int take_pattern(const char *value, char *message, size_t size)
 {
-	char why[128];
-	struct buf b;
-	int rc;
-
 	if (lines.has_file)
-		regfree(&lines.file);
+		pattern_done(&lines.file);
 	lines.has_file = false;
-	rc = regcomp(&lines.file, value, REG_EXTENDED | REG_NOSUB);
-	if (!rc) {
-		lines.has_file = true;
-		return 0;
-	}
-	regerror(rc, &lines.file, why, sizeof why);
-	buf_init(&b, 0);
-	escape_text(&b, value, strlen(value));
-	snprintf(message, size, "'%.100s' is no regular expression: %s", buf_cstr(&b), why);
-	buf_done(&b);
-	return ERR_USAGE;
+	TRY(pattern_init(&lines.file, value, false, message, size));
+	lines.has_file = true;
+	return 0;
 }
 
 static int lines_option(int id, const char *value, char *message, size_t size)
@@ -89,7 +69,7 @@ static int lines_option(int id, const char *value, char *message, size_t size)
 		snprintf(message, size, "--source-dir wants a folder");
 		return ERR_USAGE;
 	case LINES_FILE:
-		return take_regex(value, message, size);
+		return take_pattern(value, message, size);
 	case LINES_MIN_SHARE:
 		d = strtod(value, &end);
 		end += *end == '%';
@@ -127,6 +107,7 @@ static int write_lines(struct report_job *j)
 
 	lines.view.folders = lines.folders.v;
 	lines.view.wants = lines.has_file ? wants_file : NULL;
+	lines.view.ctx = &lines.file;
 	if (!lines.min_is_set && !lines.format)
 		lines.view.min_percent = 1;
 	if (!rc && lines.format)
@@ -156,7 +137,7 @@ static int cmd_lines(const struct report_verb *verb, int argc, char **argv)
 	}
 	vec_free(&lines.folders);
 	if (lines.has_file)
-		regfree(&lines.file);
+		pattern_done(&lines.file);
 	return status;
 }
 
@@ -174,7 +155,7 @@ const struct report_verb cmd_lines_verb = {
         "program's\n"
         "folders. Where functions do not begin where they did, or a recorded line is behind the end, it is said that\n"
         "the source is not the one that was recorded. Without a source the numbers of the lines are shown.",
-    .groups = REPORT_FILTER,
+    .groups = REPORT_FILTER | REPORT_MEASURE,
     .own = rows,
     .own_option = lines_option,
     .run = cmd_lines,

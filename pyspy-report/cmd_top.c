@@ -88,8 +88,10 @@ static int cmd_top(const struct report_verb *verb, int argc, char **argv)
 		naming.by_function = !top.by_line;
 	else if (j.options.function == REPORT_UNSET)
 		naming.by_function = true;
+	if (top.by_is_set)
+		naming.group = NAMING_FUNCTIONS;
 	if (top.rank.by == RANK_THREAD) {
-		tree.threads = true;
+		tree.shape.threads = true;
 		top.rank.order = RANK_TOTAL;
 	}
 	status = report_job_tree(&j, &naming, &tree);
@@ -123,7 +125,7 @@ const struct report_verb cmd_top_verb = {
         "[in motion] is what could not be told apart below a caller; [no Python frame] a thread without one.\n"
         "--csv and --json have percentages with four decimals, counts and nanoseconds; a CSV cell that begins with\n"
         "= + - @ has \\x3d and so on there, so that no spreadsheet runs it.",
-    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
+    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS | REPORT_SHAPE | REPORT_MEASURE,
     .own = rows,
     .own_option = top_option,
     .run = cmd_top,

@@ -1,12 +1,10 @@
 #include "pyspy-report/cmd.h"
 
 #include <math.h>
-#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libcommon/err.h"
-#include "libcommon/escape.h"
 #include "libcommon/log.h"
 #include "pyspy-report/query/around.h"
 #include "pyspy-report/report_job.h"
@@ -18,7 +16,7 @@ enum { TREE_OF = REPORT_OWN, TREE_CALLERS, TREE_CALLEES, TREE_MIN_SHARE, TREE_DE
 static const double DEFAULT_MIN_PERCENT = 0.5;
 
 static const struct arg_option rows[] = {
-    {TREE_OF, 0, "of", "REGEX", "callers and callees of the functions whose name matches"},
+    {TREE_OF, 0, "of", "REGEX", "callers and callees of the functions that match"},
     {TREE_CALLERS, 0, "callers", "REGEX", "only the callers"},
     {TREE_CALLEES, 0, "callees", "REGEX", "only the callees"},
     {TREE_MIN_SHARE, 0, "min-share", "PERCENT", "no line for less; default 0.5, with --csv and --json 0"},
@@ -29,34 +27,27 @@ static const struct arg_option rows[] = {
 };
 
 static struct {
-	regex_t of;
-	bool has_of, callers, callees, min_is_set;
+	struct filter_patterns of;
+	int of_id; /* the option that gave them */
+	bool min_is_set;
 	enum sheet_format format;
 	struct call_tree_options view;
 } tree;
 
-static int take_regex(const char *value, char *message, size_t size)
+static int take_pattern(int id, const char *value, char *message, size_t size)
 {
-	int rc;
+	struct pattern p;
 
-	if (tree.has_of) {
-		snprintf(message, size, "only one of --of, --callers, --callees at a time");
+	if (tree.of_id && tree.of_id != id) {
+		snprintf(message, size, "--of, --callers and --callees exclude each other");
 		return ERR_USAGE;
 	}
-	rc = regcomp(&tree.of, value, REG_EXTENDED | REG_NOSUB);
-	if (rc) {
-		char why[128];
-		struct buf b;
-
-		regerror(rc, &tree.of, why, sizeof why);
-		buf_init(&b, 0);
-		escape_text(&b, value, strlen(value));
-		snprintf(message, size, "'%.100s' is no regular expression: %s", buf_cstr(&b), why);
-		buf_done(&b);
-		return ERR_USAGE;
-	}
-	tree.has_of = true;
-	return 0;
+	tree.of_id = id;
+	TRY(pattern_init(&p, value, true, message, size));
+	if (vec_push(&tree.of.list, p))
+		return 0;
+	pattern_done(&p);
+	return ERR_NO_MEMORY;
 }
 
 static int tree_option(int id, const char *value, char *message, size_t size)
@@ -68,9 +59,7 @@ static int tree_option(int id, const char *value, char *message, size_t size)
 	case TREE_OF:
 	case TREE_CALLERS:
 	case TREE_CALLEES:
-		tree.callers = id != TREE_CALLEES;
-		tree.callees = id != TREE_CALLERS;
-		return take_regex(value, message, size);
+		return take_pattern(id, value, message, size);
 	case TREE_CSV:
 	case TREE_JSON:
 		tree.format = id == TREE_CSV ? SHEET_CSV : SHEET_JSON;
@@ -97,20 +86,28 @@ static int tree_option(int id, const char *value, char *message, size_t size)
 static bool *matching(const struct naming *n)
 {
 	bool *list = calloc(n->frames.n + 1, sizeof *list);
-	struct buf name;
+	struct buf b;
 
-	buf_init(&name, 0);
+	buf_init(&b, 0);
 	for (uint32_t i = 0; i < n->frames.n && list; i++) {
+		const struct naming_frame *f = &n->frames.v[i];
 		size_t len;
-		const char *s = naming_name(n, i, &len);
+		const char *name = naming_name(n, i, &len);
 
-		if (n->frames.v[i].kind == NAMING_PROCESS || n->frames.v[i].kind == NAMING_THREAD)
+		if (f->kind == NAMING_PROCESS || f->kind == NAMING_THREAD)
 			continue;
-		buf_reset(&name);
-		buf_put(&name, s, len);
-		list[i] = regexec(&tree.of, buf_cstr(&name), 0, NULL, 0) == 0;
+		if (f->location) {
+			struct profile_location l = profile_location_of(n->profile, f->location);
+			list[i] = filter_matches(&tree.of, n->profile, &l, &b);
+		}
+		for (size_t k = 0; k < tree.of.list.n && !f->location; k++) /* frames of our own: [cut] */
+			list[i] |= pattern_finds(&tree.of.list.v[k], name, len);
 	}
-	buf_done(&name);
+	if (b.err) {
+		free(list);
+		list = NULL;
+	}
+	buf_done(&b);
 	return list;
 }
 
@@ -138,6 +135,7 @@ static int write_text(struct report_job *j, const struct part *parts, size_t n)
 static int write_sheet(struct report_job *j, const struct part *parts, size_t n)
 {
 	json_t *head = tree.format == SHEET_JSON ? facts_json("tree", &j->profile, &j->summary, &j->filter) : NULL;
+	struct sheet_column columns[CALL_TREE_COLUMNS];
 	struct sheet s;
 	int err, rc;
 
@@ -145,7 +143,9 @@ static int write_sheet(struct report_job *j, const struct part *parts, size_t n)
 		json_object_set_new(head, "min_percent", json_real(tree.view.min_percent));
 		json_object_set_new(head, "max_depth", tree.view.depth ? json_integer(tree.view.depth) : json_null());
 	}
-	rc = sheet_begin(&s, j->output.file, tree.format, call_tree_columns, CALL_TREE_COLUMNS, head);
+	memcpy(columns, call_tree_columns, sizeof columns);
+	facts_json_columns(columns, CALL_TREE_COLUMNS, j->tree.measure);
+	rc = sheet_begin(&s, j->output.file, tree.format, columns, CALL_TREE_COLUMNS, head);
 	for (size_t i = 0; i < n && !rc; i++) {
 		struct call_tree_options o = tree.view;
 
@@ -172,10 +172,10 @@ static int write_around(struct report_job *j)
 	int rc = matches ? around_build(&a, &j->tree, &j->naming, &o) : ERR_NO_MEMORY;
 
 	if (!rc && !a.n_frames)
-		log_info("no function that is left has a name that matches");
-	if (tree.callers)
+		log_info("no function matches in the samples that are left");
+	if (tree.of_id != TREE_CALLEES)
 		parts[n++] = (struct part){"callers", "callers, from the innermost outwards", &a.callers, true};
-	if (tree.callees)
+	if (tree.of_id != TREE_CALLERS)
 		parts[n++] = (struct part){"callees", "callees", &a.callees, false};
 	if (!rc)
 		rc = write_parts(j, parts, n);
@@ -184,10 +184,27 @@ static int write_around(struct report_job *j)
 	return rc;
 }
 
+static int show(struct report_job *j)
+{
+	struct part whole = {"tree", "", &j->tree, j->options.invert};
+
+	if (!tree.min_is_set && !tree.format)
+		tree.view.min_percent = DEFAULT_MIN_PERCENT;
+	tree.view.all = summary_shares(&j->summary, &j->summary.kept)->n;
+	return tree.of_id ? write_around(j) : write_parts(j, &whole, 1);
+}
+
+static void patterns_done(void)
+{
+	for (size_t i = 0; i < tree.of.list.n; i++)
+		pattern_done(&tree.of.list.v[i]);
+	vec_free(&tree.of.list);
+}
+
 static int cmd_tree(const struct report_verb *verb, int argc, char **argv)
 {
 	struct report_job j;
-	int rc, status = report_job_begin(&j, verb, argc, argv);
+	int status = report_job_begin(&j, verb, argc, argv);
 
 	if (status == REPORT_GO_ON) {
 		struct naming_options naming = report_options_naming(&j.options, &j.profile);
@@ -195,35 +212,30 @@ static int cmd_tree(const struct report_verb *verb, int argc, char **argv)
 
 		if (j.options.function == REPORT_UNSET)
 			naming.by_function = true;
+		o.invert &= !tree.of_id; /* callers are the other way round already */
 		status = report_job_tree(&j, &naming, &o);
 	}
-	if (tree.has_of && status != REPORT_GO_ON)
-		regfree(&tree.of);
-	if (status != REPORT_GO_ON)
-		return status;
-	if (!tree.min_is_set && !tree.format)
-		tree.view.min_percent = DEFAULT_MIN_PERCENT;
-	tree.view.all = summary_shares(&j.summary, &j.summary.kept)->n;
-	rc = tree.has_of ? write_around(&j) : write_parts(&j, &(struct part){"tree", "", &j.tree, false}, 1);
-	if (tree.has_of)
-		regfree(&tree.of);
-	return report_job_end(&j, rc, tree.format == SHEET_TEXT);
+	if (status == REPORT_GO_ON)
+		status = report_job_end(&j, show(&j), tree.format == SHEET_TEXT);
+	patterns_done();
+	return status;
 }
 
 const struct report_verb cmd_tree_verb = {
     .name = "tree",
     .summary = "Who calls what: the call tree as text; callers and callees of a function.",
     .examples = "  pyspy-report tree app.pyspy | less -S\n"
-                "  pyspy-report tree --of 'Parser\\.parse$' app.pyspy     its callers and its callees\n"
+                "  pyspy-report tree --of 'function:^Parser\\.parse$' app.pyspy   its callers and its callees\n"
                 "  pyspy-report tree --depth 3 --min-share 5 app.pyspy\n"
-                "  pyspy-report tree --json app.pyspy                   all of it, for programs\n",
-    .about =
-        "Children are indented below their parent, the heaviest first. What weighs less than --min-share or lies\n"
-        "deeper than --depth has no line: `... 3 more callees` says how many and what they weigh together.\n"
-        "--of takes of each stack the outermost function that matches (an extended regular expression, anywhere in\n"
-        "the qualified name): recursion counts once, and callers and callees add up to the same total. Percentages\n"
-        "are of all samples shown; of time where samples stand for times of their own (see top --help).",
-    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
+                "  pyspy-report tree --json app.pyspy                           all of it, for programs\n",
+    .about = "Children are indented below their parent, the heaviest first. What weighs less than --min-share or lies\n"
+             "deeper than --depth has no line: `... 3 more callees` says how many and what they weigh together.\n"
+             "--of takes of each stack the outermost function that matches (REGEX as of --focus, below; given again: "
+             "one of\n"
+             "them): recursion counts once, and callers and callees add up to the same total. Percentages are of all "
+             "samples\n"
+             "shown; of time where samples stand for times of their own (see top --help).",
+    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS | REPORT_SHAPE | REPORT_MEASURE | REPORT_INVERT,
     .own = rows,
     .own_option = tree_option,
     .run = cmd_tree,

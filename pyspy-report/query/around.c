@@ -42,6 +42,7 @@ static int around_begin(struct around_grow *g, struct tree *t, const struct tree
 	g->t = t;
 	map_init(&g->children, 0);
 	t->by_time = from->by_time;
+	t->measure = from->measure;
 	return vec_push(&t->nodes, ((struct tree_node){.parent = TREE_NONE, .frame = TREE_NONE})) ? 0 : ERR_NO_MEMORY;
 }
 

@@ -30,7 +30,8 @@ static bool rank_key(const struct naming *n, enum rank_by by, uint32_t frame, ui
 		*text = f->file;
 		if (f->kind == NAMING_PYTHON) {
 			uint32_t function = profile_location_of(n->profile, f->location).function;
-			*text = profile_function_of(n->profile, function).module;
+			uint32_t module = profile_function_of(n->profile, function).module;
+			*text = module ? module : f->file;
 		}
 		break;
 	case RANK_FILE:
@@ -156,6 +157,7 @@ int rank_build(struct rank *r, const struct tree *t, const struct naming *n, con
 	memset(r, 0, sizeof *r);
 	r->options = *o;
 	r->by_time = t->by_time;
+	r->measure = t->measure;
 	if (!rc)
 		rc = rank_groups(r, n, group);
 	if (!rc && !(open = calloc(r->rows.n + 1, sizeof *open)))

@@ -30,6 +30,7 @@ struct rank {
 	VEC(struct rank_row) rows;
 	struct rank_options options;
 	bool by_time; /* as the tree */
+	enum filter_measure measure;
 };
 
 /* 0 or ERR_NO_MEMORY; rank_done in any case. */

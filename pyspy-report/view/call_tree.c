@@ -132,8 +132,9 @@ int call_tree_write(FILE *out, const struct tree *t, const struct naming *n, con
 	int rc;
 
 	if (t->nodes.n > 1)
-		fprintf(out, "%7s %s%10s %10s  %s\n", "total %", o->is_callers ? "" : " self % ",
-		        t->by_time ? "total n" : "total", "total time", "function (file:line)");
+		fprintf(out, "%7s %s%10s %5s %-4s  %s\n", "total %", o->is_callers ? "" : " self % ",
+		        t->by_time ? "total n" : "total", "total", t->measure == FILTER_BY_CPU ? "CPU" : "time",
+		        "function (file:line)");
 	frame_text_init(&texts, n, escape_text);
 	rc = walk_down(&w, 0, &n_rest);
 	while (w.wait.n && !rc && !ferror(out)) {

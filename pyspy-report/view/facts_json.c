@@ -1,5 +1,7 @@
 #include "pyspy-report/view/facts_json.h"
 
+#include <string.h>
+
 #include "libcommon/buf.h"
 #include "pyspy-report/view/caption.h"
 #include "pyspy-report/view/json_text.h"
@@ -63,12 +65,67 @@ static json_t *lost(const struct profile *p, const struct summary *s)
 	return o;
 }
 
+static json_t *patterns(const struct filter_patterns *list)
+{
+	json_t *o = json_array();
+
+	for (size_t i = 0; i < list->list.n; i++)
+		json_array_append_new(o, json_text_bytes(list->list.v[i].text, strlen(list->list.v[i].text)));
+	return o;
+}
+
+static void put_patterns(json_t *o, const char *key, const struct filter_patterns *list)
+{
+	if (list->list.n)
+		json_object_set_new(o, key, patterns(list));
+}
+
+static json_t *states(uint32_t mask)
+{
+	static const char *const words[] = {"running", "runnable", "blocked", "gc", "gil-wait", "unknown"};
+	json_t *o = json_array();
+
+	for (uint32_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (mask & 1u << i)
+			json_array_append_new(o, json_string(words[i]));
+	return o;
+}
+
+static void put_rules(json_t *o, const struct filter_rules *r)
+{
+	json_t *pids = json_array(), *threads = json_array();
+
+	if (r->span_text)
+		json_object_set_new(o, "time", json_text_bytes(r->span_text, strlen(r->span_text)));
+	for (size_t i = 0; i < r->pids.n; i++)
+		json_array_append_new(pids, json_integer(r->pids.v[i]));
+	for (size_t i = 0; i < r->threads.n; i++) {
+		const struct filter_thread *t = &r->threads.v[i];
+
+		json_array_append_new(threads, t->is_tid ? json_integer(t->tid)
+		                                         : json_text_bytes(t->name.text, strlen(t->name.text)));
+	}
+	json_object_set_new(o, "pid", r->pids.n ? json_incref(pids) : NULL);
+	json_object_set_new(o, "thread", r->threads.n ? json_incref(threads) : NULL);
+	json_decref(pids);
+	json_decref(threads);
+	if (r->states)
+		json_object_set_new(o, "state", states(r->states));
+	put_patterns(o, "process", &r->processes);
+	put_patterns(o, "focus", &r->focus);
+	put_patterns(o, "ignore", &r->ignore);
+	put_patterns(o, "hide", &r->hide);
+	put_patterns(o, "show_from", &r->show_from);
+}
+
 static json_t *filters(const struct filter *f)
 {
 	json_t *o = json_object();
 
 	json_object_set_new(o, "gil", json_boolean(f->gil_only));
 	json_object_set_new(o, "idle", json_boolean(f->idle));
+	if (f->rules)
+		put_rules(o, f->rules);
 	return o;
 }
 
@@ -112,11 +169,24 @@ json_t *facts_json(const char *verb, const struct profile *p, const struct summa
 
 	json_object_set_new(o, "schema_version", json_integer(FACTS_JSON_SCHEMA));
 	json_object_set_new(o, "command", json_string(verb));
-	json_object_set_new(o, "shares_of", json_string(s->by_time ? "time" : "samples"));
+	json_object_set_new(o, "shares_of",
+	                    json_string(!s->by_time                   ? "samples"
+	                                : s->measure == FILTER_BY_CPU ? "cpu_time"
+	                                                              : "time"));
 	json_object_set_new(o, "recordings", recordings(p));
 	json_object_set_new(o, "filters", filters(f));
 	json_object_set_new(o, "totals", totals(s));
 	json_object_set_new(o, "lost", lost(p, s));
 	json_object_set_new(o, "caption", caption(p, s, f));
 	return o;
+}
+
+void facts_json_columns(struct sheet_column *columns, size_t n, enum filter_measure measure)
+{
+	for (size_t i = 0; i < n && measure == FILTER_BY_CPU; i++) {
+		if (strcmp(columns[i].name, "self_ns") == 0)
+			columns[i] = (struct sheet_column){"self_cpu_ns", "ns of CPU time"};
+		else if (strcmp(columns[i].name, "total_ns") == 0)
+			columns[i] = (struct sheet_column){"total_cpu_ns", "ns of CPU time"};
+	}
 }

@@ -10,7 +10,10 @@
 
 #include "pyspy-report/query/filter.h"
 #include "pyspy-report/query/summary.h"
+#include "pyspy-report/view/sheet.h"
 
 enum { FACTS_JSON_SCHEMA = 1 };
 /* NULL without memory. The caller's, who may add to it. */
 json_t *facts_json(const char *verb, const struct profile *p, const struct summary *s, const struct filter *f);
+/* Where times are CPU time (--measure cpu), columns self_ns and total_ns are self_cpu_ns and total_cpu_ns. */
+void facts_json_columns(struct sheet_column *columns, size_t n, enum filter_measure measure);

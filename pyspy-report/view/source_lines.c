@@ -150,7 +150,8 @@ static void put_file(struct view *v, const struct source_find *s, const struct l
 	uint32_t next = 1;
 
 	put_head(v, s, f);
-	fprintf(v->out, "%7s %7s %10s %7s\n", "self %", "total %", "total time", "line");
+	fprintf(v->out, "%7s %7s %5s %-4s %7s\n", "self %", "total %", "total",
+	        v->l->lines_rank.measure == FILTER_BY_CPU ? "CPU" : "time", "line");
 	for (size_t i = 0; i < f->n && !ferror(v->out); i++) {
 		uint32_t line = number_of(v, f->first + i);
 
@@ -232,7 +233,7 @@ int source_lines_write(FILE *out, const struct line_shares *l, const struct nami
 }
 
 enum { COLUMNS = 11 };
-static const struct sheet_column columns[COLUMNS] = {
+static const struct sheet_column all_columns[COLUMNS] = {
     {"file", NULL},
     {"line", NULL},
     {"self_percent", "percent of what is kept"},
@@ -324,9 +325,13 @@ int source_lines_sheet(FILE *out, enum sheet_format format, const struct line_sh
 {
 	struct view v = view_of(out, l, n, s, o);
 	json_t *head = format == SHEET_JSON ? facts_json("lines", v.p, s, f) : NULL;
+	int rc = head ? head_files(&v, head) : 0, err;
+	struct sheet_column columns[COLUMNS];
 	struct sheet t;
-	int rc = head ? head_files(&v, head) : 0, err = sheet_begin(&t, out, format, columns, COLUMNS, head);
 
+	memcpy(columns, all_columns, sizeof columns);
+	facts_json_columns(columns, COLUMNS, l->lines_rank.measure);
+	err = sheet_begin(&t, out, format, columns, COLUMNS, head);
 	rc = rc ? rc : err;
 	for (size_t i = 0; i < l->files.n && !rc; i++) {
 		const struct line_file *file = &l->files.v[i];

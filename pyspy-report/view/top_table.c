@@ -59,12 +59,13 @@ static const char *title(enum rank_by by)
 static void put_head(FILE *out, const struct rank *r)
 {
 	const char *self = r->by_time ? "self n" : "self", *total = r->by_time ? "total n" : "total";
+	const char *time = r->measure == FILTER_BY_CPU ? "CPU" : "time";
 
 	if (r->options.by == RANK_THREAD)
-		fprintf(out, "\n%7s %10s %10s  %s\n", "total %", total, "total time", title(r->options.by));
+		fprintf(out, "\n%7s %10s %5s %-4s  %s\n", "total %", total, "total", time, title(r->options.by));
 	else
-		fprintf(out, "\n%7s %7s %10s %10s %10s %10s  %s\n", "self %", "total %", self, total, "self time",
-		        "total time", title(r->options.by));
+		fprintf(out, "\n%7s %7s %10s %10s %5s %-4s %5s %-4s  %s\n", "self %", "total %", self, total, "self",
+		        time, "total", time, title(r->options.by));
 }
 
 static void put_row(FILE *out, const struct rank *r, const struct rank_row *k, uint64_t all, const char *text)
@@ -201,6 +202,7 @@ int top_table_sheet(FILE *out, enum sheet_format format, const struct rank *r, c
 		json_object_set_new(head, "sort", json_string(r->options.order == RANK_SELF ? "self" : "total"));
 		json_object_set_new(head, "rows_left_out", json_text_number(r->rows.n - shown));
 	}
+	facts_json_columns(columns, n_columns, r->measure);
 	rc = sheet_begin(&t, out, format, columns, n_columns, head);
 	for (size_t i = 0; i < shown && !rc; i++) {
 		cell_names(&t, r, n, &r->rows.v[i]);

@@ -60,7 +60,7 @@ static int cmd_script(const struct report_verb *verb, int argc, char **argv)
 		report_options_done(&s.options);
 		return rc < 0 ? REPORT_USAGE : rc > 0 ? REPORT_OK : REPORT_ERROR;
 	}
-	rc = report_input_load(&s.profile, &s.options, &(struct load_options){on_sample, &s});
+	rc = report_input_load(&s.profile, &s.options, &(struct load_options){.sample = on_sample, .ctx = &s});
 	if (!s.has_lines)
 		s.filter = report_options_filter(&s.options, &s.profile);
 	if (rc == 0 || rc == ERR_IO) { /* a failed output is report_output_close's to tell */

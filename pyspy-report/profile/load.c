@@ -19,6 +19,7 @@ struct load {
 	struct epoch epoch;
 	struct runs runs;
 	struct replay replay;
+	struct lanes lanes;
 	bool has_recording; /* profile->recordings' last is of this input */
 };
 
@@ -43,6 +44,11 @@ static int load_end_epoch(struct load *l)
 	l->epoch.is_open = false;
 	epoch_settle(&l->epoch);
 	TRY(epoch_merge(&l->epoch));
+	if (l->options.lane) {
+		int rc = lanes_show(&l->lanes, &l->epoch, l->options.lane, l->options.ctx);
+		if (rc)
+			return rc;
+	}
 	return l->options.sample ? replay_show(&l->replay, &l->epoch, l->options.sample, l->options.ctx) : 0;
 }
 
@@ -96,8 +102,10 @@ static int load_on_block_end(void *ctx, const struct rec_block *b)
 	r->n_blocks++;
 	r->is_closed |= (b->flags & WIRE_BLOCK_LAST) != 0;
 	TRY(epoch_apply(&l->epoch));
-	l->runs.keep = l->options.sample != NULL;
+	l->runs.keep = l->options.sample || l->options.lane;
 	TRY(runs_finish(&l->runs, &l->epoch, b));
+	if (l->options.lane)
+		TRY(lanes_keep(&l->lanes, &l->runs, &l->epoch, b));
 	return l->options.sample ? replay_keep(&l->replay, &l->runs, &l->epoch) : 0;
 }
 
@@ -252,6 +260,7 @@ struct load *load_new(struct profile *p, const char *input, const struct load_op
 	l->profile = p;
 	if (o)
 		l->options = *o;
+	l->lanes.spool = l->options.spool;
 	epoch_init(&l->epoch, p);
 	runs_init(&l->runs);
 	l->stream = stream_new(&(struct decode_visitor){
@@ -296,6 +305,7 @@ void load_free(struct load *l)
 	epoch_done(&l->epoch);
 	runs_done(&l->runs);
 	replay_done(&l->replay);
+	lanes_done(&l->lanes);
 	free(l);
 }
 

@@ -5,11 +5,14 @@
  * loaded one after the other into the same profile.
  */
 #pragma once
+#include "pyspy-report/profile/lanes.h"
 #include "pyspy-report/profile/replay.h"
 
 struct load_options {
 	replay_visit *sample; /* NULL: only the tally is wanted */
 	void *ctx;
+	lanes_visit *lane;   /* NULL, or: stretches of time are wanted; with the same ctx */
+	struct spool *spool; /* for them; ERR_IO: it failed */
 };
 
 /* Load `path` ("-" = standard input). 0, damaged or not (see profile->damage). Otherwise:

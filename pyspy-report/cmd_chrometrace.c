@@ -5,14 +5,16 @@
 
 static int cmd_chrometrace(const struct report_verb *verb, int argc, char **argv)
 {
-	struct report_timeline j;
-	int status = report_timeline_begin(&j, verb, argc, argv, &(struct report_timeline_options){.meters = true});
+	int status;
+	struct report_timeline *j =
+	    report_timeline_begin(verb, argc, argv, &(struct report_timeline_options){.meters = true}, &status);
 
-	if (status != REPORT_GO_ON)
+	if (!j)
 		return status;
-	const struct chrometrace_options o = {report_timeline_exporter, buf_cstr(&j.command), buf_cstr(&j.samples),
-	                                      buf_cstr(&j.losses)};
-	return report_timeline_end(&j, chrometrace_write(j.output.file, &j.timeline, &j.paths, &j.meters, &o));
+	const struct chrometrace_options o = {report_timeline_exporter, buf_cstr(&j->command), buf_cstr(&j->samples),
+	                                      buf_cstr(&j->losses)};
+	return report_timeline_end(j,
+	                           chrometrace_write(j->job.output.file, &j->timeline, &j->job.shape, &j->meters, &o));
 }
 
 const struct report_verb cmd_chrometrace_verb = {
@@ -28,6 +30,6 @@ const struct report_verb cmd_chrometrace_verb = {
         "pid and tid are the real ones, but for a pid that another process of the input had before (or that is of\n"
         "another host): that one gets a number above 4194304, and its name tells the real one.\n"
         "The same input and options give the same bytes.",
-    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
+    .groups = REPORT_TIMELINE_GROUPS,
     .run = cmd_chrometrace,
 };

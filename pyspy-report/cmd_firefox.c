@@ -5,14 +5,15 @@
 
 static int cmd_firefox(const struct report_verb *verb, int argc, char **argv)
 {
-	struct report_timeline j;
-	int status = report_timeline_begin(&j, verb, argc, argv, &(struct report_timeline_options){.by_state = true});
+	int status;
+	struct report_timeline *j =
+	    report_timeline_begin(verb, argc, argv, &(struct report_timeline_options){.by_state = true}, &status);
 
-	if (status != REPORT_GO_ON)
+	if (!j)
 		return status;
-	const struct firefox_options o = {report_timeline_exporter, buf_cstr(&j.command), buf_cstr(&j.samples),
-	                                  buf_cstr(&j.losses)};
-	return report_timeline_end(&j, firefox_write(j.output.file, &j.timeline, &j.paths, &o));
+	const struct firefox_options o = {report_timeline_exporter, buf_cstr(&j->command), buf_cstr(&j->samples),
+	                                  buf_cstr(&j->losses), filter_by_time(&j->job.filter, &j->job.profile)};
+	return report_timeline_end(j, firefox_write(j->job.output.file, &j->timeline, &j->job.shape, &o));
 }
 
 const struct report_verb cmd_firefox_verb = {
@@ -25,6 +26,6 @@ const struct report_verb cmd_firefox_verb = {
         "subcategories tell who held the GIL and who waited for it. Weights are samples, in a recording by the\n"
         "kernel milliseconds. The call tree there is by function; lines are shown beside the "
         "source.\n" REPORT_TIMELINE_LAYOUT "The same input and options give the same bytes.",
-    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
+    .groups = REPORT_TIMELINE_GROUPS,
     .run = cmd_firefox,
 };

@@ -5,13 +5,14 @@
 
 static int cmd_speedscope(const struct report_verb *verb, int argc, char **argv)
 {
-	struct report_timeline j;
-	int status = report_timeline_begin(&j, verb, argc, argv, &(struct report_timeline_options){0});
+	int status;
+	struct report_timeline *j =
+	    report_timeline_begin(verb, argc, argv, &(struct report_timeline_options){0}, &status);
 
-	if (status != REPORT_GO_ON)
+	if (!j)
 		return status;
-	const struct speedscope_options o = {(const char *)j.command.data, j.command.len, report_timeline_exporter};
-	return report_timeline_end(&j, speedscope_write(j.output.file, &j.timeline, &j.paths, &o));
+	const struct speedscope_options o = {(const char *)j->command.data, j->command.len, report_timeline_exporter};
+	return report_timeline_end(j, speedscope_write(j->job.output.file, &j->timeline, &j->job.shape, &o));
 }
 
 const struct report_verb cmd_speedscope_verb = {
@@ -25,6 +26,6 @@ const struct report_verb cmd_speedscope_verb = {
         "the same time; the busiest one is shown first. Consecutive samples of one stack are one box. Time without\n"
         "samples, or with samples that were left out, is empty.\n" REPORT_TIMELINE_LAYOUT
         "The same input and options give the same bytes.",
-    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
+    .groups = REPORT_TIMELINE_GROUPS,
     .run = cmd_speedscope,
 };

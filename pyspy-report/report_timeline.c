@@ -1,5 +1,6 @@
 #include "pyspy-report/report_timeline.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "libcommon/err.h"
@@ -11,46 +12,42 @@ const char report_timeline_exporter[] = "pyspy-report@" PYSPY_VERSION;
 
 static void done(struct report_timeline *j)
 {
-	if (j->is_ready) {
-		paths_done(&j->paths);
-		naming_done(&j->naming);
-	}
-	if (j->has_summary)
-		summary_done(&j->summary);
-	if (j->has_output)
-		report_output_drop(&j->output);
 	timeline_done(&j->timeline);
-	spool_done(&j->waiting);
 	meters_done(&j->meters);
+	spool_done(&j->waiting);
 	buf_done(&j->command);
 	buf_done(&j->samples);
 	buf_done(&j->losses);
-	profile_done(&j->profile);
-	report_options_done(&j->options);
+	free(j);
 }
 
-static int give_up(struct report_timeline *j, const char *what, int code)
+static int give_up(struct report_timeline *j, int rc)
 {
-	int status = REPORT_ERROR, error = j->timeline.spool.error_number | j->waiting.error_number;
+	int status, error = j->timeline.spool.error_number ? j->timeline.spool.error_number : j->waiting.error_number;
+	bool is_spool = rc == ERR_IO && error;
 
-	if (code == ERR_IO)
-		log_error("%s: temporary file: %s; free some space, or name another folder in TMPDIR", what,
-		          strerror(error));
-	else
-		status = report_input_failed(what, code);
+	if (is_spool)
+		log_error(
+		    "cannot put samples aside in a temporary file: %s; free some space, or name another folder in "
+		    "TMPDIR",
+		    strerror(error));
+	status = is_spool ? report_job_drop(&j->job, REPORT_ERROR) : report_job_end(&j->job, rc, false);
 	done(j);
 	return status;
 }
 
-/* The first stretch: the recording's view defaults are known now. */
-static int get_ready(struct report_timeline *j)
+/* Stretches come thread by thread, and most look like one before. */
+static int path_of(struct report_timeline *j, const struct lane_stretch *s, uint32_t *path)
 {
-	struct naming_options o = report_options_naming(&j->options, &j->profile);
+	uint64_t hash = map_hash((uint64_t)s->thread << 32 | s->stack, s->flags);
+	struct report_timeline_known *k = &j->known[hash % REPORT_TIMELINE_KNOWN];
 
-	j->is_ready = true;
-	j->filter = report_options_filter(&j->options, &j->profile);
-	TRY(naming_init(&j->naming, &j->profile, &o));
-	return paths_init(&j->paths, &j->naming, report_options_threads(&j->options, &j->profile));
+	if (k->stack != s->stack || k->thread != s->thread || k->flags != s->flags) {
+		TRY(shape_path(&j->job.shape, s->thread, s->stack, s->flags, path));
+		*k = (struct report_timeline_known){s->thread, s->stack, s->flags, *path};
+	}
+	*path = k->path;
+	return 0;
 }
 
 static int on_stretch(void *ctx, const struct profile *p, const struct lane_stretch *s)
@@ -58,76 +55,77 @@ static int on_stretch(void *ctx, const struct profile *p, const struct lane_stre
 	struct report_timeline *j = ctx;
 	uint32_t path;
 
-	if (!j->is_ready)
-		TRY(get_ready(j));
 	if (j->has_meters)
 		TRY(meters_add(&j->meters, p, s));
-	if (!filter_keeps(&j->filter, s->flags))
-		return 0;
-	TRY(paths_get(&j->paths, s->thread, s->stack, s->flags, &path));
-	return timeline_add(&j->timeline, s, path);
+	TRY(path_of(j, s, &path));
+	return path == SHAPE_DROPPED ? 0 : timeline_add(&j->timeline, s, path);
 }
 
-int report_timeline_begin(struct report_timeline *j, const struct report_verb *v, int argc, char **argv,
-                          const struct report_timeline_options *o)
+static int fill(struct report_timeline *j, int *status)
 {
+	struct report_job *k = &j->job;
+	struct naming_options naming = report_options_naming(&k->options, &k->profile);
+	struct shape_options rows = report_job_rows(k).shape;
 	int rc;
 
-	memset(j, 0, sizeof *j);
-	rc = report_options_parse(&j->options, v, argc, argv);
-	if (rc) {
-		report_options_done(&j->options);
-		return rc < 0 ? REPORT_USAGE : REPORT_OK;
+	rows.processes &= k->options.processes == REPORT_YES; /* tracks tell them apart */
+	*status = report_job_shape(k, &naming, &rows);
+	if (*status != REPORT_GO_ON)
+		return 0;
+	for (size_t i = 0; i < REPORT_TIMELINE_KNOWN; i++) /* no stack has this number */
+		j->known[i].stack = UINT32_MAX;
+	rc = report_input_lanes(&k->input, &k->profile, &k->options, on_stretch, j, &j->waiting);
+	if (!rc)
+		rc = timeline_settle(&j->timeline);
+	spool_done(&j->waiting);
+	caption_command(&j->command, &k->profile, &k->summary);
+	caption_samples(&j->samples, &k->profile, &k->summary, &k->filter);
+	caption_losses(&j->losses, &k->profile, &k->summary);
+	return rc;
+}
+
+struct report_timeline *report_timeline_begin(const struct report_verb *v, int argc, char **argv,
+                                              const struct report_timeline_options *o, int *status)
+{
+	struct report_timeline *j = calloc(1, sizeof *j);
+	int rc;
+
+	if (!j) {
+		*status = report_input_failed("cannot start", ERR_NO_MEMORY);
+		return NULL;
 	}
-	if (report_output_open(&j->output, &j->options)) {
-		report_options_done(&j->options);
-		return REPORT_ERROR;
-	}
-	j->has_output = true;
 	j->has_meters = o->meters;
-	timeline_init(&j->timeline, &j->profile, o->by_state);
+	timeline_init(&j->timeline, &j->job.profile, o->by_state);
 	meters_init(&j->meters);
 	buf_init(&j->command, 0);
 	buf_init(&j->samples, 0);
 	buf_init(&j->losses, 0);
-	rc = report_input_load(&j->profile, &j->options,
-	                       &(struct load_options){.lane = on_stretch, .ctx = j, .spool = &j->waiting});
-	if (rc > 0) {
-		done(j);
-		return REPORT_ERROR;
+	*status = report_job_begin(&j->job, v, argc, argv);
+	if (*status == REPORT_GO_ON) {
+		rc = fill(j, status);
+		if (*status == REPORT_GO_ON && !rc)
+			return j;
+		if (*status == REPORT_GO_ON) {
+			*status = rc > 0 ? report_job_drop(&j->job, rc) : give_up(j, rc);
+			if (rc < 0)
+				return NULL;
+		}
 	}
-	if (!rc && !j->is_ready)
-		rc = get_ready(j);
-	if (!rc)
-		rc = timeline_settle(&j->timeline);
-	if (rc < 0)
-		return give_up(j, "cannot put the samples in order", rc);
-	j->has_summary = true;
-	rc = summary_build(&j->summary, &j->profile, &j->filter);
-	if (rc < 0)
-		return give_up(j, "cannot count the samples", rc);
-	caption_command(&j->command, &j->profile, &j->summary);
-	caption_samples(&j->samples, &j->profile, &j->summary, &j->filter);
-	caption_losses(&j->losses, &j->profile, &j->summary);
-	return REPORT_GO_ON;
+	done(j);
+	return NULL;
 }
 
 int report_timeline_end(struct report_timeline *j, int rc)
 {
-	int status;
+	uint64_t timeless = profile_by_time(&j->job.profile) ? 0 : j->timeline.timeless;
 	char a[HUMAN_SIZE];
+	int status;
 
 	if (rc < 0)
-		return give_up(j, "cannot make the view", rc);
-	status = report_output_close(&j->output);
-	j->has_output = false;
-	if (status == REPORT_OK) {
-		caption_log(&j->profile, &j->summary, &j->filter);
-		if (j->timeline.timeless && !profile_by_time(&j->profile))
-			log_info("%s of these samples stand for no time and have no length",
-			         human_count(a, j->timeline.timeless));
-		status = report_input_damage(&j->profile, &j->options);
-	}
+		return give_up(j, rc);
+	status = report_job_end(&j->job, 0, false);
+	if (status == REPORT_OK && timeless)
+		log_info("%s of these samples stand for no time and have no length", human_count(a, timeless));
 	done(j);
 	return status;
 }

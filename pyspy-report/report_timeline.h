@@ -1,30 +1,26 @@
-/* report_timeline: what the verbs that show samples over time do before and after their view.
+/* report_timeline: what the verbs that show samples over time do between report_job_begin and report_job_end.
  *
- * The input is read once; what the view keeps goes into the timeline meanwhile.
+ * The input is read a second time; what the view keeps goes into the timeline, path by path (query/shape).
  */
 #pragma once
 #include "pyspy-report/query/meters.h"
-#include "pyspy-report/query/summary.h"
 #include "pyspy-report/query/timeline.h"
-#include "pyspy-report/report_input.h"
 #include "pyspy-report/report_job.h"
-#include "pyspy-report/report_options.h"
-#include "pyspy-report/report_output.h"
+
+enum { REPORT_TIMELINE_KNOWN = 1 << 14 };
+
+struct report_timeline_known {
+	uint32_t thread, stack, flags, path;
+};
 
 struct report_timeline {
-	struct report_options options;
-	struct report_output output;
-	struct profile profile;
-	struct filter filter;
-	struct naming naming;
-	struct paths paths;
+	struct report_job job;
 	struct timeline timeline;
-	struct spool waiting; /* stretches of an epoch that is not over */
-	struct meters meters; /* only with has_meters */
-	struct summary summary;
+	struct meters meters;
+	struct spool waiting;                /* stretches of an epoch that is not over */
 	struct buf command, samples, losses; /* the caption's words, raw */
-	bool by_state, has_meters;
-	bool has_output, has_summary, is_ready;
+	bool has_meters;
+	struct report_timeline_known known[REPORT_TIMELINE_KNOWN]; /* paths that were asked for lately */
 };
 
 struct report_timeline_options {
@@ -32,9 +28,9 @@ struct report_timeline_options {
 	bool meters;
 };
 
-/* Command line -> output, timeline, summary, words. REPORT_GO_ON, or the exit status (all is said and freed). */
-int report_timeline_begin(struct report_timeline *j, const struct report_verb *v, int argc, char **argv,
-                          const struct report_timeline_options *o);
+/* Command line -> output, timeline, words. NULL: *status is the exit status (all is said and freed). */
+struct report_timeline *report_timeline_begin(const struct report_verb *v, int argc, char **argv,
+                                              const struct report_timeline_options *o, int *status);
 /* The view is written (`rc` < 0: it failed): as report_job_end. Returns the exit status. */
 int report_timeline_end(struct report_timeline *j, int rc);
 /* "pyspy-report@VERSION" */
@@ -47,4 +43,6 @@ extern const char report_timeline_exporter[];
 	"their order, the same for all threads. Samples by the kernel stand for time of their thread, which may be\n"  \
 	"more or less than passed since the one before; those of a block are laid end to end in their order. So the\n" \
 	"ends of blocks are exact, and inside a sample may stand some samples' worth beside its moment (`script`\n"    \
-	"has the moments). Times are since the recording began; of several recordings, since the first one did.\n"
+	"has the moments). Times are since the recording began (with --time A..B: since A); of several recordings,\n"  \
+	"since the first one did.\n"
+#define REPORT_TIMELINE_GROUPS (REPORT_FILTER | REPORT_NAMING | REPORT_THREADS | REPORT_SHAPE | REPORT_REPLAY)

@@ -43,12 +43,19 @@ static uint64_t *lanes_end(struct lanes *l, uint32_t thread, uint32_t id)
 	return &l->ends.v[thread];
 }
 
-static int lanes_push(struct lanes *l, struct lane_stretch *s, uint64_t *end)
+/* `is_asked`: else it only takes its place. */
+static int lanes_push(struct lanes_at *a, struct lane_stretch *s, uint64_t *end, bool is_asked)
 {
+	struct lanes *l = a->l;
+
+	if (is_asked && s->begin_ns < a->r->from_ns) /* what --time asks for does not begin before it */
+		s->begin_ns = a->r->from_ns;
 	s->begin_ns = lanes_cut(s->begin_ns > *end ? s->begin_ns : *end);
 	if (s->length_ns > LANES_MAX_NS - s->begin_ns)
 		s->length_ns = LANES_MAX_NS - s->begin_ns;
 	*end = s->begin_ns + s->length_ns;
+	if (!is_asked)
+		return 0;
 	if (l->kept.n >= LANES_KEPT) {
 		TRY(spool_write(l->spool, l->kept.v, l->kept.n * sizeof *l->kept.v, NULL));
 		l->kept.n = 0;
@@ -72,7 +79,7 @@ static int lanes_part(struct lanes_at *a, const struct run *run, uint32_t begin,
 	if (__builtin_add_overflow(from, missed_ns, &s.begin_ns) ||
 	    __builtin_add_overflow(s.begin_ns, a->begin_ns, &s.begin_ns))
 		s.begin_ns = LANES_MAX_NS;
-	return lanes_push(a->l, &s, lane);
+	return lanes_push(a, &s, lane, true);
 }
 
 static int lanes_run(struct lanes_at *a, const struct run *run)
@@ -155,7 +162,8 @@ static int lanes_row(struct lanes_at *a, const struct rec_event *v, size_t n)
 
 		if (a->r->doubts.n && map_get(&a->r->doubts, v[i].stack, 0))
 			s.flags |= WIRE_FLAG_UNPROVED;
-		TRY(lanes_push(a->l, &s, lane));
+		bool is_inside = v[i].time_ns >= a->r->from_ns && v[i].time_ns < a->r->until_ns;
+		TRY(lanes_push(a, &s, lane, is_inside));
 		at = *lane;
 	}
 	return 0;

@@ -51,10 +51,10 @@ static void summary_sum(struct summary_count *c, const struct tally_row *r, uint
 	c->off_ns += summary_is_off(r->flags) ? r->wall_ns : 0;
 }
 
-static void summary_add(struct summary_part *p, const struct tally_row *r)
+static void summary_add(struct summary_part *p, const struct filter *f, const struct tally_row *r)
 {
 	summary_sum(&p->samples, r, r->n);
-	summary_sum(&p->ns, r, r->wall_ns);
+	summary_sum(&p->ns, r, filter_row_ns(f, r));
 }
 
 int summary_build(struct summary *s, const struct profile *p, const struct filter *f)
@@ -62,7 +62,8 @@ int summary_build(struct summary *s, const struct profile *p, const struct filte
 	bool *seen = calloc(p->processes.n, sizeof *seen);
 
 	memset(s, 0, sizeof *s);
-	s->by_time = profile_by_time(p);
+	s->by_time = filter_by_time(f, p);
+	s->measure = f->measure;
 	if (!seen || !vec_room(&s->threads, p->threads.n)) {
 		free(seen);
 		return ERR_NO_MEMORY;
@@ -72,10 +73,10 @@ int summary_build(struct summary *s, const struct profile *p, const struct filte
 	for (size_t i = 0; i < p->tally.rows.n; i++) {
 		const struct tally_row *r = &p->tally.rows.v[i];
 
-		summary_add(&s->all, r);
-		summary_add(&s->threads.v[r->thread], r);
-		if (filter_keeps(f, r->flags))
-			summary_add(&s->kept, r);
+		summary_add(&s->all, f, r);
+		summary_add(&s->threads.v[r->thread], f, r);
+		if (filter_keeps(f, r->thread, r->stack, r->flags))
+			summary_add(&s->kept, f, r);
 	}
 	for (size_t i = 0; i < s->threads.n; i++) {
 		uint32_t process = p->threads.v[i].process;

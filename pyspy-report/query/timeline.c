@@ -167,12 +167,14 @@ static int64_t timeline_offset(const struct profile *p, size_t recording)
 	return ns;
 }
 
-/* A recording's begin, by its own clock. */
+/* Where what is shown of a recording begins, by its own clock. */
 static uint64_t timeline_start(const struct profile_recording *r)
 {
 	uint64_t begin = r->begin_ns < LANES_MAX_NS ? r->begin_ns : LANES_MAX_NS;
 	bool is_told = r->started_ns <= begin && begin - r->started_ns <= TIMELINE_LEAD_NS;
 
+	if (r->shown_begin_ns > r->begin_ns) /* --time */
+		return r->shown_begin_ns < LANES_MAX_NS ? r->shown_begin_ns : LANES_MAX_NS;
 	return is_told ? r->started_ns : begin;
 }
 
@@ -207,11 +209,11 @@ int timeline_settle(struct timeline *t)
 		const struct profile_recording *r = &p->recordings.v[i];
 		int64_t offset = timeline_offset(p, i);
 
-		if (!r->n_blocks)
+		if (!r->shown_end_ns)
 			continue;
 		at = (int64_t)timeline_start(r) + offset;
 		begin = at < begin ? at : begin;
-		at = (int64_t)(r->end_ns < LANES_MAX_NS ? r->end_ns : LANES_MAX_NS) + offset;
+		at = (int64_t)(r->shown_end_ns < LANES_MAX_NS ? r->shown_end_ns : LANES_MAX_NS) + offset;
 		end = at > end ? at : end;
 	}
 	for (size_t i = 0; i < t->tracks.n; i++) {

@@ -1,6 +1,6 @@
-/* timeline: who was where when: for each thread a track of runs, each a path (query/paths) over a stretch of time.
+/* timeline: who was where when: for each thread a track of runs, each a path (query/shape) over a stretch of time.
  *
- * Flow:    profile/lanes -> filter, paths -> [timeline] -> view/.
+ * Flow:    profile/lanes + shape -> [timeline] -> view/.
  * Consecutive stretches with the same path and state are one run. What the filter drops, and time without samples, is a
  * hole between two runs. Times of all tracks are of one clock after timeline_settle: ns since its begin; recordings of
  * one boot of one host by that host's clock, others by the time of day. A thread has one track, but for recordings of
@@ -10,7 +10,7 @@
 #pragma once
 #include "libcommon/spool.h"
 #include "pyspy-report/profile/lanes.h"
-#include "pyspy-report/query/paths.h"
+#include "pyspy-report/query/shape.h"
 
 /* What a thread was up to, as far as the views tell it apart. */
 enum timeline_state { TIMELINE_BUSY, TIMELINE_GIL, TIMELINE_GIL_WAIT, TIMELINE_IDLE, TIMELINE_STATES };

@@ -15,7 +15,7 @@ enum { NS_PLACES = 3 };           /* of a microsecond */
 struct chrometrace {
 	struct jsonout json;
 	struct timeline *timeline;
-	const struct paths *paths;
+	const struct shape *shape;
 	const struct meters *meters;
 	struct frame_text texts;
 	VEC(uint64_t) pids; /* by process; 0 = none given yet */
@@ -141,7 +141,7 @@ static void put_slice(struct chrometrace *c, const char *phase, size_t track, ui
 {
 	struct jsonout *j = &c->json;
 	size_t n;
-	const char *text = frame_text_get(&c->texts, c->paths->list.v[path].frame, &n);
+	const char *text = frame_text_get(&c->texts, c->shape->nodes.v[path].frame, &n);
 
 	put_head(c, phase, c->pids.v[process_of(c, track)], c->tids.v[track]);
 	put_time(c, ns);
@@ -155,7 +155,7 @@ static void put_slice(struct chrometrace *c, const char *phase, size_t track, ui
 /* From the open frames to those of `path`: what differs is closed, innermost first, and opened, outermost first. */
 static int change_to(struct chrometrace *c, size_t track, uint64_t ns, uint32_t path)
 {
-	const struct path *list = c->paths->list.v;
+	const struct shape_node *list = c->shape->nodes.v;
 	uint32_t open = c->open, want = path;
 
 	c->opened.n = 0;
@@ -272,7 +272,7 @@ static int put_all(struct chrometrace *c, const struct chrometrace_options *o)
 	return 0;
 }
 
-int chrometrace_write(FILE *out, struct timeline *t, const struct paths *p, const struct meters *m,
+int chrometrace_write(FILE *out, struct timeline *t, const struct shape *p, const struct meters *m,
                       const struct chrometrace_options *o)
 {
 	struct chrometrace c;
@@ -280,7 +280,7 @@ int chrometrace_write(FILE *out, struct timeline *t, const struct paths *p, cons
 
 	memset(&c, 0, sizeof c);
 	c.timeline = t;
-	c.paths = p;
+	c.shape = p;
 	c.meters = m;
 	c.made_up = MADE_UP;
 	frame_text_init(&c.texts, p->naming, escape_json);

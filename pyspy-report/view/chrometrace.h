@@ -20,5 +20,5 @@ struct chrometrace_options {
 };
 
 /* 0, ERR_NO_MEMORY, ERR_IO (the timeline's spool); write errors stay in `out`. */
-int chrometrace_write(FILE *out, struct timeline *t, const struct paths *p, const struct meters *m,
+int chrometrace_write(FILE *out, struct timeline *t, const struct shape *p, const struct meters *m,
                       const struct chrometrace_options *o);

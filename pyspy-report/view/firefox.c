@@ -229,7 +229,7 @@ static void put_meta(struct firefox *x, const struct firefox_options *o)
 	jsonout_close(j, '}');
 }
 
-static int put_all(struct firefox *x, const struct paths *p, const struct firefox_options *o)
+static int put_all(struct firefox *x, const struct shape *p, const struct firefox_options *o)
 {
 	struct jsonout *j = &x->json;
 
@@ -248,14 +248,14 @@ static int put_all(struct firefox *x, const struct paths *p, const struct firefo
 	return 0;
 }
 
-int firefox_write(FILE *out, struct timeline *t, const struct paths *p, const struct firefox_options *o)
+int firefox_write(FILE *out, struct timeline *t, const struct shape *p, const struct firefox_options *o)
 {
 	struct firefox x;
 	int rc, written;
 
 	memset(&x, 0, sizeof x);
 	x.timeline = t;
-	x.by_time = profile_by_time(t->profile);
+	x.by_time = o->by_time;
 	x.piece_ns = profile_sample_worth_ns(t->profile);
 	if (x.piece_ns < t->end_ns / PIECES)
 		x.piece_ns = t->end_ns / PIECES;

@@ -15,7 +15,8 @@
 struct firefox_options {
 	const char *exporter;                   /* NUL-terminated, all of them */
 	const char *command, *samples, *losses; /* raw */
+	bool by_time;                           /* weights are milliseconds */
 };
 
 /* 0, ERR_NO_MEMORY, ERR_IO (the timeline's spool); write errors stay in `out`. The timeline is one by state. */
-int firefox_write(FILE *out, struct timeline *t, const struct paths *p, const struct firefox_options *o);
+int firefox_write(FILE *out, struct timeline *t, const struct shape *p, const struct firefox_options *o);

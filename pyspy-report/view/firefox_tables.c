@@ -71,7 +71,7 @@ static int string_number(struct firefox_tables *t, uint32_t string, uint32_t *nu
 /* A function has one place: its file and its first line, whatever line of it a frame shows. */
 static int function_number(struct firefox_tables *t, const struct naming_frame *f, uint32_t *number)
 {
-	const struct naming *n = t->paths->naming;
+	const struct naming *n = t->shape->naming;
 	uint32_t function = 0, line = 0, name, file, source = UINT32_MAX;
 
 	if (f->kind == NAMING_PYTHON) {
@@ -92,7 +92,7 @@ static int function_number(struct firefox_tables *t, const struct naming_frame *
 
 static int frame_number(struct firefox_tables *t, uint32_t frame, enum timeline_state state, uint32_t *number)
 {
-	const struct naming_frame *f = &t->paths->naming->frames.v[frame];
+	const struct naming_frame *f = &t->shape->naming->frames.v[frame];
 	uint32_t *known = map_get(&t->frame_numbers, frame, state), function;
 
 	if (known) {
@@ -123,7 +123,7 @@ static int add_leaves(struct firefox_tables *t, struct timeline *of, size_t trac
 			rc = ERR_NO_MEMORY;
 		if (rc || !is_new)
 			continue;
-		rc = frame_number(t, t->paths->list.v[run.path].frame, run.state, &frame);
+		rc = frame_number(t, t->shape->nodes.v[run.path].frame, run.state, &frame);
 		if (!rc && !vec_push(&t->stacks, ((struct firefox_stack){frame, run.path})))
 			rc = ERR_NO_MEMORY;
 		*known = (uint32_t)t->stacks.n - 1;
@@ -132,18 +132,18 @@ static int add_leaves(struct firefox_tables *t, struct timeline *of, size_t trac
 	return rc;
 }
 
-int firefox_tables_make(struct firefox_tables *t, const struct paths *p, struct timeline *of)
+int firefox_tables_make(struct firefox_tables *t, const struct shape *p, struct timeline *of)
 {
 	uint32_t frame;
 
 	memset(t, 0, sizeof *t);
-	t->paths = p;
+	t->shape = p;
 	struct map *maps[] = {&t->string_numbers, &t->source_numbers, &t->function_numbers, &t->frame_numbers,
 	                      &t->leaf_numbers};
 	for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
 		map_init(maps[i], 0);
-	for (uint32_t i = 1; i < p->list.n; i++) {
-		TRY(frame_number(t, p->list.v[i].frame, TIMELINE_BUSY, &frame));
+	for (uint32_t i = 1; i < p->nodes.n; i++) {
+		TRY(frame_number(t, p->nodes.v[i].frame, TIMELINE_BUSY, &frame));
 		if (!vec_push(&t->stacks, ((struct firefox_stack){frame, i})))
 			return ERR_NO_MEMORY;
 	}
@@ -206,7 +206,7 @@ static void put_strings(const struct firefox_tables *t, struct jsonout *j)
 	jsonout_open(j, '[');
 	for (size_t i = 0; i < t->strings.n; i++) {
 		size_t n;
-		const char *s = profile_text(t->paths->naming->profile, t->strings.v[i], &n);
+		const char *s = profile_text(t->shape->naming->profile, t->strings.v[i], &n);
 
 		jsonout_string(j, s, n);
 	}
@@ -238,7 +238,7 @@ static void put_frames_and_stacks(const struct firefox_tables *t, struct jsonout
 {
 	const struct firefox_frame *f = t->frames.v;
 	const struct firefox_stack *s = t->stacks.v;
-	const struct path *paths = t->paths->list.v;
+	const struct shape_node *nodes = t->shape->nodes.v;
 
 	table_begin(j, "frameTable", t->frames.n);
 	put_column(j, "address", t->frames.n, jsonout_plain(j, "-1"));
@@ -254,7 +254,7 @@ static void put_frames_and_stacks(const struct firefox_tables *t, struct jsonout
 	table_begin(j, "stackTable", t->stacks.n);
 	put_column(j, "frame", t->stacks.n, jsonout_number(j, s[i].frame));
 	put_column(j, "prefix", t->stacks.n,
-	           put_or_null(j, paths[s[i].path].parent != 0, paths[s[i].path].parent - UINT64_C(1)));
+	           put_or_null(j, nodes[s[i].path].parent != 0, nodes[s[i].path].parent - UINT64_C(1)));
 	jsonout_close(j, '}');
 }
 

@@ -27,7 +27,7 @@ struct firefox_stack {
 };
 
 struct firefox_tables {
-	const struct paths *paths;
+	const struct shape *shape;
 	struct map string_numbers, source_numbers, function_numbers, frame_numbers, leaf_numbers;
 	VEC(uint32_t) strings; /* of the profile */
 	VEC(uint32_t) sources; /* numbers in strings */
@@ -37,7 +37,7 @@ struct firefox_tables {
 };
 
 /* From all paths and all runs. 0, ERR_NO_MEMORY, ERR_IO; done in any case. */
-int firefox_tables_make(struct firefox_tables *t, const struct paths *p, struct timeline *of);
+int firefox_tables_make(struct firefox_tables *t, const struct shape *p, struct timeline *of);
 void firefox_tables_done(struct firefox_tables *t);
 uint32_t firefox_tables_stack(const struct firefox_tables *t, uint32_t path, enum timeline_state state);
 /* Keys "libs" to "shared", and the value of "categories". */

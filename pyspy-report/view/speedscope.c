@@ -15,7 +15,7 @@ struct speedscope_text {
 struct speedscope {
 	struct jsonout json;
 	struct timeline *timeline;
-	const struct paths *paths;
+	const struct shape *shape;
 	VEC(uint32_t) index;               /* frame of naming -> of shared.frames, + 1 */
 	VEC(uint32_t) frames;              /* the way back */
 	VEC(uint32_t) up;                  /* room for one stack */
@@ -25,8 +25,8 @@ struct speedscope {
 
 static int number_frames(struct speedscope *s)
 {
-	for (size_t i = 1; i < s->paths->list.n; i++) {
-		uint32_t frame = s->paths->list.v[i].frame;
+	for (size_t i = 1; i < s->shape->nodes.n; i++) {
+		uint32_t frame = s->shape->nodes.v[i].frame;
 
 		while (s->index.n <= frame)
 			if (!vec_push(&s->index, 0))
@@ -42,7 +42,7 @@ static int number_frames(struct speedscope *s)
 
 static void put_frames(struct speedscope *s)
 {
-	const struct naming *n = s->paths->naming;
+	const struct naming *n = s->shape->naming;
 	struct jsonout *j = &s->json;
 
 	jsonout_key(j, "shared");
@@ -84,8 +84,8 @@ static void put_digits(struct buf *b, uint32_t n)
 static int make_text(struct speedscope *s, struct buf *b, uint32_t path)
 {
 	s->up.n = 0;
-	for (; path; path = s->paths->list.v[path].parent)
-		if (!vec_push(&s->up, s->index.v[s->paths->list.v[path].frame] - 1))
+	for (; path; path = s->shape->nodes.v[path].parent)
+		if (!vec_push(&s->up, s->index.v[s->shape->nodes.v[path].frame] - 1))
 			return ERR_NO_MEMORY;
 	buf_u8(b, '[');
 	while (s->up.n) {
@@ -208,9 +208,9 @@ static int put_all(struct speedscope *s, const struct speedscope_options *o)
 	struct jsonout *j = &s->json;
 
 	TRY(number_frames(s));
-	if (!vec_room(&s->known, s->paths->list.n))
+	if (!vec_room(&s->known, s->shape->nodes.n))
 		return ERR_NO_MEMORY;
-	memset(s->known.v, 0, s->paths->list.n * sizeof *s->known.v);
+	memset(s->known.v, 0, s->shape->nodes.n * sizeof *s->known.v);
 	jsonout_open(j, '{');
 	jsonout_key_word(j, "$schema", "https://www.speedscope.app/file-format-schema.json");
 	jsonout_key_word(j, "exporter", o->exporter);
@@ -230,14 +230,14 @@ static int put_all(struct speedscope *s, const struct speedscope_options *o)
 	return 0;
 }
 
-int speedscope_write(FILE *out, struct timeline *t, const struct paths *p, const struct speedscope_options *o)
+int speedscope_write(FILE *out, struct timeline *t, const struct shape *p, const struct speedscope_options *o)
 {
 	struct speedscope s;
 	int rc, written;
 
 	memset(&s, 0, sizeof s);
 	s.timeline = t;
-	s.paths = p;
+	s.shape = p;
 	buf_init(&s.texts, 0);
 	buf_init(&s.scratch, 0);
 	jsonout_init(&s.json, out);

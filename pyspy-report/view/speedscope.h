@@ -16,4 +16,4 @@ struct speedscope_options {
 };
 
 /* 0, ERR_NO_MEMORY, ERR_IO (the timeline's spool); write errors stay in `out`. */
-int speedscope_write(FILE *out, struct timeline *t, const struct paths *p, const struct speedscope_options *o);
+int speedscope_write(FILE *out, struct timeline *t, const struct shape *p, const struct speedscope_options *o);

@@ -3,3 +3,4 @@
 #include "pyspy-report/report_options.h"
 
 extern const struct report_verb cmd_info_verb, cmd_top_verb, cmd_flamegraph_verb, cmd_raw_verb, cmd_script_verb;
+extern const struct report_verb cmd_pprof_verb;

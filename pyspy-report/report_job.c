@@ -70,6 +70,12 @@ int report_job_tree(struct report_job *j, const struct naming_options *naming, c
 	return rc < 0 ? give_up(j, "cannot build the call tree", rc) : REPORT_GO_ON;
 }
 
+int report_job_fail(struct report_job *j, int status)
+{
+	done(j);
+	return status;
+}
+
 int report_job_end(struct report_job *j, int rc, bool quiet)
 {
 	int status = REPORT_OK;

@@ -29,3 +29,5 @@ struct tree_options report_job_rows(const struct report_job *j); /* rows as the 
 /* The view is written (`rc` < 0: it failed): finish the output, say on stderr what was shown and what was lost (unless
  * the view says so itself: `quiet`), free everything. Returns the exit status. */
 int report_job_end(struct report_job *j, int rc, bool quiet);
+/* The verb itself gives up, and has said why: free everything, leave nothing behind; returns `status`. */
+int report_job_fail(struct report_job *j, int status);

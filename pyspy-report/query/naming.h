@@ -14,6 +14,7 @@ struct naming_options {
 	bool no_lines;       /* --nolineno: no line at all */
 	bool by_text;        /* equal text is one frame: for outputs that have nothing but text */
 	bool full_filenames; /* not shortened by sys.path and prefixes */
+	bool by_column;      /* by line: each column is a frame of its own */
 };
 
 enum naming_kind { NAMING_PYTHON, NAMING_NATIVE, NAMING_SYNTHETIC, NAMING_PROCESS, NAMING_THREAD };

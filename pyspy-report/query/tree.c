@@ -113,12 +113,16 @@ static int tree_fill(struct tree_at *a, const struct filter *f, const struct tre
 		const struct tally_row *r = &p->tally.rows.v[i];
 		uint32_t node;
 
+		if (o->keep_rows && !vec_push(&a->t->row_nodes, TREE_NONE))
+			return ERR_NO_MEMORY;
 		if (!r->n || !filter_keeps(f, r->flags))
 			continue;
 		TRY(tree_rows(a, o, r, &node));
 		TRY(tree_stack(a, node, p->threads.v[r->thread].process, r->stack, &node));
 		a->t->nodes.v[node].self_n += r->n;
 		a->t->nodes.v[node].self_ns += r->wall_ns;
+		if (o->keep_rows)
+			a->t->row_nodes.v[i] = node;
 	}
 	return 0;
 }
@@ -195,6 +199,7 @@ int tree_build(struct tree *t, struct naming *n, const struct filter *f, const s
 void tree_done(struct tree *t)
 {
 	vec_free(&t->nodes);
+	vec_free(&t->row_nodes);
 }
 
 uint32_t tree_skip(const struct tree *t, uint32_t node)

@@ -20,6 +20,7 @@ struct tree_node {
 
 struct tree {
 	VEC(struct tree_node) nodes;
+	VEC(uint32_t) row_nodes; /* with keep_rows, by row of the tally: its node, TREE_NONE = not in the tree */
 	uint32_t max_depth;
 	bool by_time; /* widths, shares and orders are of time, not of samples (profile_by_time) */
 };
@@ -38,6 +39,7 @@ static inline uint64_t tree_total(const struct tree *t, uint32_t node)
 struct tree_options {
 	bool threads;   /* the thread is the first frame */
 	bool processes; /* the process is, before the thread */
+	bool keep_rows; /* fill row_nodes */
 };
 
 /* More than one process has samples. */

@@ -33,6 +33,7 @@ static void make(struct comments *c, const struct report_job *j)
 	caption_command(b, p, &j->summary);
 	b = next(c);
 	caption_samples(b, p, &j->summary, &j->filter);
+	caption_frames(b, &j->naming, &(struct tree_options){.shape = j->shape.options});
 	b = next(c);
 	buf_str(b, "lost: ");
 	size_t before = b->len;
@@ -45,18 +46,25 @@ static void make(struct comments *c, const struct report_job *j)
 		c->list[i] = buf_cstr(&c->texts[i]);
 }
 
+static enum pprof_type shown(const struct report_job *j)
+{
+	if (j->filter.measure == FILTER_BY_CPU)
+		return PPROF_CPU;
+	return filter_by_time(&j->filter, &j->profile) ? PPROF_WALL : PPROF_SAMPLES;
+}
+
 static int write_it(struct report_job *j)
 {
 	struct comments c = {.n = 0};
 	struct labelled samples;
-	int rc = labelled_build(&samples, &j->tree, &j->profile);
+	int rc = labelled_build(&samples, &j->shape);
 
 	make(&c, j);
 	for (size_t i = 0; i < c.n && !rc; i++)
 		rc = c.texts[i].err;
 	if (!rc)
-		rc = pprof_write(j->output.file, &j->tree, &j->naming, &samples,
-		                 &(struct pprof_options){c.list, c.n, caption_duration_ns(&j->profile)});
+		rc = pprof_write(j->output.file, &j->shape, &samples,
+		                 &(struct pprof_options){shown(j), c.list, c.n, caption_duration_ns(&j->profile)});
 	for (size_t i = 0; i < c.n; i++)
 		buf_done(&c.texts[i]);
 	labelled_done(&samples);
@@ -75,9 +83,10 @@ static int cmd_pprof(const struct report_verb *verb, int argc, char **argv)
 		return report_job_fail(&j, REPORT_USAGE);
 	}
 	struct naming_options naming = report_options_naming(&j.options, &j.profile);
-	struct tree_options rows = report_job_rows(&j);
-	pprof_prepare(&naming, &rows);
-	status = report_job_tree(&j, &naming, &rows);
+	struct shape_options rows = report_job_rows(&j).shape;
+	naming.by_column = true;
+	rows.processes = j.options.processes == REPORT_YES; /* they are labels */
+	status = report_job_shape(&j, &naming, &rows);
 	return status == REPORT_GO_ON ? report_job_end(&j, write_it(&j), false) : status;
 }
 
@@ -97,6 +106,6 @@ const struct report_verb cmd_pprof_verb = {
         "--nolineno leave out lines. What was recorded, filtered and lost stands in its comments (go tool pprof\n"
         "-comments). Control characters in names are written \\n, \\x1b and so on. The format has no order in time:\n"
         "times of samples are not in it. The same input and options give the same bytes.",
-    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
+    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS | REPORT_SHAPE | REPORT_MEASURE,
     .run = cmd_pprof,
 };

@@ -92,7 +92,7 @@ const struct report_verb cmd_top_verb = {
         "threads. In a recording by the kernel each sample stands for a time of its own: there percentages and order\n"
         "are of time, and the numbers of samples (self n, total n) only say how sure they are.\n"
         "[in motion] is what could not be told apart below a caller; [no Python frame] a thread without one.",
-    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
+    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS | REPORT_SHAPE | REPORT_MEASURE,
     .own = rows,
     .own_option = top_option,
     .run = cmd_top,

@@ -26,6 +26,9 @@ struct runs {
 	bool has_ticks;
 	uint32_t stamp; /* number of blocks seen: tells a thread's entries of this block from older ones */
 
+	uint64_t from_ns, until_ns; /* only what is in here counts (profile/span.h); set before runs_finish */
+	uint32_t from, until;       /* of the current block: the ticks in there */
+	bool replays;         /* the recording is read again: the list alone is wanted, nothing is counted twice */
 	bool keep;            /* wanted: the list below, filled by runs_finish */
 	VEC(struct run) list; /* of the current block, in order of their end */
 };
@@ -36,5 +39,5 @@ void runs_begin_block(struct runs *r);
 int runs_ticks(struct runs *r, const struct rec_ticks *t); /* 0 or ERR_NO_MEMORY, as all that follow */
 int runs_events(struct runs *r, const struct rec_events *e);
 int runs_doubt(struct runs *r, uint32_t stack);
-/* The block is over: count it in the epoch's tally and the recording's totals. */
-int runs_finish(struct runs *r, struct epoch *e, const struct rec_block *b);
+/* The block is over: count it in the epoch's tally and in `to`, the recording's totals. */
+int runs_finish(struct runs *r, struct epoch *e, const struct rec_block *b, struct profile_recording *to);

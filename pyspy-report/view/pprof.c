@@ -54,7 +54,7 @@ enum {
 
 struct pprof {
 	struct gzip_out gzip;
-	const struct tree *t;
+	const struct shape *shape;
 	const struct naming *n;
 	const struct labelled *samples;
 	const struct pprof_options *o;
@@ -161,15 +161,22 @@ static int64_t begin_of(const struct profile *p)
 	return least;
 }
 
+static const struct {
+	const char *type, *unit;
+} types[] = {
+    [PPROF_SAMPLES] = {"samples", "count"},
+    [PPROF_WALL] = {"wall", "nanoseconds"},
+    [PPROF_CPU] = {"cpu", "nanoseconds"},
+};
+
 static void put_head(struct pprof *p)
 {
 	const struct profile *of = p->n->profile;
 	uint64_t duration = p->o->duration_ns;
 
-	put_type(p, PROFILE_SAMPLE_TYPE, "samples", "count");
-	put_type(p, PROFILE_SAMPLE_TYPE, "wall", "nanoseconds");
-	put_type(p, PROFILE_SAMPLE_TYPE, "cpu", "nanoseconds");
-	put_number(p, PROFILE_DEFAULT_SAMPLE_TYPE, put_words(p, p->t->by_time ? "wall" : "samples"));
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		put_type(p, PROFILE_SAMPLE_TYPE, types[i].type, types[i].unit);
+	put_number(p, PROFILE_DEFAULT_SAMPLE_TYPE, put_words(p, types[p->o->shown].type));
 	put_number(p, PROFILE_TIME_NANOS, (uint64_t)begin_of(of));
 	put_number(p, PROFILE_DURATION_NANOS, duration < INT64_MAX ? duration : INT64_MAX);
 	put_type(p, PROFILE_PERIOD_TYPE, "wall", "nanoseconds");
@@ -267,7 +274,7 @@ static void put_location(struct pprof *p, uint32_t frame)
 
 	if (f->kind == NAMING_PYTHON || f->kind == NAMING_NATIVE)
 		l = profile_location_of(of, f->location);
-	if (f->kind == NAMING_PYTHON) {
+	if (f->kind == NAMING_PYTHON && p->n->options.group == NAMING_FUNCTIONS) {
 		struct profile_function g = profile_function_of(of, l.function);
 		first_line = g.first_line;
 		module = module_of(p, &g);
@@ -294,8 +301,8 @@ static int put_locations(struct pprof *p)
 
 	if (!seen)
 		return ERR_NO_MEMORY;
-	for (size_t i = 1; i < p->t->nodes.n; i++)
-		seen[p->t->nodes.v[i].frame] = true;
+	for (size_t i = 1; i < p->shape->nodes.n; i++)
+		seen[p->shape->nodes.v[i].frame] = true;
 	for (uint32_t i = 0; i < p->n->frames.n && !p->rc; i++)
 		if (seen[i])
 			put_location(p, i);
@@ -377,10 +384,10 @@ static void put_labels(struct pprof *p, const struct labelled_row *r)
 
 static void put_sample(struct pprof *p, const struct labelled_row *r)
 {
-	const struct tree_node *nodes = p->t->nodes.v;
+	const struct shape_node *nodes = p->shape->nodes.v;
 
 	buf_reset(&p->part);
-	for (uint32_t at = r->node; at; at = nodes[at].parent)
+	for (uint32_t at = r->path; at; at = nodes[at].parent)
 		encode_varint(&p->part, (uint64_t)nodes[at].frame + 1);
 	proto_bytes(&p->message, SAMPLE_LOCATION, p->part.data, p->part.len);
 	fail(p, p->part.err);
@@ -411,17 +418,9 @@ static int put_all(struct pprof *p)
 	return p->rc;
 }
 
-void pprof_prepare(struct naming_options *naming, struct tree_options *rows)
+int pprof_write(FILE *out, const struct shape *s, const struct labelled *samples, const struct pprof_options *o)
 {
-	naming->by_column = true;
-	rows->processes = false; /* a label */
-	rows->keep_rows = true;
-}
-
-int pprof_write(FILE *out, const struct tree *t, const struct naming *n, const struct labelled *samples,
-                const struct pprof_options *o)
-{
-	struct pprof p = {.t = t, .n = n, .samples = samples, .o = o};
+	struct pprof p = {.shape = s, .n = s->naming, .samples = samples, .o = o};
 	int rc = intern_init(&p.strings, PROFILE_MAX_BYTES);
 
 	if (rc)

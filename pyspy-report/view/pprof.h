@@ -10,14 +10,15 @@
 #include "pyspy-report/query/labelled.h"
 #include "pyspy-report/query/summary.h"
 
+/* The values of each sample, in this order. */
+enum pprof_type { PPROF_SAMPLES, PPROF_WALL, PPROF_CPU };
+
 struct pprof_options {
+	enum pprof_type shown;       /* unless the reader asks for another */
 	const char *const *comments; /* raw bytes */
 	size_t n_comments;
 	uint64_t duration_ns;
 };
 
-/* What has to be set in the naming's and the tree's options beside what the user wants. */
-void pprof_prepare(struct naming_options *naming, struct tree_options *rows);
-/* 0, ERR_FULL, ERR_NO_MEMORY; write errors stay in `out`. */
-int pprof_write(FILE *out, const struct tree *t, const struct naming *n, const struct labelled *samples,
-                const struct pprof_options *o);
+/* Columns come with a naming that has by_column. 0, ERR_FULL, ERR_NO_MEMORY; write errors stay in `out`. */
+int pprof_write(FILE *out, const struct shape *s, const struct labelled *samples, const struct pprof_options *o);

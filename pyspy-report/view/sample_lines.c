@@ -17,12 +17,11 @@ static const struct {
     {WIRE_FLAG_UNPROVED, "unproved"}, {TALLY_EVENT, "event"},
 };
 
-void sample_lines_init(struct sample_lines *l, FILE *out, struct naming *n, bool threads)
+void sample_lines_init(struct sample_lines *l, FILE *out, struct naming *n)
 {
 	memset(l, 0, sizeof *l);
 	l->out = out;
 	l->naming = n;
-	l->threads = threads;
 	frame_text_init(&l->texts, n, escape_folded);
 	buf_init(&l->line, 0);
 }
@@ -69,31 +68,21 @@ static void put_frame(struct sample_lines *l, uint32_t frame, bool *any)
 	*any = true;
 }
 
-static int put_stack(struct sample_lines *l, const struct profile *p, const struct replay_sample *s)
+static int put_stack(struct sample_lines *l, const struct shape *shape, uint32_t path)
 {
-	uint32_t frame, process = p->threads.v[s->thread].process;
 	bool any = false;
 
-	if (l->threads) {
-		TRY(naming_thread(l->naming, s->thread, &frame));
-		put_frame(l, frame, &any);
-	}
-	if (s->flags & WIRE_FLAG_CUT) {
-		TRY(naming_cut(l->naming, &frame));
-		put_frame(l, frame, &any);
-	}
 	l->path.n = 0;
-	for (uint32_t at = s->stack; at; at = p->stacks.v[at].parent)
-		if (!vec_push(&l->path, p->stacks.v[at].location))
+	for (uint32_t at = path; at; at = shape->nodes.v[at].parent)
+		if (!vec_push(&l->path, shape->nodes.v[at].frame))
 			return ERR_NO_MEMORY;
-	while (l->path.n) {
-		TRY(naming_location(l->naming, process, l->path.v[--l->path.n], &frame));
-		put_frame(l, frame, &any);
-	}
+	while (l->path.n)
+		put_frame(l, l->path.v[--l->path.n], &any);
 	return l->texts.all.err;
 }
 
-int sample_lines_write(struct sample_lines *l, const struct profile *p, const struct replay_sample *s)
+int sample_lines_write(struct sample_lines *l, const struct profile *p, const struct shape *shape,
+                       const struct replay_sample *s, uint32_t path)
 {
 	const struct profile_thread *t = &p->threads.v[s->thread];
 	struct buf *b = &l->line;
@@ -110,7 +99,7 @@ int sample_lines_write(struct sample_lines *l, const struct profile *p, const st
 	buf_printf(b, "\t%s\t", words_state(s->flags & WIRE_FLAG_STATE));
 	put_marks(b, s);
 	buf_printf(b, "\t%s\t", words_way((s->flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT));
-	TRY(put_stack(l, p, s));
+	TRY(put_stack(l, shape, path));
 	buf_u8(b, '\n');
 	TRY(b->err);
 	fwrite(b->data, 1, b->len, l->out);

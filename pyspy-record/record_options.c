@@ -134,11 +134,17 @@ static int add_pid(struct record_options *o, const char *word)
 	return 0;
 }
 
+/* Opened by such a name a file would be written from its beginning; and a program's own output must not get between. */
+static const char *const stdout_names[] = {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", NULL};
+
 static int set_output(struct record_options *o, const char *word)
 {
 	if (!*word)
 		return wrong("-o", word, "an empty file name; name a file, or - for standard output");
 	o->output = word;
+	for (const char *const *name = stdout_names; *name; name++)
+		if (!strcmp(word, *name))
+			o->output = "-";
 	return 0;
 }
 

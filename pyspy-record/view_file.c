@@ -27,6 +27,19 @@ static int open_stream(struct view_file *v, int fd)
 	return fd < 0 ? errno : 0;
 }
 
+/* A descriptor that we were started with, by the name that shells give it (process substitution): -1 = it is none. */
+static int number_of(const char *path)
+{
+	static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/", NULL};
+	for (const char *const *folder = folders; *folder; folder++) {
+		size_t n = strlen(*folder);
+		if (!strncmp(path, *folder, n) && path[n] && strspn(path + n, "0123456789") == strlen(path + n) &&
+		    strlen(path + n) < 8)
+			return atoi(path + n);
+	}
+	return strcmp(path, "/dev/stderr") ? -1 : STDERR_FILENO;
+}
+
 int view_file_check(struct view_file *v, const char *path)
 {
 	struct stat st;
@@ -37,6 +50,8 @@ int view_file_check(struct view_file *v, const char *path)
 		return ENAMETOOLONG;
 	if (!strcmp(path, "-"))
 		return open_stream(v, fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
+	if (number_of(path) >= 0)
+		return open_stream(v, fcntl(number_of(path), F_DUPFD_CLOEXEC, 3));
 	strcpy(v->real, v->path);
 	if (stat(path, &st) < 0)
 		return errno == ENOENT ? 0 : errno;

@@ -226,6 +226,11 @@ static void test_views(void **state)
 	}
 	assert_int_equal(PARSE("-f", "flamegraph", "--no-keep", "-p", "1"), 0);
 	assert_true(o.no_keep && !o.output);
+	static const char *streams[] = {"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"};
+	for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+		assert_int_equal(PARSE("-f", "raw", "-p", "1", "-o", (char *)streams[i]), 0);
+		assert_string_equal(o.output, "-");
+	}
 	refuse(PARSE("-o", "x.HTML", "-p", "1"), "pyspy-report flamegraph");
 	refuse(PARSE("-o", "x.csv", "-p", "1"), "pyspy-report top");
 	refuse(PARSE("-f", "html", "-p", "1"), "-f html");
@@ -234,7 +239,7 @@ static void test_views(void **state)
 	refuse(PARSE("--no-keep", "-p", "1"), "--no-keep");
 	refuse(PARSE("--no-keep", "-o", "x.pyspy", "-p", "1"), "--no-keep");
 	refuse(PARSE("-o", "\x1b[2J.html", "-p", "1"), "\\x1b[2J");
-	assert_int_equal(view_format_stem("a.svg/b.trace.json"), 9);
+	assert_int_equal(view_format_stem("a.svg/b.trace.json"), 7);
 	assert_int_equal(view_format_stem("a.svg/b"), 7);
 	assert_int_equal(view_format_stem(".svg"), 0);
 	assert_int_equal(view_format_stem("x.Pb.Gz"), 1);

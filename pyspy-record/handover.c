@@ -27,7 +27,7 @@ static bool fail(const struct handover *h, const struct record_options *o, const
 
 	view_file_drop(h->view);
 	buf_init(&b, 0);
-	buf_str(&b, "cannot make ");
+	buf_printf(&b, "cannot write the %s view to ", o->view->name);
 	put_path(&b, h->view->path);
 	buf_printf(&b, ": %s; the recording is kept: ", why);
 	put_path(&b, h->sink->path);

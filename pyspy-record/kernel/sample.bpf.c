@@ -48,9 +48,10 @@ SEC("raw_tp/local_timer_entry") int on_tick(void *ctx)
 	}
 	if (bpf_get_prandom_u32() > p->tick_chance)
 		return 0;
-	struct kernel_task *t = find_task(bpf_get_current_task(), tgid, ids, now);
+	__u64 task = bpf_get_current_task();
+	struct kernel_task *t = find_task(task, tgid, ids, now);
 	if (t && !t->is_dead) /* its end was told */
-		take(ctx, p, t, now, KERNEL_ON_TICK, &more_tp, -1, 0);
+		take(ctx, p, t, task, now, KERNEL_ON_TICK, &more_tp, -1, 0);
 	return 0;
 }
 
@@ -69,30 +70,37 @@ SEC("perf_event/clock") int on_clock(struct bpf_perf_event_data *ctx)
 	if (!p || !(p->triggers & KERNEL_ON_CLOCK) || (p->clock_period_ns && is_too_soon(p, ctx->sample_period)))
 		return 0;
 	now = bpf_ktime_get_ns();
-	struct kernel_task *t = find_task(bpf_get_current_task(), tgid, ids, now);
+	__u64 task = bpf_get_current_task();
+	struct kernel_task *t = find_task(task, tgid, ids, now);
 	if (t && !t->is_dead)
-		take(ctx, p, t, now, KERNEL_ON_CLOCK, &more_perf, -1, 0);
+		take(ctx, p, t, task, now, KERNEL_ON_CLOCK, &more_perf, -1, 0);
 	return 0;
 }
 
-static __always_inline int follow_on(void *ctx, void *more)
+/* --- what comes after the moment: see copy.bpf.h */
+
+static __always_inline struct scratch *scratch_of_cpu(void)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
-	struct scratch *s = bpf_map_lookup_elem(&scratches, &cpu);
-	if (s)
-		follow(ctx, s, more);
-	return 0;
+	return bpf_map_lookup_elem(&scratches, &cpu);
 }
 
-SEC("raw_tp/more") int more_of_tp(void *ctx)
-{
-	return follow_on(ctx, &more_tp);
-}
+#define NEXT(type, name, map, call)                                                                                    \
+	SEC(#type "/" #name) int name##_##map(void *ctx)                                                               \
+	{                                                                                                              \
+		struct scratch *s = scratch_of_cpu();                                                                  \
+		if (s)                                                                                                 \
+			call;                                                                                          \
+		return 0;                                                                                              \
+	}
+#define NEXT_OF_BOTH(name, call_tp, call_perf)                                                                         \
+	NEXT(raw_tp, name, more_tp, call_tp) NEXT(perf_event, name, more_perf, call_perf)
 
-SEC("perf_event/more") int more_of_perf(void *ctx)
-{
-	return follow_on(ctx, &more_perf);
-}
+NEXT_OF_BOTH(begin, begin(ctx, s, &more_tp), begin(ctx, s, &more_perf))
+NEXT_OF_BOTH(find, find(ctx, s, &more_tp), find(ctx, s, &more_perf))
+NEXT_OF_BOTH(follow, follow(ctx, s, &more_tp, false), follow(ctx, s, &more_perf, false))
+/* Linux 5.17: bpf_loop */
+NEXT_OF_BOTH(follow_loop, follow(ctx, s, &more_tp, true), follow(ctx, s, &more_perf, true))
 
 /* --- switches: who leaves a CPU, who gets it */
 
@@ -215,7 +223,7 @@ static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 	__s64 number = -1;
 	__u64 arg = 0;
 	read_call(c, prev, tells_state, &number, &arg);
-	take(ctx, p, t, now, KERNEL_ON_SWITCH, &more_tp, number, arg);
+	take(ctx, p, t, prev, now, KERNEL_ON_SWITCH, &more_tp, number, arg);
 	return 0;
 }
 

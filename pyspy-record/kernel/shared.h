@@ -77,6 +77,9 @@ struct kernel_process {
 	} gils[KERNEL_GILS_MAX]; /* where an unknown thread's state is looked for */
 };
 
+/* Maps `more_tp` and `more_perf`: the programs that a sample goes through after that of its moment. */
+enum kernel_more { KERNEL_MORE_BEGIN, KERNEL_MORE_FOLLOW, KERNEL_MORE_FIND, KERNEL_MORE_END_ };
+
 /* Map `bindings`, by tid: the thread states of an OS thread, the first of which names it. */
 struct kernel_binding {
 	__u32 n, last; /* last: the one that was seen running last */

@@ -224,3 +224,8 @@ static __attribute__((noinline)) long each_frame(__u64 i, struct scratch **s)
 {
 	return !goes_on(*s, step(*s));
 }
+
+static __attribute__((noinline)) long each_part(__u64 i, struct scratch **s)
+{
+	return !goes_on(*s, continue_chunk(*s) ? STEP_ON : STEP_DONE) || !(*s)->copy_left;
+}

@@ -205,6 +205,19 @@ static __always_inline void go_on(void *ctx, struct scratch *s, void *more)
 	send(s, false);
 }
 
+static __always_inline void copy_chunk(struct scratch *s, bool has_loop)
+{
+	if (!s->copy_left)
+		return;
+	if (has_loop) {
+		bpf_loop(KERNEL_DATA / KERNEL_COPY, each_part, &s, 0);
+		return;
+	}
+	for (int i = 0; i < KERNEL_DATA / KERNEL_COPY && goes_on(s, continue_chunk(s) ? STEP_ON : STEP_DONE); i++)
+		if (!s->copy_left)
+			break;
+}
+
 static __always_inline void walk_objects(struct scratch *s, bool has_loop)
 {
 	if (has_loop) {
@@ -235,8 +248,7 @@ static __always_inline void follow(void *ctx, struct scratch *s, void *more, boo
 		if (s->rc == STEP_DONE)
 			end_objects(s);
 	} else {
-		for (int i = 0; i < KERNEL_DATA / KERNEL_COPY && s->copy_left && s->rc == STEP_ON; i++)
-			s->rc = continue_chunk(s) ? STEP_ON : STEP_DONE;
+		copy_chunk(s, has_loop);
 		if (s->rc == STEP_ON)
 			walk_frames(s, has_loop);
 		if (s->rc == STEP_CHUNK && !begin_next_chunk(s))

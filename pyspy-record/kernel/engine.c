@@ -155,7 +155,7 @@ static void fill_tables(struct kernel *k, const struct kernel_options *o)
 	    [BINDINGS] = {"bindings", BPF_MAP_TYPE_HASH, 4, sizeof(struct kernel_binding), tasks, 0, -1},
 	    [TASKS] = {"tasks", BPF_MAP_TYPE_HASH, 8, sizeof(struct kernel_task), tasks, 0, -1},
 	    [COUNTS] = {"counts", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, KERNEL_COUNT_END_, 0, -1},
-	    [PHASES] = {"phases", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 4 * (KERNEL_PHASES + 8), 1, 0, -1},
+	    [PHASES] = {"phases", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct kernel_phases), 1, 0, -1},
 	    [SCRATCHES] = {"scratches", BPF_MAP_TYPE_ARRAY, 4, SCRATCH_BYTES, online_cpus(k->n_cpus), 0, -1},
 	    [LASTS] = {"lasts", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct kernel_last), k->n_slots, 0, -1},
 	    [MORE_TP] = {"more_tp", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, KERNEL_MORE_END_, 0, -1},

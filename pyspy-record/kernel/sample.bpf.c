@@ -12,20 +12,26 @@ static __always_inline bool is_tick(__u64 now)
 {
 	__u32 zero = 0;
 	struct kernel_config *c = configuration();
-	__u32 *h = bpf_map_lookup_elem(&phases, &zero);
+	struct kernel_phases *h = bpf_map_lookup_elem(&phases, &zero);
 	if (!c || !h || !c->tick_ns)
 		return true;
 	__u32 phase = now % c->tick_ns * KERNEL_PHASES / c->tick_ns;
 	phase &= KERNEL_PHASES - 1;
-	__u32 mine = ++h[phase], before = h[(phase - 1) & (KERNEL_PHASES - 1)], most = h[KERNEL_PHASES];
-	if (mine > most)
-		h[KERNEL_PHASES] = most = mine;
-	if (mine > 4096) {
-		for (int i = 0; i <= KERNEL_PHASES; i++)
-			h[i] /= 2;
-	}
+	__u32 last = (phase - 1) & (KERNEL_PHASES - 1);
+	__u32 mine = ++h->now[phase], both = mine + h->before[phase], late = h->now[last] + h->before[last];
+	if (both > h->most)
+		h->most = both;
+	if (mine > h->most_now)
+		h->most_now = mine;
 	/* late ones fall into the next part */
-	return mine >= most / 2 || before >= most / 2;
+	bool is_one = both >= h->most / 2 || late >= h->most / 2;
+	if (mine > KERNEL_PHASES_MANY) { /* begin anew; no loop, for its turns would be checked one by one */
+		bpf_probe_read_kernel(h->before, sizeof h->before, h->now);
+		bpf_probe_read_kernel(h->now, sizeof h->now, NULL); /* which fails, and leaves zeros */
+		h->most = h->most_now;
+		h->most_now = 0;
+	}
+	return is_one;
 }
 
 SEC("raw_tp/local_timer_entry") int on_tick(void *ctx)
@@ -179,10 +185,12 @@ static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 		if (t->off_chance || now - t->out_ns >= LONG_SLEEP_NS)
 			send_notice(KERNEL_WOKE, t, now, now - t->out_ns);
 		t->off_chance = 0;
+		__u64 length = kernel_length(now - t->out_ns);
+		OPAQUE(length);
 		if (t->off_state == KERNEL_OFF_RUNNABLE)
 			t->ready_ns += now - t->out_ns;
 		else
-			t->slept_ns[kernel_length(now - t->out_ns) & (KERNEL_LENGTHS - 1)] += now - t->out_ns;
+			t->slept_ns[length & (KERNEL_LENGTHS - 1)] += now - t->out_ns;
 		t->in_ns = now;
 	}
 	if (!prev_may_be)

@@ -118,6 +118,12 @@ static void add_failure(struct findings *f, const char *message)
 		findings_advise(f, "%s", cut + 2);
 }
 
+static const char *first_problem(const struct findings *f)
+{
+	const struct finding *one = findings_problem(f);
+	return one ? one->fact : "out of memory";
+}
+
 /* As recording would begin: with the same patience, and the same words when it fails. */
 static void examine_process(struct verdict *v, struct machine *m, struct findings *f, struct snake *s)
 {
@@ -140,31 +146,32 @@ static void examine_process(struct verdict *v, struct machine *m, struct finding
 	} else if (rc == ERR_UNSUPPORTED) {
 		snprintf(s->version, sizeof s->version, "%s", t->interpreter.version);
 	}
-	if (rc < 0 && !findings_have_problem(f))
+	if (rc < 0 && !findings_problem(f))
 		add_failure(f, message);
 	free(t);
-	v->can = rc == 0 && !findings_have_problem(f);
+	v->can = rc == 0 && !findings_problem(f);
 	v->by_kernel = v->can && m->kernel.open.worked;
 	if (v->can)
 		snprintf(v->text, sizeof v->text, "Process %d (CPython %s) can be recorded, %s: pyspy-record -p %d",
 		         (int)v->pid, s->version, v->by_kernel ? "by the kernel's engine" : "from outside",
 		         (int)v->pid);
 	else
-		snprintf(v->text, sizeof v->text, "Process %d cannot be recorded; see PROBLEM above", (int)v->pid);
+		snprintf(v->text, sizeof v->text, "Process %d cannot be recorded: %s", (int)v->pid, first_problem(f));
 }
 
 static void judge_machine(struct verdict *v, const struct machine *m, const struct findings *f)
 {
-	v->can = m->may_attach_own && !findings_have_problem(f);
+	v->can = m->may_attach_own && !findings_problem(f);
 	v->by_kernel = v->can && m->kernel.open.worked;
 	if (v->can)
 		snprintf(v->text, sizeof v->text, "Processes of %s can be attached, %s",
 		         m->may_attach_others ? "this user and of others" : "this user, but not of others,",
 		         v->by_kernel ? "by the kernel's engine" : "from outside");
 	else
-		snprintf(v->text, sizeof v->text, "No process can be attached%s; see PROBLEM above",
-		         m->may_start && !m->may_attach_own ? ", but programs can be started: pyspy-record -- PROGRAM"
-		                                            : "");
+		snprintf(v->text, sizeof v->text, "No process can be attached%s: %s",
+		         m->may_start && !m->may_attach_own ? " but what is started by it (pyspy-record -- PROGRAM)"
+		                                            : "",
+		         first_problem(f));
 }
 
 static int print(const struct verdict *v, bool json)

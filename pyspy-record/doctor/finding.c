@@ -51,20 +51,12 @@ void findings_advise(struct findings *f, const char *advice, ...)
 	va_end(ap);
 }
 
-const struct finding *findings_get(const struct findings *f, const char *group, const char *id)
-{
-	for (size_t i = 0; i < f->v.n; i++)
-		if (!strcmp(f->v.v[i].group, group) && !strcmp(f->v.v[i].id, id))
-			return &f->v.v[i];
-	return NULL;
-}
-
-bool findings_have_problem(const struct findings *f)
+const struct finding *findings_problem(const struct findings *f)
 {
 	for (size_t i = 0; i < f->v.n; i++)
 		if (f->v.v[i].level == FINDING_PROBLEM)
-			return true;
-	return false;
+			return &f->v.v[i];
+	return NULL;
 }
 
 static const struct {

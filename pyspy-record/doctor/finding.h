@@ -63,9 +63,8 @@ void findings_add(struct findings *f, const char *id, enum finding_level level, 
                   const char *fact, ...) __attribute__((format(printf, 6, 7)));
 /* Words of what to do, for the one that was added last. */
 void findings_advise(struct findings *f, const char *advice, ...) __attribute__((format(printf, 2, 3)));
-/* The finding of this group and id; NULL = there is none. */
-const struct finding *findings_get(const struct findings *f, const char *group, const char *id);
-bool findings_have_problem(const struct findings *f);
+/* The first problem; NULL = there is none. */
+const struct finding *findings_problem(const struct findings *f);
 
 /* The i-th remedy (0 .. REMEDIES - 1): its kind ("docker"); its words, one line or more, in which %s is the recorder's
  * own file. */

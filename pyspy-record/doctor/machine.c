@@ -135,8 +135,7 @@ static void examine_user_namespace(struct machine *m, struct findings *f)
 	char map[4096], *line = map;
 	unsigned long inside, outside, n;
 	ssize_t got = procfile_read("/proc/self/uid_map", map, sizeof map);
-	m->first_user_namespace = got <= 0 || (sscanf(map, "%lu %lu %lu", &inside, &outside, &n) == 3 && !inside &&
-	                                       !outside && n == UINT32_MAX);
+	m->first_user_namespace = access_in_first_namespace();
 	if (got <= 0) {
 		findings_add(f, "user_namespace", FINDING_OK, 0, "/proc/self/uid_map",
 		             "there are no user namespaces here");

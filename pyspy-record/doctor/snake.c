@@ -129,9 +129,6 @@ static void examine_features(struct look *k, struct reader *r, raddr_t main)
 	feature(k, "columns", places, "the layout", "columns", "no columns: CPython has them from 3.11 on");
 	examine_gil(k);
 	examine_names(k, r, main);
-	feature(k, "free_threaded", true, "_Py_DebugOffsets",
-	        k->is_free ? "this is a free-threaded build: its threads run at the same time" : "this build has a GIL",
-	        "");
 	feature(k, "native", false, "", "", "native (C) frames: not there yet, in any version");
 	feature(k, "tasks", false, "", "", "asyncio tasks: not there yet, in any version");
 }
@@ -154,6 +151,7 @@ void snake_examine(struct snake *s, struct reader *r, const struct interpreter *
 	facts_read(r, &in->layout, main, &facts, NULL);
 	s->is_known = true;
 	s->build = builds[facts.is_debug | k.is_free << 1];
+	s->is_free_threaded = k.is_free;
 	s->found_by = told[in->told_by];
 	s->object = object_of(r, in, &k.is_musl);
 	s->n_threads = process_n_threads(r->pid);
@@ -163,6 +161,8 @@ void snake_examine(struct snake *s, struct reader *r, const struct interpreter *
 	             "CPython %s, %s build%s", in->version, s->build, k.is_musl ? ", on musl" : "");
 	findings_add(f, "found", FINDING_OK, 0, s->object ? s->object : "/proc/PID/maps",
 	             "the interpreter was found %s", told_words[in->told_by]);
+	findings_add(f, "free_threaded", FINDING_OK, 0, "the layout", "%s",
+	             k.is_free ? "a free-threaded build: its threads run at the same time" : "a build with a GIL");
 	if (facts.prefix && *facts.prefix)
 		findings_add(f, "prefix", FINDING_OK, 0, "sys.prefix, in its memory", "%s", facts.prefix);
 	facts_done(&facts);

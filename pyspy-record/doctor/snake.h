@@ -5,7 +5,7 @@
 #include "pyspy-record/python/interpreter.h"
 
 struct snake {
-	bool is_known;
+	bool is_known, is_free_threaded;
 	char version[INTERPRETER_VERSION_TEXT];
 	const char *build;    /* "release", "debug", "free-threaded", "free-threaded debug" */
 	const char *found_by; /* "dynamic symbol", ".symtab", ".PyRuntime", "scan" */

@@ -72,6 +72,7 @@ static void put_python(const struct snake *s, struct buf *out)
 	put_member(out, "build", s->build);
 	put_member(out, "found_by", s->found_by);
 	put_member(out, "object", s->object);
+	buf_printf(out, ",\"free_threaded\":%s", yes(s->is_free_threaded));
 	buf_printf(out, ",\"interpreters\":%" PRIu32 ",\"threads\":%" PRIu32 "}", s->n_interpreters, s->n_threads);
 }
 

@@ -25,14 +25,14 @@ static void put_to_do(struct buf *out, const char *words)
 	buf_str(out, "\n");
 }
 
-/* Remedies of one line where they help, each once; the others are kept for the end. */
+/* Remedies of one line: of a warning only those not told yet. The others are kept for the end. */
 static void put_remedies(struct buf *out, const struct finding *one, uint32_t *told)
 {
 	if (one->advice)
 		put_to_do(out, one->advice);
 	for (int i = 0; i < REMEDIES; i++) {
 		uint32_t bit = UINT32_C(1) << i;
-		if (!(one->remedies & bit) || (*told & bit))
+		if (!(one->remedies & bit) || ((*told & bit) && one->level != FINDING_PROBLEM))
 			continue;
 		*told |= bit;
 		if (!remedy_is_snippet(i))

@@ -226,7 +226,7 @@ static int attach(struct kernel *k, enum program_index i, const char *tracepoint
 }
 
 /* Where kernel.perf_event_paranoid is above 2, which Debian's kernels know, CAP_PERFMON is not enough. */
-static bool may_have_clocks(const struct kernel *k)
+bool kernel_may_have_clocks(const struct kernel *k)
 {
 	int fd = cpuclock_open(0, CLOCK_NS_PER_S, k->programs[ON_CLOCK].fd, NULL, NULL);
 	if (fd >= 0)
@@ -252,27 +252,40 @@ static int attach_all(struct kernel *k, char *why, size_t size)
 	uint64_t tick = tick_ns();
 	k->tick_hz = tick ? (uint32_t)((CLOCK_NS_PER_S + tick / 2) / tick) : 0;
 	k->clock = KERNEL_CLOCK_OWN;
-	if (attach(k, ON_TICK, TICK_TRACEPOINT) == 0 && (k->rate_hz <= k->tick_hz || !may_have_clocks(k)))
+	if (attach(k, ON_TICK, TICK_TRACEPOINT) == 0 && (k->rate_hz <= k->tick_hz || !kernel_may_have_clocks(k)))
 		k->clock = KERNEL_CLOCK_TICK;
 	return 0;
+}
+
+static void kernel_version(int *major, int *minor)
+{
+	struct utsname u;
+	*major = *minor = 0;
+	if (uname(&u) == 0)
+		sscanf(u.release, "%d.%d", major, minor);
+}
+
+const char *kernel_capabilities(void)
+{
+	int major, minor;
+	kernel_version(&major, &minor);
+	return major == 5 && minor < 11 ? "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_sys_resource" /* to lock memory */
+	                                : "cap_bpf,cap_perfmon,cap_sys_ptrace";
 }
 
 /* Words for what most people meet first. */
 static int explain(int rc, char *why, size_t size)
 {
-	struct utsname u;
-	int major = 0, minor = 0;
-	if (uname(&u) == 0)
-		sscanf(u.release, "%d.%d", &major, &minor);
+	int major, minor;
+	kernel_version(&major, &minor);
 	if (major < 5 || (major == 5 && minor < 8)) {
 		snprintf(why, size, "Linux %d.%d is older than 5.8", major, minor);
 		return ERR_UNSUPPORTED;
 	}
 	if (rc == ERR_PERMISSION) {
 		size_t n = strlen(why);
-		const char *more = major == 5 && minor < 11 ? ",cap_sys_resource" : ""; /* to lock memory */
-		snprintf(why + n, size - n,
-		         "; it wants root, or `setcap cap_bpf,cap_perfmon,cap_sys_ptrace%s+ep` on the recorder", more);
+		snprintf(why + n, size - n, "; it wants root, or `setcap %s+ep` on the recorder",
+		         kernel_capabilities());
 	}
 	return rc;
 }

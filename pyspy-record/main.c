@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "libcommon/log.h"
+#include "pyspy-record/cmd_doctor.h"
 #include "pyspy-record/cmd_dump.h"
 #include "pyspy-record/cmd_record.h"
 
@@ -19,8 +20,8 @@ static const struct {
 } verbs[] = {
     {"record", cmd_record},
     {"dump", cmd_dump},
-    {"doctor", NULL}, /* not there yet */
-    {"top", NULL},
+    {"doctor", cmd_doctor},
+    {"top", NULL}, /* not there yet: pyspy-report's */
 };
 
 /* A closed standard stream would let the recording take its place. A started program finds it closed, as it was. */

@@ -136,8 +136,8 @@ static int filter_prepare_threads(struct filter *f, const struct profile *p)
 }
 
 /* One function: its name, its name behind the module's, module and file. Native: symbol and the library's path. */
-static bool filter_matches(const struct filter_patterns *set, const struct profile *p, const struct profile_location *l,
-                           struct buf *b)
+bool filter_matches(const struct filter_patterns *set, const struct profile *p, const struct profile_location *l,
+                    struct buf *b)
 {
 	struct profile_function f = profile_function_of(p, l->function);
 	size_t n, module_n;

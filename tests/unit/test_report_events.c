@@ -368,7 +368,8 @@ static void replay_is_in_order_of_time(void **state)
 		                   4);
 		support_recording_seal(&w.r, n + 4, 2, block == 1);
 	}
-	assert_int_equal(support_events_load(&w.p, &w.r.out, &(struct load_options){on_sample, &seen}), 0);
+	assert_int_equal(support_events_load(&w.p, &w.r.out, &(struct load_options){.sample = on_sample, .ctx = &seen}),
+	                 0);
 	assert_int_equal(seen.n, 12);
 	assert_int_equal(seen.weight_ns, 30);
 	assert_int_equal(seen.times[0], w.t - SUPPORT_S);

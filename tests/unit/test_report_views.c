@@ -230,7 +230,7 @@ static void replay_shows_every_sample_in_order(void **state)
 			if (strcmp(v->name, want[i].name) == 0)
 				v->make(&b);
 		assert_int_equal(profile_init(&p), 0);
-		load(&p, &b, 4096, &(struct load_options){on_sample, &seen});
+		load(&p, &b, 4096, &(struct load_options){.sample = on_sample, .ctx = &seen});
 		assert_int_equal(seen.n, want[i].n);
 		assert_int_equal(seen.in_motion, want[i].in_motion);
 		profile_done(&p);

@@ -303,6 +303,7 @@ static int check_same(const struct report_source *s)
 /* Keeps apart what the visitor returned and what reading did. */
 struct replay_to {
 	replay_visit *visit;
+	lanes_visit *lane;
 	void *ctx;
 	int rc;
 };
@@ -315,13 +316,21 @@ static int on_replayed(void *ctx, const struct profile *p, const struct replay_s
 	return to->rc;
 }
 
-int report_input_replay(struct report_input *in, struct profile *p, const struct report_options *o, replay_visit *visit,
-                        void *ctx)
+static int on_again(void *ctx, const struct profile *p, const struct lane_stretch *s)
 {
-	struct replay_to to = {visit, ctx, 0};
-	struct load_options load = {
-	    .sample = on_replayed, .ctx = &to, .span = o->rules.span, .ends = &in->ends, .replays = true};
+	struct replay_to *to = ctx;
 
+	to->rc = to->lane(to->ctx, p, s);
+	return to->rc;
+}
+
+static int replay(struct report_input *in, struct profile *p, const struct report_options *o, struct load_options *load,
+                  struct replay_to *to)
+{
+	load->ctx = to;
+	load->span = o->rules.span;
+	load->ends = &in->ends;
+	load->replays = true;
 	for (size_t i = 0; i < in->sources.n; i++) {
 		struct report_source *s = &in->sources.v[i];
 		struct load_result r = {0};
@@ -330,18 +339,36 @@ int report_input_replay(struct report_input *in, struct profile *p, const struct
 
 		if (check_same(s))
 			return REPORT_ERROR;
-		load.first = s->first;
+		load->first = s->first;
 		fd = open_source(s, &is_own);
 		r.error_number = errno;
-		rc = fd < 0 ? ERR_SYSTEM : load_fd(p, fd, "", s->most, &load, &r);
+		rc = fd < 0 ? ERR_SYSTEM : load_fd(p, fd, "", s->most, load, &r);
 		if (fd >= 0 && is_own)
 			close(fd);
-		if (to.rc)
-			return to.rc;
+		if (to->rc)
+			return to->rc;
+		if (rc == ERR_IO) /* of the spool */
+			return rc;
 		if (rc)
 			return say(rc, s->name, &r);
 	}
 	return 0;
+}
+
+int report_input_replay(struct report_input *in, struct profile *p, const struct report_options *o, replay_visit *visit,
+                        void *ctx)
+{
+	struct load_options load = {.sample = on_replayed};
+
+	return replay(in, p, o, &load, &(struct replay_to){.visit = visit, .ctx = ctx});
+}
+
+int report_input_lanes(struct report_input *in, struct profile *p, const struct report_options *o, lanes_visit *visit,
+                       void *ctx, struct spool *spool)
+{
+	struct load_options load = {.lane = on_again, .spool = spool};
+
+	return replay(in, p, o, &load, &(struct replay_to){.lane = visit, .ctx = ctx});
 }
 
 void report_input_done(struct report_input *in)

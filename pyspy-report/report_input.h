@@ -29,6 +29,9 @@ int report_input_load(struct report_input *in, struct profile *p, const struct r
  * REPORT_ERROR (said on stderr). */
 int report_input_replay(struct report_input *in, struct profile *p, const struct report_options *o, replay_visit *visit,
                         void *ctx);
+/* The same, as stretches of time (load_options.lane); `spool` is room for them. ERR_IO: the spool failed. */
+int report_input_lanes(struct report_input *in, struct profile *p, const struct report_options *o, lanes_visit *visit,
+                       void *ctx, struct spool *spool);
 void report_input_done(struct report_input *in);
 /* Damage, if any, said on stderr; the exit status that follows from it. */
 int report_input_damage(const struct profile *p, const struct report_options *o);

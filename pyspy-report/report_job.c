@@ -128,6 +128,12 @@ int report_job_replay_all(struct report_job *j, replay_visit *visit, void *ctx, 
 	return REPORT_ERROR;
 }
 
+int report_job_drop(struct report_job *j, int status)
+{
+	done(j);
+	return status;
+}
+
 int report_job_end(struct report_job *j, int rc, bool quiet)
 {
 	int status = REPORT_OK;

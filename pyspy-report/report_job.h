@@ -42,3 +42,5 @@ int report_job_replay_all(struct report_job *j, replay_visit *visit, void *ctx, 
 /* The view is written (`rc` < 0: it failed): finish the output, say on stderr what was shown and what was lost (unless
  * the view says so itself: `quiet`), free everything. Returns the exit status. */
 int report_job_end(struct report_job *j, int rc, bool quiet);
+/* Something failed and is said: free everything. Returns `status`. */
+int report_job_drop(struct report_job *j, int status);

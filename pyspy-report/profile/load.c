@@ -19,6 +19,7 @@ struct load {
 	struct epoch epoch;
 	struct runs runs;
 	struct replay replay;
+	struct lanes lanes;
 	bool has_recording;             /* `at` is of this input */
 	uint32_t at;                    /* in profile->recordings */
 	struct profile_recording again; /* replays: what was counted before is counted here, for nobody */
@@ -63,6 +64,11 @@ static int load_end_epoch(struct load *l)
 	epoch_settle(&l->epoch);
 	if (!l->options.replays)
 		TRY(epoch_merge(&l->epoch));
+	if (l->options.lane) {
+		int rc = lanes_show(&l->lanes, &l->epoch, l->options.lane, l->options.ctx);
+		if (rc)
+			return rc;
+	}
 	return l->options.sample ? replay_show(&l->replay, &l->epoch, l->options.sample, l->options.ctx) : 0;
 }
 
@@ -136,10 +142,12 @@ static int load_on_block_end(void *ctx, const struct rec_block *b)
 	r->n_blocks++;
 	r->is_closed |= (b->flags & WIRE_BLOCK_LAST) != 0;
 	TRY(epoch_apply(&l->epoch, r));
-	l->runs.keep = l->options.sample != NULL;
+	l->runs.keep = l->options.sample || l->options.lane;
 	l->runs.replays = l->options.replays;
 	load_span(l, b);
 	TRY(runs_finish(&l->runs, &l->epoch, b, r));
+	if (l->options.lane)
+		TRY(lanes_keep(&l->lanes, &l->runs, &l->epoch, b));
 	return l->options.sample ? replay_keep(&l->replay, &l->runs, &l->epoch) : 0;
 }
 
@@ -296,6 +304,7 @@ struct load *load_new(struct profile *p, const char *input, const struct load_op
 	l->profile = p;
 	if (o)
 		l->options = *o;
+	l->lanes.spool = l->options.spool;
 	epoch_init(&l->epoch, p);
 	l->epoch.replays = l->options.replays;
 	runs_init(&l->runs);
@@ -341,6 +350,7 @@ void load_free(struct load *l)
 	epoch_done(&l->epoch);
 	runs_done(&l->runs);
 	replay_done(&l->replay);
+	lanes_done(&l->lanes);
 	load_forget(&l->again);
 	free(l);
 }

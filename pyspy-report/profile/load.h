@@ -5,13 +5,16 @@
  * loaded one after the other into the same profile.
  */
 #pragma once
+#include "pyspy-report/profile/lanes.h"
 #include "pyspy-report/profile/replay.h"
 #include "pyspy-report/profile/span.h"
 
 struct load_options {
 	replay_visit *sample; /* NULL: only the tally is wanted */
 	void *ctx;
-	struct span span; /* what of each recording; all zero: everything */
+	lanes_visit *lane;   /* NULL, or: stretches of time are wanted; with the same ctx */
+	struct spool *spool; /* for them; ERR_IO: it failed */
+	struct span span;    /* what of each recording; all zero: everything */
 	/* Where span_needs_end: when each recording ends, by its number in the profile (load_ends). */
 	const struct load_ends *ends;
 	/* The same input was loaded into this profile before: `sample` gets its samples, and nothing is counted again.

@@ -9,7 +9,6 @@ struct runs_at {
 	struct runs *r;
 	struct epoch *e;
 	struct profile_recording *recording;
-	uint64_t sampled_ns; /* time that all ticks of the block stand for */
 };
 
 void runs_init(struct runs *r)
@@ -28,12 +27,15 @@ void runs_done(struct runs *r)
 	vec_free(&r->gaps);
 	vec_free(&r->before_ns);
 	vec_free(&r->list);
+	vec_free(&r->missed);
 	map_done(&r->doubts);
 }
 
 void runs_begin_block(struct runs *r)
 {
 	r->ticks_ns.n = r->entries.n = r->closings.n = r->events.n = r->list.n = r->gaps.n = 0;
+	r->missed.n = 0;
+	r->sampled_ns = 0;
 	if (r->doubts.n)
 		map_clear(&r->doubts);
 	r->has_ticks = false;
@@ -119,34 +121,36 @@ static int runs_weigh(struct runs_at *a)
 	return 0;
 }
 
-static void runs_measure(struct runs_at *a, const struct rec_block *b)
+static int runs_measure(struct runs_at *a, const struct rec_block *b)
 {
-	const struct runs *r = a->r;
+	struct runs *r = a->r;
 	uint64_t mean_ns = a->recording->mean_gap_ns, missed = 0, at = b->begin_ns;
 	size_t next = 0;
 
 	if (b->end_ns <= b->begin_ns || !r->ticks_ns.n)
-		return;
+		return 0;
 	if (r->events.n && !r->entries.n) /* all threads were the kernel's: no tick looked at any */
-		return;
+		return 0;
 	for (size_t i = 0; i < r->ticks_ns.n; i++) {
 		mean_ns = runs_mean_gap(r, i, &next, mean_ns);
-		missed += runs_excess(at, r->ticks_ns.v[i], mean_ns);
+		uint64_t excess_ns = runs_excess(at, r->ticks_ns.v[i], mean_ns);
+		missed += excess_ns;
+		if (r->keep && excess_ns && !vec_push(&r->missed, ((struct run_missed){(uint32_t)i, missed})))
+			return ERR_NO_MEMORY;
 		at = r->ticks_ns.v[i] > at ? r->ticks_ns.v[i] : at;
 	}
 	missed += runs_excess(at, b->end_ns, runs_mean_gap(r, r->ticks_ns.n, &next, mean_ns));
 	/* ticks outside the block's own time make no sense, but must not make time either */
 	if (missed > b->end_ns - b->begin_ns)
 		missed = b->end_ns - b->begin_ns;
-	a->sampled_ns = b->end_ns - b->begin_ns - missed;
-	a->recording->sampled_ns += a->sampled_ns;
+	r->sampled_ns = b->end_ns - b->begin_ns - missed;
+	a->recording->sampled_ns += r->sampled_ns;
 	a->recording->not_sampled_ns += missed;
+	return 0;
 }
 
-/* Time that the ticks before `tick` stand for: differences of it add up to the whole without rounding errors. */
-static uint64_t runs_time(const struct runs_at *a, uint32_t tick)
+uint64_t runs_time_before(const struct runs *r, uint32_t tick)
 {
-	const struct runs *r = a->r;
 	uint64_t part = tick, of = r->ticks_ns.n, product;
 
 	if (r->before_ns.n) {
@@ -155,9 +159,9 @@ static uint64_t runs_time(const struct runs_at *a, uint32_t tick)
 	}
 	if (!of) /* RECORDING says 0 */
 		return 0;
-	if (!__builtin_mul_overflow(a->sampled_ns, part, &product))
+	if (!__builtin_mul_overflow(r->sampled_ns, part, &product))
 		return product / of;
-	return (uint64_t)((unsigned __int128)a->sampled_ns * part / of);
+	return (uint64_t)((unsigned __int128)r->sampled_ns * part / of);
 }
 
 /* What of `cpu_ns`, used over the thread's ticks up to `end`, was used in from .. until-1. Parts add up to the whole.
@@ -195,15 +199,17 @@ static int runs_count(struct runs_at *a, const struct epoch_thread *t, uint32_t 
 	if (r->doubts.n && map_get(&r->doubts, t->stack, 0))
 		flags |= WIRE_FLAG_UNPROVED;
 	a->recording->n_samples += n;
-	if (r->keep && inside && !vec_push(&r->list, ((struct run){t->global, t->stack, flags, from, until})))
+	if (r->keep && inside &&
+	    !vec_push(&r->list,
+	              ((struct run){t->global, t->stack, flags, from, until, (uint32_t)(t - a->e->threads.v)})))
 		return ERR_NO_MEMORY;
 	if (r->replays)
 		return 0;
 	p->outside_cpu_ns += cpu_ns;
 	cpu_ns = runs_cpu_part(a, t, end, cpu_ns);
 	p->outside_cpu_ns -= cpu_ns;
-	uint64_t all_ns = profile_take_time(p, runs_time(a, end) - runs_time(a, begin));
-	uint64_t wall_ns = inside ? runs_time(a, until) - runs_time(a, from) : 0;
+	uint64_t all_ns = profile_take_time(p, runs_time_before(r, end) - runs_time_before(r, begin));
+	uint64_t wall_ns = inside ? runs_time_before(r, until) - runs_time_before(r, from) : 0;
 	wall_ns = wall_ns < all_ns ? wall_ns : all_ns;
 	p->outside_n += n - inside;
 	p->outside_ns += all_ns - wall_ns;
@@ -329,7 +335,7 @@ int runs_finish(struct runs *r, struct epoch *e, const struct rec_block *b, stru
 	r->from = r->from_ns ? runs_ticks_before(r, r->from_ns) : 0;
 	r->until = r->until_ns < UINT64_MAX ? runs_ticks_before(r, r->until_ns) : UINT32_MAX;
 	TRY(runs_weigh(&a));
-	runs_measure(&a, b);
+	TRY(runs_measure(&a, b));
 	a.recording->n_ticks += r->ticks_ns.n;
 	TRY(runs_count_ticks(&a));
 	return runs_count_events(&a);

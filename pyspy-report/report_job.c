@@ -116,7 +116,12 @@ int report_job_replay(struct report_job *j, report_job_visit *visit, void *ctx, 
 {
 	struct job_visit v = {j, visit, ctx};
 
-	*rc = report_input_replay(&j->input, &j->profile, &j->options, on_sample, &v);
+	return report_job_replay_all(j, on_sample, &v, rc);
+}
+
+int report_job_replay_all(struct report_job *j, replay_visit *visit, void *ctx, int *rc)
+{
+	*rc = report_input_replay(&j->input, &j->profile, &j->options, visit, ctx);
 	if (*rc <= 0)
 		return REPORT_GO_ON;
 	done(j);

@@ -37,6 +37,8 @@ typedef int report_job_visit(void *ctx, struct report_job *j, const struct repla
 /* REPORT_GO_ON with *rc = 0 or what `visit` or the shape failed with (for report_job_end); or the exit status (all is
  * said and freed). */
 int report_job_replay(struct report_job *j, report_job_visit *visit, void *ctx, int *rc);
+/* The same of all samples in --time, kept or not. */
+int report_job_replay_all(struct report_job *j, replay_visit *visit, void *ctx, int *rc);
 /* The view is written (`rc` < 0: it failed): finish the output, say on stderr what was shown and what was lost (unless
  * the view says so itself: `quiet`), free everything. Returns the exit status. */
 int report_job_end(struct report_job *j, int rc, bool quiet);

@@ -108,9 +108,9 @@ struct profile {
 	VEC(struct profile_thread) threads;
 	VEC(struct profile_recording) recordings;
 	struct tally tally;
-	uint64_t wall_ns;                   /* of all rows of the tally and outside_ns: below PROFILE_MAX_NS */
-	uint64_t outside_n, outside_ns;     /* samples that --time leaves out, and their time: in no row */
-	uint32_t in_motion, lost, no_frame; /* synthetic locations */
+	uint64_t wall_ns; /* of all rows of the tally and outside_ns: below PROFILE_MAX_NS */
+	uint64_t outside_n, outside_ns, outside_cpu_ns; /* samples that --time leaves out, and their time: in no row */
+	uint32_t in_motion, lost, no_frame;             /* synthetic locations */
 
 	VEC(struct profile_damage) damage;
 	uint64_t n_damage, damaged_bytes, missing_blocks, missing_samples; /* all of it */

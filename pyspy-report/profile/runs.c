@@ -205,7 +205,9 @@ static int runs_count(struct runs_at *a, const struct epoch_thread *t, uint32_t 
 		return ERR_NO_MEMORY;
 	if (r->replays)
 		return 0;
+	p->outside_cpu_ns += cpu_ns;
 	cpu_ns = runs_cpu_part(a, t, end, cpu_ns);
+	p->outside_cpu_ns -= cpu_ns;
 	uint64_t all_ns = profile_take_time(p, runs_time_before(r, end) - runs_time_before(r, begin));
 	uint64_t wall_ns = inside ? runs_time_before(r, until) - runs_time_before(r, from) : 0;
 	wall_ns = wall_ns < all_ns ? wall_ns : all_ns;
@@ -289,6 +291,7 @@ static int runs_count_events(struct runs_at *a)
 		if (v->time_ns < r->from_ns || v->time_ns >= r->until_ns) {
 			p->outside_n++;
 			p->outside_ns += ns;
+			p->outside_cpu_ns += runs_is_cpu_time(v->flags) ? ns : 0;
 			continue;
 		}
 		struct tally_row row = {

@@ -136,8 +136,8 @@ static int filter_prepare_threads(struct filter *f, const struct profile *p)
 }
 
 /* One function: its name, its name behind the module's, module and file. Native: symbol and the library's path. */
-static bool filter_matches(const struct filter_patterns *set, const struct profile *p, const struct profile_location *l,
-                           struct buf *b)
+bool filter_matches(const struct filter_patterns *set, const struct profile *p, const struct profile_location *l,
+                    struct buf *b)
 {
 	struct profile_function f = profile_function_of(p, l->function);
 	size_t n, module_n;
@@ -331,10 +331,48 @@ uint64_t filter_row_ns(const struct filter *f, const struct tally_row *r)
 	return f->measure == FILTER_BY_CPU ? r->cpu_ns : r->wall_ns;
 }
 
-bool filter_has_rules(const struct filter *f)
+static void filter_word(struct buf *out, const char *option, const char *value)
+{
+	bool plain = *value && !value[strcspn(value, " \t\n'\"\\$&|;<>()[]{}*?!#`~")];
+
+	buf_printf(out, " %s ", option);
+	for (const char *c = plain ? value : "'"; *c; c++)
+		buf_u8(out, (uint8_t)*c);
+	if (plain)
+		return;
+	for (const char *c = value; *c; c++)
+		buf_str(out, *c == '\'' ? "'\\''" : (char[]){*c, 0});
+	buf_u8(out, '\'');
+}
+
+static void filter_words_of(struct buf *out, const char *option, const struct filter_patterns *p)
+{
+	for (size_t i = 0; i < p->list.n; i++)
+		filter_word(out, option, p->list.v[i].text);
+}
+
+void filter_words(const struct filter *f, struct buf *out)
 {
 	const struct filter_rules *r = f->rules;
 
-	return r && (r->span_text || r->pids.n || r->processes.list.n || r->threads.n || r->states || r->focus.list.n ||
-	             r->ignore.list.n || r->hide.list.n || r->show_from.list.n);
+	if (!r)
+		return;
+	if (r->span_text)
+		filter_word(out, "--time", r->span_text);
+	for (size_t i = 0; i < r->pids.n; i++)
+		buf_printf(out, "%s%u", i ? "," : " --pid ", r->pids.v[i]);
+	filter_words_of(out, "--process", &r->processes);
+	for (size_t i = 0; i < r->threads.n; i++) {
+		if (r->threads.v[i].is_tid)
+			buf_printf(out, " --thread %u", r->threads.v[i].tid);
+		else
+			filter_word(out, "--thread", r->threads.v[i].name.text);
+	}
+	for (size_t i = 0, n = 0; i < sizeof states / sizeof *states; i++)
+		if (r->states & states[i].bit)
+			buf_printf(out, "%s%s", n++ ? "," : " --state ", states[i].word);
+	filter_words_of(out, "--focus", &r->focus);
+	filter_words_of(out, "--ignore", &r->ignore);
+	filter_words_of(out, "--hide", &r->hide);
+	filter_words_of(out, "--show-from", &r->show_from);
 }

@@ -194,7 +194,8 @@ static int naming_python(struct naming *n, uint32_t process, uint32_t location, 
 	else if (!r.name)
 		TRY(profile_string(n->profile, "<unknown>", 9, &r.name));
 	uint32_t what = n->options.by_text ? r.name : l.function;
-	return naming_make(n, &(struct naming_key){r.kind, what, r.line, r.file, 0}, &r, frame);
+	uint64_t column = n->options.by_column && !n->options.by_function && r.line ? (uint64_t)l.column + 1 : 0;
+	return naming_make(n, &(struct naming_key){r.kind, what, r.line, r.file, column}, &r, frame);
 }
 
 static int naming_native(struct naming *n, uint32_t location, uint32_t *frame)

@@ -14,6 +14,7 @@ struct naming_options {
 	bool no_lines;       /* --nolineno: no line at all */
 	bool by_text;        /* equal text is one frame: for outputs that have nothing but text */
 	bool full_filenames; /* not shortened by sys.path and prefixes */
+	bool by_column;      /* by line: each column is a frame of its own */
 	enum naming_group {
 		NAMING_FUNCTIONS, /* a frame is a function, or a line of one */
 		NAMING_FILES,     /* or a whole file or library */

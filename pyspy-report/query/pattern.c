@@ -28,7 +28,7 @@ static int pattern_wrong(const char *text, size_t at, const char *what, char *me
 /* What regcomp takes, but we do not. */
 static int pattern_check(const char *text, const char *s, char *message, size_t size)
 {
-	unsigned long copies = 1;
+	unsigned long copies = 1, open = 0;
 	bool in_brackets = false;
 
 	if (strlen(s) > PATTERN_MAX)
@@ -45,6 +45,10 @@ static int pattern_check(const char *text, const char *s, char *message, size_t 
 		} else if (s[i] == '\\' && s[i + 1]) {
 			if (s[++i] >= '1' && s[i] <= '9')
 				return pattern_wrong(text, at, "back-references are not known here", message, size);
+		} else if (s[i] == '(') {
+			open++;
+		} else if (s[i] == ')' && open-- == 0) {
+			return pattern_wrong(text, at, "Unmatched )", message, size);
 		} else if (s[i] == '{') {
 			unsigned long most = 0;
 

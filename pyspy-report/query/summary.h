@@ -30,7 +30,10 @@ struct summary_part {
 };
 
 struct summary {
-	struct summary_part all, kept;    /* kept: those that pass the filter */
+	struct summary_part all, kept;  /* kept: those that pass the filter; what --time leaves out is in neither */
+	struct summary_part idle;       /* left out because they are idle, and for nothing else */
+	uint64_t outside_n, outside_ns; /* what --time leaves out; ns as all.ns.n counts them */
+	uint32_t n_kept_threads, n_kept_processes;
 	VEC(struct summary_part) threads; /* by thread, all of it */
 	uint32_t n_threads, n_processes;  /* that have samples */
 	bool by_time;                     /* shares are of time (filter_by_time) */

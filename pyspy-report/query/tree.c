@@ -198,6 +198,7 @@ int tree_build(struct tree *t, struct naming *n, const struct filter *f, const s
 	memset(t, 0, sizeof *t);
 	t->by_time = filter_by_time(f, n->profile);
 	t->measure = f->measure;
+	t->options = *o;
 	rc = shape_init(&a.shape, n, f, &o->shape);
 	if (!rc)
 		rc = tree_add(t, TREE_NONE, TREE_NONE, &root);

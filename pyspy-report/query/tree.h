@@ -17,11 +17,19 @@ struct tree_node {
 	uint64_t self_ns, total_ns; /* of time (tally_row.wall_ns); with FILTER_BY_CPU of CPU time */
 };
 
+struct tree_options {
+	struct shape_options shape;
+	/* Callees are the parents of their callers: the first frame (behind rows) is the innermost, and self is of
+	 * stacks that begin there. More than TREE_MAX_INVERTED nodes: ERR_FULL. */
+	bool invert;
+};
+
 struct tree {
 	VEC(struct tree_node) nodes;
 	uint32_t max_depth;
 	bool by_time; /* widths, shares and orders are of time, not of samples (filter_by_time) */
 	enum filter_measure measure;
+	struct tree_options options; /* as it was built */
 };
 
 /* What a node weighs in the view: nanoseconds or samples. */
@@ -35,12 +43,6 @@ static inline uint64_t tree_total(const struct tree *t, uint32_t node)
 	return t->by_time ? t->nodes.v[node].total_ns : t->nodes.v[node].total_n;
 }
 
-struct tree_options {
-	struct shape_options shape;
-	/* Callees are the parents of their callers: the first frame (behind rows) is the innermost, and self is of
-	 * stacks that begin there. More than TREE_MAX_INVERTED nodes: ERR_FULL. */
-	bool invert;
-};
 enum { TREE_MAX_INVERTED = 32 << 20 };
 
 /* More than one process has samples that are kept. */

@@ -191,12 +191,13 @@ static int when_clock(struct when_at *w, int64_t *ns)
 static int when_share(struct when_at *w, int64_t *share)
 {
 	int64_t whole, part;
+	const char *begin = w->s;
 
 	TRY(when_number(w, &whole, &part));
 	if (!when_take(w, "%") || w->s < w->end)
 		return when_wrong(w, "not part of a percentage");
 	if (whole > 100 || (whole == 100 && part)) {
-		w->s = w->text;
+		w->s = begin;
 		return when_wrong(w, "more than 100 %");
 	}
 	*share = whole * (SPAN_WHOLE / 100) + part / 100;

@@ -41,16 +41,16 @@ static void put_time(struct buf *b, uint64_t time_ns, uint64_t started_ns)
 	buf_printf(b, "%s%" PRIu64 ".%06" PRIu64, before ? "-" : "", ns / CLOCK_NS_PER_S, ns % CLOCK_NS_PER_S / 1000);
 }
 
-static void put_marks(struct buf *b, const struct replay_sample *s)
+void sample_lines_marks(struct buf *b, uint32_t flags, uint64_t weight_ns)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
-		if (!(s->flags & marks[i].flag))
+		if (!(flags & marks[i].flag))
 			continue;
 		buf_printf(b, "%s%s", any ? "," : "", marks[i].word);
 		if (marks[i].flag == TALLY_EVENT)
-			buf_printf(b, "=%" PRIu64, s->weight_ns);
+			buf_printf(b, "=%" PRIu64, weight_ns);
 		any = true;
 	}
 	if (!any)
@@ -97,7 +97,7 @@ int sample_lines_write(struct sample_lines *l, const struct profile *p, const st
 	else
 		buf_u8(b, '-');
 	buf_printf(b, "\t%s\t", words_state(s->flags & WIRE_FLAG_STATE));
-	put_marks(b, s);
+	sample_lines_marks(b, s->flags, s->weight_ns);
 	buf_printf(b, "\t%s\t", words_way((s->flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT));
 	TRY(put_stack(l, shape, path));
 	buf_u8(b, '\n');

@@ -23,3 +23,5 @@ void sample_lines_done(struct sample_lines *l);
 /* 0; ERR_IO: the output failed (ferror); ERR_NO_MEMORY, ERR_FULL. */
 int sample_lines_write(struct sample_lines *l, const struct profile *p, const struct shape *shape,
                        const struct replay_sample *s, uint32_t path);
+/* "gil,cut,event=1000"; "-" when there are none. */
+void sample_lines_marks(struct buf *out, uint32_t flags, uint64_t weight_ns);

@@ -72,7 +72,7 @@ static void show(struct profile *p)
 	assert_int_equal(tree_build(&t, &n, &everything, &(struct tree_options){.shape.threads = true}), 0);
 	check_sums(p, &s, &t);
 	check_layout(&t);
-	assert_int_equal(rank_build(&rank, &t, &n, RANK_SELF), 0);
+	assert_int_equal(rank_build(&rank, &t, &n, &(struct rank_options){0}), 0);
 	assert_int_equal(folded_write(out, &t, &n, &r), 0);
 	assert_int_equal(flame_svg_write(out, &t, &n, &s, &everything, &(struct flame_svg_options){.max_frames = 50}),
 	                 0);

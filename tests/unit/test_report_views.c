@@ -179,7 +179,7 @@ static void recursion_counts_once(void **state)
 	load_view(&p, "many");
 	assert_int_equal(naming_init(&n, &p, &(struct naming_options){.by_function = true}), 0);
 	assert_int_equal(tree_build(&t, &n, &everything, &no_rows), 0);
-	assert_int_equal(rank_build(&r, &t, &n, RANK_TOTAL), 0);
+	assert_int_equal(rank_build(&r, &t, &n, &(struct rank_options){.order = RANK_TOTAL}), 0);
 	assert_int_equal(t.nodes.v[0].total_n, 1320);
 	for (size_t i = 0; i < r.rows.n; i++) {
 		assert_true(i == 0 || r.rows.v[i - 1].total_n >= r.rows.v[i].total_n);
@@ -230,7 +230,7 @@ static void replay_shows_every_sample_in_order(void **state)
 			if (strcmp(v->name, want[i].name) == 0)
 				v->make(&b);
 		assert_int_equal(profile_init(&p), 0);
-		load(&p, &b, 4096, &(struct load_options){on_sample, &seen});
+		load(&p, &b, 4096, &(struct load_options){.sample = on_sample, .ctx = &seen});
 		assert_int_equal(seen.n, want[i].n);
 		assert_int_equal(seen.in_motion, want[i].in_motion);
 		profile_done(&p);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "libcommon/log.h"
+#include "pyspy-record/cmd_doctor.h"
 #include "pyspy-record/cmd_record.h"
 
 static const struct {
@@ -18,7 +19,7 @@ static const struct {
 } verbs[] = {
     {"record", cmd_record},
     {"dump", NULL}, /* not there yet */
-    {"doctor", NULL},
+    {"doctor", cmd_doctor},
     {"top", NULL},
 };
 

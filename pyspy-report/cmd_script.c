@@ -1,81 +1,31 @@
 #include "pyspy-report/cmd.h"
 
-#include <string.h>
-
-#include "libcommon/err.h"
-#include "pyspy-report/query/summary.h"
-#include "pyspy-report/report_input.h"
-#include "pyspy-report/report_output.h"
-#include "pyspy-report/view/caption.h"
+#include "pyspy-report/report_job.h"
 #include "pyspy-report/view/sample_lines.h"
 
-/* Lines are written while the input is read, so that memory does not grow with it. */
-struct script {
-	struct report_options options;
-	struct report_output output;
-	struct profile profile;
-	struct naming naming;
-	struct filter filter;
-	struct sample_lines lines;
-	bool has_lines;
-};
-
-static int on_sample(void *ctx, const struct profile *p, const struct replay_sample *sample)
+static int on_sample(void *lines, struct report_job *j, const struct replay_sample *s, uint32_t path)
 {
-	struct script *s = ctx;
-
-	if (!s->has_lines) { /* the first sample: the recording's view defaults are known now */
-		struct naming_options o = report_options_naming(&s->options, p);
-
-		s->has_lines = true;
-		s->filter = report_options_filter(&s->options, p);
-		TRY(naming_init(&s->naming, &s->profile, &o));
-		sample_lines_init(&s->lines, s->output.file, &s->naming, report_options_threads(&s->options, p));
-	}
-	return filter_keeps(&s->filter, sample->flags) ? sample_lines_write(&s->lines, p, sample) : 0;
-}
-
-static int finish(struct script *s)
-{
-	struct summary summary;
-	int status = report_output_close(&s->output), rc;
-
-	if (status != REPORT_OK)
-		return status;
-	rc = summary_build(&summary, &s->profile, &s->filter);
-	if (!rc)
-		caption_log(&s->profile, &summary, &s->filter);
-	summary_done(&summary);
-	return report_input_damage(&s->profile, &s->options);
+	return sample_lines_write(lines, &j->profile, &j->shape, s, path);
 }
 
 static int cmd_script(const struct report_verb *verb, int argc, char **argv)
 {
-	struct script s;
-	int rc, status;
+	struct sample_lines lines;
+	struct report_job j;
+	int rc, status = report_job_begin(&j, verb, argc, argv);
 
-	memset(&s, 0, sizeof s);
-	rc = report_options_parse(&s.options, verb, argc, argv);
-	if (rc || report_output_open(&s.output, &s.options)) {
-		report_options_done(&s.options);
-		return rc < 0 ? REPORT_USAGE : rc > 0 ? REPORT_OK : REPORT_ERROR;
-	}
-	rc = report_input_load(&s.profile, &s.options, &(struct load_options){on_sample, &s});
-	if (!s.has_lines)
-		s.filter = report_options_filter(&s.options, &s.profile);
-	if (rc == 0 || rc == ERR_IO) { /* a failed output is report_output_close's to tell */
-		status = finish(&s);
-	} else {
-		report_output_drop(&s.output);
-		status = REPORT_ERROR;
-	}
-	if (s.has_lines) {
-		sample_lines_done(&s.lines);
-		naming_done(&s.naming);
-	}
-	profile_done(&s.profile);
-	report_options_done(&s.options);
-	return status;
+	if (status != REPORT_GO_ON)
+		return status;
+	struct naming_options naming = report_options_naming(&j.options, &j.profile);
+	struct shape_options rows = report_job_rows(&j).shape;
+	rows.processes &= j.options.processes == REPORT_YES; /* column 2 tells them apart */
+	status = report_job_shape(&j, &naming, &rows);
+	if (status != REPORT_GO_ON)
+		return status;
+	sample_lines_init(&lines, j.output.file, &j.naming);
+	status = report_job_replay(&j, on_sample, &lines, &rc);
+	sample_lines_done(&lines);
+	return status == REPORT_GO_ON ? report_job_end(&j, rc, false) : status;
 }
 
 const struct report_verb cmd_script_verb = {
@@ -98,6 +48,6 @@ const struct report_verb cmd_script_verb = {
         "            kernel (on its CPU; or the stack with which it left it, when the state is another one) stopped\n"
         "  7 stack   frames from the outermost in, separated by ';', as `pyspy-report raw` writes them\n"
         "Control characters in names are written \\n, \\t, \\x1b and so on.",
-    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
+    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS | REPORT_SHAPE | REPORT_REPLAY,
     .run = cmd_script,
 };

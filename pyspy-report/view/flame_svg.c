@@ -80,15 +80,6 @@ static void put_line(struct svg *g, const char *id, int y)
 	buf_reset(&g->raw);
 }
 
-static void put_options(struct svg *g)
-{
-	const struct naming_options *o = &g->n->options;
-
-	buf_str(&g->raw, o->by_function ? "; by function (-F)" : o->no_lines ? "; without lines (--nolineno)" : "");
-	if (o->full_filenames)
-		buf_str(&g->raw, "; full file names");
-}
-
 static void put_header(struct svg *g, const struct filter *f, const struct flame_svg_options *o)
 {
 	const struct profile *p = g->n->profile;
@@ -103,7 +94,7 @@ static void put_header(struct svg *g, const struct filter *f, const struct flame
 	fputs("</title>\n", g->out);
 	put_line(g, "title", 24);
 	caption_samples(&g->raw, p, g->s, f);
-	put_options(g);
+	caption_frames(&g->raw, g->n, &g->t->options);
 	put_line(g, "samples", 43);
 	buf_str(&g->raw, "lost: ");
 	caption_losses(&g->raw, p, g->s);
@@ -130,7 +121,10 @@ static void put_legend(struct svg *g, const struct flame_svg_options *o)
 		x += 30 + (int)(CHAR_WIDTH * (double)strlen(palette_label((enum naming_origin)i)));
 	}
 	fprintf(g->out, "<text x=\"%d\" y=\"79\">left to right: by %s, not by time%s</text>\n</g>\n", x,
-	        o->by_weight ? "weight" : "name", g->t->by_time ? "; width: time" : "");
+	        o->by_weight ? "weight" : "name",
+	        !g->t->by_time                   ? ""
+	        : g->t->measure == FILTER_BY_CPU ? "; width: CPU time"
+	                                         : "; width: time");
 }
 
 static void put_controls(struct svg *g)
@@ -246,7 +240,7 @@ static void put_document(struct svg *g, const struct filter *f, const struct fla
 	fputs("<g id=\"frames\">\n", g->out);
 	if (!g->all)
 		fprintf(g->out,
-		        "<text x=\"%d\" y=\"%d\">No %s left: nothing was recorded, or the filters keep "
+		        "<text x=\"%d\" y=\"%d\">No %s left: nothing was recorded, or the filters leave "
 		        "nothing (-i shows idle samples).</text>\n",
 		        MARGIN, TOP + BOX, g->t->by_time ? "time is" : "samples are");
 	for (size_t i = 0; i < g->layout.boxes.n && g->all; i++)

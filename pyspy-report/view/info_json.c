@@ -1,51 +1,23 @@
 #include "pyspy-report/view/info_json.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <string.h>
-#include <time.h>
 
-#include "libcommon/buf.h"
 #include "libcommon/err.h"
-#include "libcommon/utf8.h"
 #include "pyspy-report/query/bound.h"
 #include "pyspy-report/query/stops.h"
 #include "pyspy-report/view/caption.h"
+#include "pyspy-report/view/json_text.h"
 #include "pyspy-report/view/words.h"
 
-/* jansson's *_new functions free what they are given and take NULL, so one missing piece only shows at the end. */
 static json_t *number(uint64_t n)
 {
-	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
-}
-
-static json_t *bytes(const char *s, size_t n)
-{
-	json_t *j = json_stringn(s, n);
-	struct buf b;
-
-	if (j)
-		return j;
-	buf_init(&b, 0);
-	for (size_t i = 0, len; i < n; i += len) {
-		uint32_t cp;
-		len = utf8_next(s + i, n - i, &cp);
-		if (cp > 0x10FFFF || (cp >= 0xD800 && cp <= 0xDFFF))
-			buf_str(&b, "\xEF\xBF\xBD");
-		else
-			buf_put(&b, s + i, len);
-	}
-	j = json_stringn(buf_cstr(&b), b.len);
-	buf_done(&b);
-	return j;
+	return json_text_number(n);
 }
 
 static json_t *text(const struct profile *p, uint32_t string)
 {
-	size_t n;
-	const char *s = profile_text(p, string, &n);
-
-	return bytes(s, n);
+	return json_text_string(p, string);
 }
 
 static json_t *texts(const struct profile *p, const uint32_t *strings, size_t n)
@@ -69,12 +41,10 @@ static void put_number(json_t *object, const char *key, uint64_t n)
 
 static void put_time(json_t *object, const char *key, int64_t realtime_ns)
 {
-	char out[64];
-	time_t s = (time_t)(realtime_ns / 1000000000);
-	struct tm tm;
+	json_t *when = json_text_time(realtime_ns);
 
-	if (gmtime_r(&s, &tm) && strftime(out, sizeof out, "%Y-%m-%dT%H:%M:%SZ", &tm))
-		put(object, key, json_string(out));
+	if (when)
+		put(object, key, when);
 }
 
 static json_t *taken(const struct summary_count *c)

@@ -48,10 +48,21 @@ expect 0 "$front" record -o profile.svg -- python myprogram.py
 grep -q "<svg" profile.svg && grep -q "myprogram.py" profile.svg || fail "record -o profile.svg -- python myprogram.py"
 left profile.svg
 rm profile.svg
-for words in "top --pid $victim" "top -- python myprogram.py" "dump --pid $victim" "dump --locals --pid $victim" "dump -c core" "dump -ll -p 1" "dump --json -p 1"; do
+expect 0 "$front" dump --pid $victim
+grep -q "work (myprogram.py:" out && grep -q "idle (myprogram.py:7)" out || fail "dump --pid"
+expect 0 "$front" dump -jp=$victim --nonblocking --full-filenames
+"$python" -Sc 'import json, sys; d = json.load(sys.stdin); assert d["pid"] == int(sys.argv[1]), d' $victim <out || fail "dump --json"
+for words in "top --pid $victim" "top -- python myprogram.py" "top --delay 2 -sn -p 1"; do
     expect 2 "$front" $words
-    error "${words%% *}: " "not there yet" "pyspy-record"
+    error "top: " "not there yet" "pyspy-record"
 done
+for words in "--locals --pid $victim" "-ll -p $victim" "-n -p $victim" "-c core"; do
+    "$front" dump $words >out 2>err </dev/null && continue # it is there by now
+    [ $? = 2 ] && [ "$(wc -l <err)" = 1 ] && grep -q "not there yet" err || fail "dump $words: neither there, nor not there yet"
+done
+expect 2 "$front" dump; error "nothing to look at"
+expect 2 "$front" dump -p $victim -- python myprogram.py; error "dump starts no program"
+expect 1 "$front" dump -p 4194303
 for words in "-s" "--subprocesses" "-n" "--native"; do
     expect 2 "$front" record $words -o profile.svg -- python myprogram.py
     error "$words" "not there yet"
@@ -181,7 +192,12 @@ for shell in zsh fish; do
     "$front" completions $shell >c
     $shell -n c || fail "$shell does not understand its completions"
 done
-rm -f c
+if command -v fish >/dev/null; then
+    "$front" completions fish >c
+    got=$(HOME=$dir fish -c 'source c; complete -C "pyspy record --no"' | cut -f1 | tr '\n' ' ')
+    [ "$got" = "--nolineno --nonblocking " ] || fail "fish offers: $got"
+fi
+rm -rf c .config .local .cache
 
 # py-spy itself: it knows every option of its own command line that we know, and no other; and sees the same functions
 if [ -n "$pyspy" ]; then

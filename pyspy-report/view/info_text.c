@@ -483,7 +483,27 @@ static void put_damage(struct info *i)
 		line(i, "", "... and %s more", human_count(a, p->n_damage - SHOWN_DAMAGE));
 }
 
-void info_text_write(FILE *out, const struct profile *p, const struct summary *s)
+/* What is left out of all that follows. */
+static void put_filters(struct info *i, const struct filter *f)
+{
+	uint64_t all = 0;
+	char a[HUMAN_SIZE], b[HUMAN_SIZE];
+	struct buf raw, safe;
+
+	buf_init(&raw, 0);
+	buf_init(&safe, 0);
+	caption_filters(&raw, f);
+	escape_text(&safe, buf_cstr(&raw), raw.len);
+	for (size_t k = 0; k < i->p->recordings.n; k++)
+		all += i->p->recordings.v[k].n_samples;
+	if (safe.len)
+		line(i, "filters", "%s: they leave %s of %s samples; what follows is of these", buf_cstr(&safe),
+		     human_count(a, i->s->all.samples.n), human_count(b, all));
+	buf_done(&raw);
+	buf_done(&safe);
+}
+
+void info_text_write(FILE *out, const struct profile *p, const struct summary *s, const struct filter *f)
 {
 	struct info i = {out, p, s};
 
@@ -491,6 +511,7 @@ void info_text_write(FILE *out, const struct profile *p, const struct summary *s
 		put_recording(&i, &p->recordings.v[k]);
 		fputc('\n', out);
 	}
+	put_filters(&i, f);
 	put_samples(&i);
 	put_damage(&i);
 	for (uint32_t k = 0; k < p->processes.n; k++)

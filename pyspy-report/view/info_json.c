@@ -340,7 +340,7 @@ static json_t *document(const struct profile *p, const struct summary *s, const 
 {
 	json_t *o = json_object(), *list = json_array();
 	struct buf words, safe;
-	uint64_t n = s->all.samples.n;
+	uint64_t n = profile_samples(p);
 
 	put_number(o, "schema_version", INFO_JSON_SCHEMA);
 	if (s->by_time)

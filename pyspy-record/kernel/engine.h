@@ -17,6 +17,7 @@ struct kernel;
 struct kernel_options {
 	double rate_hz;
 	uint32_t n_threads; /* of all processes, about: sizes the maps */
+	bool without_loop;  /* as on Linux before 5.17: for tests */
 };
 
 /* What takes the samples of running threads. */
@@ -51,9 +52,16 @@ uint64_t kernel_period_ns(const struct kernel *k); /* between two samples of a r
 void kernel_slow(struct kernel *k, double stretch);
 double kernel_stretch(const struct kernel *k);
 
-/* A clock of its own for this thread; threads that it starts inherit it where the kernel can (*inherits; NULL: they
- * shall not). period_ns 0: the period that the rate asks for. Returns a file descriptor for kernel_clock_vary and
- * close(2), or an error: ERR_GONE, ERR_FULL (no more events), ERR_PERMISSION, ERR_SYSTEM. */
+/* What the first samples can do without is loaded only now: 5 to 10 ms; before Linux 5.17 some 150. True: there was
+ * something. Until then running threads are sampled on the tick alone, and those that nobody bound are not looked for.
+ */
+bool kernel_complete(struct kernel *k);
+/* It was: clocks can be opened, or never will be. */
+bool kernel_has_clocks(const struct kernel *k);
+/* A clock of its own for this thread, after kernel_complete if need be; threads that it starts inherit it where the
+ * kernel can (*inherits; NULL: they shall not). period_ns 0: the period that the rate asks for. Returns a file
+ * descriptor for kernel_clock_vary and close(2), or an error: ERR_GONE, ERR_FULL (no more events), ERR_PERMISSION,
+ * ERR_SYSTEM. */
 int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits);
 /* Another period, a quarter more or less at most: nothing shall run in step with it. `draw`: a random number. */
 void kernel_clock_vary(struct kernel *k, int fd, uint64_t draw);

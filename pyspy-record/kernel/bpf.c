@@ -1,6 +1,7 @@
 #include "pyspy-record/kernel/bpf.h"
 
 #include <errno.h>
+#include <linux/btf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,6 +262,12 @@ static union bpf_attr load_attr(const struct bpf_program *p)
 	union bpf_attr a = {
 	    .prog_type = p->type, .insn_cnt = p->n_insns, .insns = address(p->insns), .license = address(p->license)};
 	set_name(a.prog_name, p->name);
+	if (p->n_functions) {
+		a.prog_btf_fd = (uint32_t)p->btf_fd;
+		a.func_info = address(p->functions);
+		a.func_info_rec_size = sizeof *p->functions;
+		a.func_info_cnt = p->n_functions;
+	}
 	return a;
 }
 
@@ -298,6 +305,32 @@ int bpf_program_load(const struct bpf_program *p, char **log)
 	*log = NULL;
 	int fd = make(BPF_PROG_LOAD, &a);
 	return fd >= 0 ? fd : done(load_with_log(p, log));
+}
+
+int bpf_function_type(uint32_t *type)
+{
+	static const struct {
+		struct btf_header head;
+		struct btf_type number;
+		uint32_t number_is;
+		struct btf_type prototype, function;
+		char names[12];
+	} words = {
+	    .head = {.magic = 0xeb9f,
+	             .version = BTF_VERSION,
+	             .hdr_len = sizeof words.head,
+	             .type_len = offsetof(__typeof__(words), names) - sizeof words.head,
+	             .str_off = offsetof(__typeof__(words), names) - sizeof words.head,
+	             .str_len = sizeof words.names},
+	    .number = {.name_off = 1, .info = BTF_KIND_INT << 24, .size = sizeof(uint64_t)},
+	    .number_is = BTF_INT_SIGNED << 24 | 64,
+	    .prototype = {.info = BTF_KIND_FUNC_PROTO << 24, .type = 1},
+	    .function = {.name_off = 6, .info = BTF_KIND_FUNC << 24 | BTF_FUNC_STATIC, .type = 2},
+	    .names = "\0long\0fun",
+	};
+	union bpf_attr a = {.btf = address(&words), .btf_size = sizeof words};
+	*type = 3;
+	return done(make(BPF_BTF_LOAD, &a));
 }
 
 int bpf_raw_tracepoint_open(const char *name, int program_fd)

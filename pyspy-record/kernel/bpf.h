@@ -40,10 +40,18 @@ struct bpf_program {
 	uint32_t n_insns;
 	const char *license;
 	const char *name; /* as of maps */
+	/* Where its functions begin, from the program itself on, and a type for all of them: only programs whose functions
+	 * are called back by a helper need it. n_functions 0: it has none. */
+	int btf_fd;
+	const struct bpf_func_info *functions;
+	uint32_t n_functions;
 };
 /* Let the kernel check and take a program. When it refuses, it is asked again, and *log are the verifier's words, the
  * caller's to free(); else, and where it did not get that far, NULL. */
 int bpf_program_load(const struct bpf_program *p, char **log);
+/* A type for functions of programs, the number 1..: what they are is not told, but that they are functions of one file.
+ * Linux 5.0. */
+int bpf_function_type(uint32_t *type);
 /* From now on the program runs at this raw tracepoint (name as in /sys/kernel/tracing/events/GROUP/NAME), on all CPUs,
  * until the descriptor that this returns is closed. */
 int bpf_raw_tracepoint_open(const char *name, int program_fd);

@@ -207,3 +207,25 @@ static __always_inline void end_objects(struct scratch *s)
 	((struct kernel_piece *)(s->data + at))->len = s->n - at - sizeof(struct kernel_piece);
 	s->header = NO_HEADER;
 }
+
+static __always_inline bool goes_on(struct scratch *s, int rc)
+{
+	s->rc = rc;
+	return rc == STEP_ON;
+}
+
+/* For bpf_loop, see there: on until there is something else to do. */
+static __attribute__((noinline)) long each_object(__u64 i, struct scratch **s)
+{
+	return !goes_on(*s, step_object(*s));
+}
+
+static __attribute__((noinline)) long each_frame(__u64 i, struct scratch **s)
+{
+	return !goes_on(*s, step(*s));
+}
+
+static __attribute__((noinline)) long each_part(__u64 i, struct scratch **s)
+{
+	return !goes_on(*s, continue_chunk(*s) ? STEP_ON : STEP_DONE) || !(*s)->copy_left;
+}

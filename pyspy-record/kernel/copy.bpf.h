@@ -1,8 +1,20 @@
-/* copy: a sample of the current thread: which thread state is its own, and what of its memory makes up its stack. */
+/* copy: a sample of the current thread: which thread state is its own, and what of its memory makes up its stack.
+ *
+ * It goes through several programs, each of which calls the next one by its place in the map `more` (kernel_more): the one
+ * of the moment says whose sample it is and why it is taken; then one begins and one follows the frames. So these two are
+ * there, and checked by the kernel, once and not in each moment's program.
+ */
 #pragma once
 #include "pyspy-record/kernel/chain.bpf.h"
 
-enum { FORCE_WAKEUP = 2, AVAILABLE_DATA = 0, MAX_TAIL_CALLS = 32 /* as many as the kernel allows for */ };
+enum { FORCE_WAKEUP = 2, AVAILABLE_DATA = 0, MAX_TAIL_CALLS = 33 /* as many as the kernel allows for */ };
+
+/* Comes back only when it failed. */
+static __always_inline void call_next(void *ctx, struct scratch *s, void *more, __u32 place)
+{
+	if (s->calls++ < MAX_TAIL_CALLS)
+		bpf_tail_call(ctx, more, place);
+}
 
 /* --- which thread state */
 
@@ -103,11 +115,11 @@ static __always_inline bool send(struct scratch *s, bool is_kept)
 }
 
 /* All of it is there. */
-static __always_inline void finish(struct scratch *s)
+static __always_inline void finish(struct scratch *s, bool has_loop)
 {
 	struct kernel_last *last = s->is_list ? find_last(s) : NULL;
 	if (last)
-		find_same(s, last);
+		find_same(s, last, has_loop);
 	if (!send(s, last != NULL) || !last)
 		return;
 	if (s->same != last->n || s->list_end - s->list_begin != s->same * sizeof(struct kernel_frame))
@@ -185,75 +197,115 @@ static __always_inline bool begin_next(struct scratch *s)
 	return true;
 }
 
-/* Follow the chain from here on in another program: it is there once, not in each of those that begin one. */
+/* Follow the chain from here on in another program. */
 static __always_inline void go_on(void *ctx, struct scratch *s, void *more)
 {
-	if (s->calls++ < MAX_TAIL_CALLS)
-		bpf_tail_call(ctx, more, 0);
-	s->sample.cut |= KERNEL_CUT_FULL; /* it comes back only when it failed */
+	call_next(ctx, s, more, KERNEL_MORE_FOLLOW);
+	s->sample.cut |= KERNEL_CUT_FULL;
 	send(s, false);
 }
 
-static __always_inline void follow(void *ctx, struct scratch *s, void *more)
+static __always_inline void copy_chunk(struct scratch *s, bool has_loop)
 {
-	bool is_done = false;
+	if (!s->copy_left)
+		return;
+	if (has_loop) {
+		bpf_loop(KERNEL_DATA / KERNEL_COPY, each_part, &s, 0);
+		return;
+	}
+	for (int i = 0; i < KERNEL_DATA / KERNEL_COPY && goes_on(s, continue_chunk(s) ? STEP_ON : STEP_DONE); i++)
+		if (!s->copy_left)
+			break;
+}
+
+static __always_inline void walk_objects(struct scratch *s, bool has_loop)
+{
+	if (has_loop) {
+		bpf_loop(KERNEL_OBJECTS, each_object, &s, 0);
+		return;
+	}
+	for (int i = 0; i < KERNEL_ROW && goes_on(s, step_object(s)); i++)
+		;
+}
+
+static __always_inline void walk_frames(struct scratch *s, bool has_loop)
+{
+	if (has_loop) {
+		bpf_loop(KERNEL_LISTED, each_frame, &s, 0);
+		return;
+	}
+	for (int i = 0; i < KERNEL_CHAIN && goes_on(s, step(s)); i++)
+		;
+}
+
+static __always_inline void follow(void *ctx, struct scratch *s, void *more, bool has_loop)
+{
+	s->rc = STEP_ON;
 	if (s->process.frames_are_objects) {
 		if (s->header == NO_HEADER)
 			begin_objects(s);
-		for (int i = 0; i < KERNEL_ROW && !is_done; i++)
-			is_done = step_object(s) == STEP_DONE;
-		if (is_done)
+		walk_objects(s, has_loop);
+		if (s->rc == STEP_DONE)
 			end_objects(s);
 	} else {
-		int rc = STEP_ON;
-		for (int i = 0; i < KERNEL_DATA / KERNEL_COPY && s->copy_left && rc == STEP_ON; i++)
-			rc = continue_chunk(s) ? STEP_ON : STEP_DONE;
-		for (int i = 0; i < KERNEL_CHAIN && rc == STEP_ON; i++)
-			rc = step(s);
-		is_done = rc == STEP_DONE || (rc == STEP_CHUNK && !begin_next_chunk(s));
+		copy_chunk(s, has_loop);
+		if (s->rc == STEP_ON)
+			walk_frames(s, has_loop);
+		if (s->rc == STEP_CHUNK && !begin_next_chunk(s))
+			s->rc = STEP_DONE;
 	}
-	if (!is_done || begin_next(s))
+	if (s->rc != STEP_DONE || begin_next(s))
 		go_on(ctx, s, more);
 	else
-		finish(s);
+		finish(s, has_loop);
 }
 
-/* Take a sample of the current thread. `t->off_chance` says with which chance, when it is taken at a switch. */
-static __always_inline void take(void *ctx, struct kernel_process *p, struct kernel_task *t, __u64 now, __u32 trigger,
-                                 void *more, __s64 syscall, __u64 syscall_arg)
+/* Nobody has told us of this thread, or not what is so: no sample. */
+static __always_inline void give_up(struct scratch *s, __u32 why)
 {
-	__u32 tid = t->tid, cpu = bpf_get_smp_processor_id();
-	struct kernel_binding *b = bpf_map_lookup_elem(&bindings, &tid);
-	struct scratch *s = bpf_map_lookup_elem(&scratches, &cpu);
-	struct kernel_binding found = {0};
-	if (!s)
+	__u64 task = s->task;
+	struct kernel_task *t = bpf_map_lookup_elem(&tasks, &task);
+	count(why);
+	if (!t)
 		return;
-	if (!b) {
-		if (trigger == KERNEL_ON_SWITCH || !find_holder(p, tid, &found)) {
-			count(KERNEL_COUNT_UNKNOWN);
-			if (!t->is_unknown)
-				send_notice(KERNEL_UNKNOWN, t, now, 0);
-			t->is_unknown = 1;
-			t->off_chance = 0;
-			return;
-		}
-		b = &found;
+	if (why == KERNEL_COUNT_UNKNOWN) {
+		if (!t->is_unknown)
+			send_notice(KERNEL_UNKNOWN, t, s->sample.head.time_ns, 0);
+		t->is_unknown = 1;
 	}
-	__u32 state = b == &found ? 0 : pick_state(p, b);
+	t->off_chance = 0;
+}
+
+/* The thread is not known: is it the one that holds a GIL? */
+static __always_inline void find(void *ctx, struct scratch *s, void *more)
+{
+	struct kernel_binding found = {0};
+	if (find_holder(&s->process, s->sample.head.tid, &found))
+		call_next(ctx, s, more, KERNEL_MORE_BEGIN);
+	give_up(s, KERNEL_COUNT_UNKNOWN);
+}
+
+/* The thread's state, and where its frames begin. */
+static __always_inline void begin(void *ctx, struct scratch *s, void *more)
+{
+	struct kernel_process *p = &s->process;
+	__u32 tid = s->sample.head.tid;
+	struct kernel_binding *b = bpf_map_lookup_elem(&bindings, &tid);
+	if (!b) {
+		if (s->sample.head.trigger != KERNEL_ON_SWITCH && s->calls == 1) /* else it was looked for */
+			call_next(ctx, s, more, KERNEL_MORE_FIND);
+		give_up(s, KERNEL_COUNT_UNKNOWN);
+		return;
+	}
+	__u32 state = pick_state(p, b);
 	if (state >= KERNEL_STATES_MAX)
 		return;
 	__u64 ns_tid = b->ns_tid;
-	fill_record(&s->sample.head, KERNEL_SAMPLE, t, now);
-	s->sample.head.trigger = trigger;
 	s->sample.tstate = b->states[state].tstate;
 	s->sample.interp = b->states[state].interp;
 	s->sample.gil = b->states[state].gil;
 	s->sample.cut = 0;
-	s->sample.syscall = syscall;
-	s->sample.syscall_arg = syscall_arg;
-	s->process = *p;
-	s->n = s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->calls = s->header = s->n_extras =
-	    0;
+	s->n = s->at = s->len = s->offset = s->next = s->next_used = s->copy_left = s->header = s->n_extras = 0;
 	s->frame = 0;
 	s->is_list = p->frames_are_listed && b->n == 1;
 	s->sample.slot = b->slot;
@@ -264,20 +316,34 @@ static __always_inline void take(void *ctx, struct kernel_process *p, struct ker
 	s->n_states = b->n;
 	for (int i = 0; i < KERNEL_STATES_MAX; i++)
 		s->states[i] = b->states[i].tstate;
-	if (!append(s, s->states[0], p->tstate_size, KERNEL_PIECE_TSTATE)) {
-		count(KERNEL_COUNT_UNREADABLE);
+	bool is_there = append(s, s->states[0], p->tstate_size, KERNEL_PIECE_TSTATE);
+	if (!is_there ||
+	    tid_of(p, *(__u64 *)(s->data + sizeof(struct kernel_piece) + (p->native_thread_id & 0x1ff))) != ns_tid) {
 		bpf_map_delete_elem(&bindings, &tid);
-		t->off_chance = 0;
-		return;
-	}
-	if (tid_of(p, *(__u64 *)(s->data + sizeof(struct kernel_piece) + (p->native_thread_id & 0x1ff))) != ns_tid) {
-		count(KERNEL_COUNT_STALE);
-		bpf_map_delete_elem(&bindings, &tid);
-		t->off_chance = 0;
+		give_up(s, is_there ? KERNEL_COUNT_STALE : KERNEL_COUNT_UNREADABLE);
 		return;
 	}
 	read_words(s, p);
 	if (!begin_chain(s, p, 0))
 		s->frame = 0;
 	go_on(ctx, s, more);
+}
+
+/* Take a sample of the current thread. `t->off_chance` says with which chance, when it is taken at a switch. */
+static __always_inline void take(void *ctx, struct kernel_process *p, struct kernel_task *t, __u64 task, __u64 now,
+                                 __u32 trigger, void *more, __s64 syscall, __u64 syscall_arg)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &cpu);
+	if (!s)
+		return;
+	fill_record(&s->sample.head, KERNEL_SAMPLE, t, now);
+	s->sample.head.trigger = trigger;
+	s->sample.syscall = syscall;
+	s->sample.syscall_arg = syscall_arg;
+	s->process = *p;
+	s->task = task;
+	s->calls = 0;
+	call_next(ctx, s, more, KERNEL_MORE_BEGIN);
+	t->off_chance = 0; /* it was not sent */
 }

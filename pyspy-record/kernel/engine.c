@@ -62,8 +62,12 @@ enum program_index {
 	ON_SWITCH,
 	ON_FORK,
 	ON_EXIT,
-	MORE_OF_TP,
-	MORE_OF_PERF,
+	BEGIN_TP,
+	FIND_TP,
+	FOLLOW_TP,
+	BEGIN_PERF,
+	FIND_PERF,
+	FOLLOW_PERF,
 	N_PROGRAMS
 };
 
@@ -151,11 +155,11 @@ static void fill_tables(struct kernel *k, const struct kernel_options *o)
 	    [BINDINGS] = {"bindings", BPF_MAP_TYPE_HASH, 4, sizeof(struct kernel_binding), tasks, 0, -1},
 	    [TASKS] = {"tasks", BPF_MAP_TYPE_HASH, 8, sizeof(struct kernel_task), tasks, 0, -1},
 	    [COUNTS] = {"counts", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, KERNEL_COUNT_END_, 0, -1},
-	    [PHASES] = {"phases", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 4 * (KERNEL_PHASES + 8), 1, 0, -1},
+	    [PHASES] = {"phases", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct kernel_phases), 1, 0, -1},
 	    [SCRATCHES] = {"scratches", BPF_MAP_TYPE_ARRAY, 4, SCRATCH_BYTES, online_cpus(k->n_cpus), 0, -1},
 	    [LASTS] = {"lasts", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct kernel_last), k->n_slots, 0, -1},
-	    [MORE_TP] = {"more_tp", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0, -1},
-	    [MORE_PERF] = {"more_perf", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0, -1},
+	    [MORE_TP] = {"more_tp", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, KERNEL_MORE_END_, 0, -1},
+	    [MORE_PERF] = {"more_perf", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, KERNEL_MORE_END_, 0, -1},
 	    [RING] = {"ring", BPF_MAP_TYPE_RINGBUF, 0, 0, power_of_two(bytes, RING_LEAST, RING_MOST), 0, -1},
 	};
 	const struct bpfobject_program programs[N_PROGRAMS] = {
@@ -165,8 +169,12 @@ static void fill_tables(struct kernel *k, const struct kernel_options *o)
 	    [ON_SWITCH] = {"raw_tp/sched_switch", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
 	    [ON_FORK] = {"raw_tp/sched_process_fork", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
 	    [ON_EXIT] = {"raw_tp/sched_process_exit", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
-	    [MORE_OF_TP] = {"raw_tp/more", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
-	    [MORE_OF_PERF] = {"perf_event/more", BPF_PROG_TYPE_PERF_EVENT, false, -1},
+	    [BEGIN_TP] = {"raw_tp/begin", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
+	    [FIND_TP] = {"raw_tp/find", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
+	    [FOLLOW_TP] = {"raw_tp/follow_loop", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
+	    [BEGIN_PERF] = {"perf_event/begin", BPF_PROG_TYPE_PERF_EVENT, false, -1},
+	    [FIND_PERF] = {"perf_event/find", BPF_PROG_TYPE_PERF_EVENT, false, -1},
+	    [FOLLOW_PERF] = {"perf_event/follow_loop", BPF_PROG_TYPE_PERF_EVENT, false, -1},
 	};
 	memcpy(k->maps, maps, sizeof maps);
 	memcpy(k->programs, programs, sizeof programs);
@@ -193,17 +201,20 @@ static int configure(struct kernel *k)
 	}
 	k->config->tick_ns = tick_ns();
 	struct stat st;
-	uint32_t zero = 0;
 	if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != FIRST_PID_NAMESPACE) {
 		k->config->ns_dev = st.st_dev;
 		k->config->ns_ino = st.st_ino;
 	}
 	if (k->programs[ON_SWITCH].fd >= 0)
 		find_members(k->config);
-	uint32_t fd = (uint32_t)k->programs[MORE_OF_TP].fd;
-	TRY(bpf_map_update(k->maps[MORE_TP].fd, &zero, &fd, BPF_ANY));
-	fd = (uint32_t)k->programs[MORE_OF_PERF].fd;
-	return bpf_map_update(k->maps[MORE_PERF].fd, &zero, &fd, BPF_ANY);
+	for (uint32_t i = 0; i < KERNEL_MORE_END_; i++) {
+		static const enum program_index tp[] = {BEGIN_TP, FOLLOW_TP, FIND_TP}, pe[] = {BEGIN_PERF, FOLLOW_PERF, FIND_PERF};
+		uint32_t fd = (uint32_t)k->programs[tp[i]].fd;
+		TRY(bpf_map_update(k->maps[MORE_TP].fd, &i, &fd, BPF_ANY));
+		fd = (uint32_t)k->programs[pe[i]].fd;
+		TRY(bpf_map_update(k->maps[MORE_PERF].fd, &i, &fd, BPF_ANY));
+	}
+	return 0;
 }
 
 static int attach(struct kernel *k, enum program_index i, const char *tracepoint)

@@ -49,25 +49,43 @@ static __always_inline void begin_list(struct scratch *s)
 	s->n = LIST_BYTES;
 }
 
-/* How many frames, from the outermost on, are as they were in the thread's last sample? */
-static __always_inline void find_same(struct scratch *s, struct kernel_last *last)
+/* Is the i-th frame from outside as it was in the thread's last sample? */
+static __always_inline bool is_same(struct scratch *s, struct kernel_last *last, __u64 i)
 {
-	__u64 list = s->list_end, n = last->n;
-	for (int i = 0; i < KERNEL_LAST; i++) {
-		list -= sizeof(struct kernel_frame);
-		n--;
-		if (n >= KERNEL_LAST || list < s->list_begin || list > LIST_BYTES)
-			break;
-		__u64 at = list, k = n;
-		OPAQUE(at);
-		OPAQUE(k);
-		if (at > LIST_BYTES || k >= KERNEL_LAST)
-			break;
-		const struct kernel_frame *a = (void *)(s->data + at), *b = &last->frames[k];
-		if (a->at != b->at || a->instr != b->instr || a->code != b->code || a->globals != b->globals)
-			break;
-		s->same++;
-	}
+	__u64 at = s->list_end - (i + 1) * sizeof(struct kernel_frame), k = last->n - 1 - i;
+	if (k >= KERNEL_LAST || at < s->list_begin || at > LIST_BYTES)
+		return false;
+	OPAQUE(at);
+	OPAQUE(k);
+	if (at > LIST_BYTES || k >= KERNEL_LAST)
+		return false;
+	const struct kernel_frame *a = (void *)(s->data + at), *b = &last->frames[k];
+	if (a->at != b->at || a->instr != b->instr || a->code != b->code || a->globals != b->globals)
+		return false;
+	s->same++;
+	return true;
+}
+
+/* For bpf_loop, see there. */
+struct compared {
+	struct scratch *s;
+	struct kernel_last *last;
+};
+static __attribute__((noinline)) long each_same(__u64 i, struct compared *c)
+{
+	return !is_same(c->s, c->last, i);
+}
+
+/* How many frames, from the outermost on, are as they were in the thread's last sample? */
+static __always_inline void find_same(struct scratch *s, struct kernel_last *last, bool has_loop)
+{
+	struct compared c = {s, last};
+	if (has_loop)
+		bpf_loop(KERNEL_LAST, each_same, &c, 0);
+	else
+		for (int i = 0; i < KERNEL_LAST; i++)
+			if (!is_same(s, last, i))
+				break;
 }
 
 /* What was sent is what the next sample is compared with. */

@@ -12,20 +12,26 @@ static __always_inline bool is_tick(__u64 now)
 {
 	__u32 zero = 0;
 	struct kernel_config *c = configuration();
-	__u32 *h = bpf_map_lookup_elem(&phases, &zero);
+	struct kernel_phases *h = bpf_map_lookup_elem(&phases, &zero);
 	if (!c || !h || !c->tick_ns)
 		return true;
 	__u32 phase = now % c->tick_ns * KERNEL_PHASES / c->tick_ns;
 	phase &= KERNEL_PHASES - 1;
-	__u32 mine = ++h[phase], before = h[(phase - 1) & (KERNEL_PHASES - 1)], most = h[KERNEL_PHASES];
-	if (mine > most)
-		h[KERNEL_PHASES] = most = mine;
-	if (mine > 4096) {
-		for (int i = 0; i <= KERNEL_PHASES; i++)
-			h[i] /= 2;
-	}
+	__u32 last = (phase - 1) & (KERNEL_PHASES - 1);
+	__u32 mine = ++h->now[phase], both = mine + h->before[phase], late = h->now[last] + h->before[last];
+	if (both > h->most)
+		h->most = both;
+	if (mine > h->most_now)
+		h->most_now = mine;
 	/* late ones fall into the next part */
-	return mine >= most / 2 || before >= most / 2;
+	bool is_one = both >= h->most / 2 || late >= h->most / 2;
+	if (mine > KERNEL_PHASES_MANY) { /* begin anew; no loop, for its turns would be checked one by one */
+		bpf_probe_read_kernel(h->before, sizeof h->before, h->now);
+		bpf_probe_read_kernel(h->now, sizeof h->now, NULL); /* which fails, and leaves zeros */
+		h->most = h->most_now;
+		h->most_now = 0;
+	}
+	return is_one;
 }
 
 SEC("raw_tp/local_timer_entry") int on_tick(void *ctx)
@@ -48,9 +54,10 @@ SEC("raw_tp/local_timer_entry") int on_tick(void *ctx)
 	}
 	if (bpf_get_prandom_u32() > p->tick_chance)
 		return 0;
-	struct kernel_task *t = find_task(bpf_get_current_task(), tgid, ids, now);
+	__u64 task = bpf_get_current_task();
+	struct kernel_task *t = find_task(task, tgid, ids, now);
 	if (t && !t->is_dead) /* its end was told */
-		take(ctx, p, t, now, KERNEL_ON_TICK, &more_tp, -1, 0);
+		take(ctx, p, t, task, now, KERNEL_ON_TICK, &more_tp, -1, 0);
 	return 0;
 }
 
@@ -69,30 +76,37 @@ SEC("perf_event/clock") int on_clock(struct bpf_perf_event_data *ctx)
 	if (!p || !(p->triggers & KERNEL_ON_CLOCK) || (p->clock_period_ns && is_too_soon(p, ctx->sample_period)))
 		return 0;
 	now = bpf_ktime_get_ns();
-	struct kernel_task *t = find_task(bpf_get_current_task(), tgid, ids, now);
+	__u64 task = bpf_get_current_task();
+	struct kernel_task *t = find_task(task, tgid, ids, now);
 	if (t && !t->is_dead)
-		take(ctx, p, t, now, KERNEL_ON_CLOCK, &more_perf, -1, 0);
+		take(ctx, p, t, task, now, KERNEL_ON_CLOCK, &more_perf, -1, 0);
 	return 0;
 }
 
-static __always_inline int follow_on(void *ctx, void *more)
+/* --- what comes after the moment: see copy.bpf.h */
+
+static __always_inline struct scratch *scratch_of_cpu(void)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
-	struct scratch *s = bpf_map_lookup_elem(&scratches, &cpu);
-	if (s)
-		follow(ctx, s, more);
-	return 0;
+	return bpf_map_lookup_elem(&scratches, &cpu);
 }
 
-SEC("raw_tp/more") int more_of_tp(void *ctx)
-{
-	return follow_on(ctx, &more_tp);
-}
+#define NEXT(type, name, map, call)                                                                                    \
+	SEC(#type "/" #name) int name##_##map(void *ctx)                                                               \
+	{                                                                                                              \
+		struct scratch *s = scratch_of_cpu();                                                                  \
+		if (s)                                                                                                 \
+			call;                                                                                          \
+		return 0;                                                                                              \
+	}
+#define NEXT_OF_BOTH(name, call_tp, call_perf)                                                                         \
+	NEXT(raw_tp, name, more_tp, call_tp) NEXT(perf_event, name, more_perf, call_perf)
 
-SEC("perf_event/more") int more_of_perf(void *ctx)
-{
-	return follow_on(ctx, &more_perf);
-}
+NEXT_OF_BOTH(begin, begin(ctx, s, &more_tp), begin(ctx, s, &more_perf))
+NEXT_OF_BOTH(find, find(ctx, s, &more_tp), find(ctx, s, &more_perf))
+NEXT_OF_BOTH(follow, follow(ctx, s, &more_tp, false), follow(ctx, s, &more_perf, false))
+/* Linux 5.17: bpf_loop */
+NEXT_OF_BOTH(follow_loop, follow(ctx, s, &more_tp, true), follow(ctx, s, &more_perf, true))
 
 /* --- switches: who leaves a CPU, who gets it */
 
@@ -171,10 +185,12 @@ static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 		if (t->off_chance || now - t->out_ns >= LONG_SLEEP_NS)
 			send_notice(KERNEL_WOKE, t, now, now - t->out_ns);
 		t->off_chance = 0;
+		__u64 length = kernel_length(now - t->out_ns);
+		OPAQUE(length);
 		if (t->off_state == KERNEL_OFF_RUNNABLE)
 			t->ready_ns += now - t->out_ns;
 		else
-			t->slept_ns[kernel_length(now - t->out_ns) & (KERNEL_LENGTHS - 1)] += now - t->out_ns;
+			t->slept_ns[length & (KERNEL_LENGTHS - 1)] += now - t->out_ns;
 		t->in_ns = now;
 	}
 	if (!prev_may_be)
@@ -215,7 +231,7 @@ static __always_inline int on_switch(__u64 *ctx, bool tells_state)
 	__s64 number = -1;
 	__u64 arg = 0;
 	read_call(c, prev, tells_state, &number, &arg);
-	take(ctx, p, t, now, KERNEL_ON_SWITCH, &more_tp, number, arg);
+	take(ctx, p, t, prev, now, KERNEL_ON_SWITCH, &more_tp, number, arg);
 	return 0;
 }
 

@@ -22,7 +22,9 @@ struct scratch {
 	__u64 copy_at, copy_left; /* of a chunk that is being copied */
 	__u64 header;             /* where in `data` the header of that piece is */
 	__u64 n;                  /* bytes of `data` in use */
-	__u64 calls;              /* of ourselves */
+	__u64 calls;              /* of the next program, for this sample */
+	__u64 rc;                 /* of the last step */
+	__u64 task;               /* address of its task_struct */
 	__u64 n_extras;           /* frames met outside of the data stack */
 	__u64 n_states, next_state;
 	__u64 is_list, list_begin, list_end; /* where in `data` the list is; list_end: as far as it goes by now */

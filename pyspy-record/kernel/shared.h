@@ -15,6 +15,7 @@ enum {
 	KERNEL_MARKS = 1 << 16,
 	KERNEL_LENGTHS = 8,
 	KERNEL_PHASES = 64,    /* parts of a tick's period that are told apart */
+	KERNEL_PHASES_MANY = 2048,
 	KERNEL_DATA = 1 << 18, /* bytes of pieces in a sample: at this mark no more are added ... */
 	KERNEL_COPY = 1 << 15, /* ... and this is the most that one addition takes */
 	KERNEL_CHAIN = 80,     /* frames followed before the program calls itself again; */
@@ -36,6 +37,13 @@ static inline __u32 kernel_mark_of_process(__u32 tgid)
 {
 	return tgid & (KERNEL_MARKS - 1);
 }
+
+/* Map `phases`, entry 0, of each CPU: how many of its timer's interrupts came in each part of the tick's period, and the
+ * most in one part; lately, and the time before that, of as many. */
+struct kernel_phases {
+	__u32 now[KERNEL_PHASES], before[KERNEL_PHASES];
+	__u32 most_now, most; /* most: in both */
+};
 
 enum kernel_trigger {
 	KERNEL_ON_TICK = 1,
@@ -77,6 +85,9 @@ struct kernel_process {
 	} gils[KERNEL_GILS_MAX]; /* where an unknown thread's state is looked for */
 };
 
+/* Maps `more_tp` and `more_perf`: the programs that a sample goes through after that of its moment. */
+enum kernel_more { KERNEL_MORE_BEGIN, KERNEL_MORE_FOLLOW, KERNEL_MORE_FIND, KERNEL_MORE_END_ };
+
 /* Map `bindings`, by tid: the thread states of an OS thread, the first of which names it. */
 struct kernel_binding {
 	__u32 n, last; /* last: the one that was seen running last */
@@ -107,10 +118,19 @@ struct kernel_task {
 };
 /* Lengths of sleeps that are told apart: below 1/4 ms, 1/2 ms, 1 ms ... 16 ms, and above. Those of one length share its
  * time: the longest may be twice the shortest, and where few are sampled the shorter ones get too much. */
+static inline __attribute__((always_inline)) __u32 kernel_is_at_least(__u64 ns, __u64 least)
+{
+	__u64 below = ns - least; /* its highest bit; no branch, which would double the paths that the verifier walks */
+#if defined(__bpf__)
+	__asm__ volatile("" : "+r"(below));
+#endif
+	return 1 - (__u32)(below >> 63);
+}
 static inline __attribute__((always_inline)) __u32 kernel_length(__u64 ns)
 {
-	return (ns >= 250000) + (ns >= 500000) + (ns >= 1000000) + (ns >= 2000000) + (ns >= 4000000) + (ns >= 8000000) +
-	       (ns >= 16000000);
+	return kernel_is_at_least(ns, 250000) + kernel_is_at_least(ns, 500000) + kernel_is_at_least(ns, 1000000) +
+	       kernel_is_at_least(ns, 2000000) + kernel_is_at_least(ns, 4000000) + kernel_is_at_least(ns, 8000000) +
+	       kernel_is_at_least(ns, 16000000);
 }
 enum kernel_off { KERNEL_OFF_SLEEPS, KERNEL_OFF_RUNNABLE, KERNEL_OFF_DISK, KERNEL_OFF_STOPPED };
 

@@ -255,6 +255,7 @@ void support_stack_compare(const struct support_stack *s, const struct walk *w, 
 		const struct walk_frame *got = &w->frames.v[k++], *want = &s->frames.v[i].want;
 		assert_true(got->code == want->code && got->instr == want->instr && got->globals == want->globals);
 		assert_int_equal(got->owner, want->owner);
+		assert_true(got->at == s->frames.v[i].at);
 	}
 	assert_int_equal(k, w->frames.n);
 }

@@ -84,11 +84,22 @@ static void look_at_sleepers(struct drain *d)
 			events_look_proved(&s->v[i].target, s->w);
 }
 
+void drain_complete(struct drain *d)
+{
+	struct seats *s = d->seats;
+	if (!kernel_complete(d->kernel))
+		return;
+	for (size_t i = 0; i < s->n; i++)
+		if (is_ours(&s->v[i]))
+			events_bind(&s->v[i].target);
+}
+
 void drain_take(struct drain *d)
 {
 	struct seats *s = d->seats;
 	uint64_t news = 0, now = clock_mono_ns();
 	d->n++;
+	drain_complete(d);
 	for (size_t i = 0; i < s->n; i++) {
 		struct seat *seat = &s->v[i];
 		if (is_ours(seat) && (target_words(&seat->target) < 0 || seat->target.threads.n == 0))

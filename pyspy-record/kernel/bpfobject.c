@@ -298,7 +298,8 @@ static int create_maps(struct loading *l, struct bpfobject_map *maps)
 		struct bpfobject_map *m = &maps[i];
 		if (m->type == 0)
 			continue;
-		m->fd = bpf_map_create(m->type, m->key_size, m->value_size, m->max_entries, m->flags, m->name);
+		m->fd = m->of ? bpf_map_of_maps_create(m->of->fd, m->max_entries, m->name)
+		              : bpf_map_create(m->type, m->key_size, m->value_size, m->max_entries, m->flags, m->name);
 		if (m->fd < 0) {
 			int rc = m->fd;
 			m->fd = -1;
@@ -342,8 +343,9 @@ static int load_program(struct loading *l, struct bpfobject_program *p, struct c
 		uint32_t type = 0;
 		program.btf_fd = bpf_function_type(&type);
 		if (program.btf_fd < 0)
-			return refuse(l, program.btf_fd, "the kernel refused a type for the functions of program %s: %s",
-			              p->section, bpf_words(errno, words, sizeof words));
+			return refuse(l, program.btf_fd,
+			              "the kernel refused a type for the functions of program %s: %s", p->section,
+			              bpf_words(errno, words, sizeof words));
 		program.n_functions = c->n_functions;
 		for (uint32_t i = 0; i < c->n_functions; i++)
 			c->functions[i].type_id = type;

@@ -45,12 +45,12 @@ ifneq ($(COMPILING),)
   lib = $(if $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes),,$(2))
   tool = $(if $(shell command -v $(firstword $(1)) 2>/dev/null),,$(2))
   MISSING := $(strip $(call tool,$(CC),gcc) $(or $(call tool,$(PKG_CONFIG),pkg-config),\
-    $(call lib,libzstd,libzstd-dev) $(call lib,libelf,libelf-dev) $(call lib,jansson,libjansson-dev)\
+    $(call lib,libzstd,libzstd-dev) $(call lib,libelf,libelf-dev) $(call lib,jansson,libjansson-dev) $(call lib,zlib,zlib1g-dev)\
     $(if $(filter check-unit unit,$(COMPILING)),$(call lib,cmocka,libcmocka-dev))))
   $(if $(MISSING),$(error Missing: $(MISSING) (`scripts/install-deps build` installs it on Debian and Ubuntu, and names the packages of other systems)))
-  LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libzstd libelf jansson)
+  LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libzstd libelf jansson zlib)
   RECORD_LIBS := $(shell $(PKG_CONFIG) --libs libzstd libelf) -lm
-  REPORT_LIBS := $(shell $(PKG_CONFIG) --libs libzstd jansson) -lm
+  REPORT_LIBS := $(shell $(PKG_CONFIG) --libs libzstd jansson zlib) -lm
 
   # The kernel engine's eBPF program is compiled by clang, whatever CC is; `make CLANG=` and systems without it leave the
   # engine out. There is no C library for this target; asm/types.h lies where CC finds it. v2: pyspy-record/kernel/
@@ -67,7 +67,8 @@ endif
 
 COMMON_SRC := $(wildcard libcommon/*.c format/*.c)
 BPF_SRC := $(if $(BPF_MISSING),,$(wildcard pyspy-record/kernel/*.bpf.c))
-RECORD_SRC := $(filter-out %.bpf.c,$(wildcard pyspy-record/*.c pyspy-record/*/*.c))
+FRONT_SRC := $(wildcard pyspy-record/front/*.c)
+RECORD_SRC := $(filter-out %.bpf.c $(FRONT_SRC),$(wildcard pyspy-record/*.c pyspy-record/*/*.c))
 REPORT_SRC := $(wildcard pyspy-report/*.c pyspy-report/*/*.c)
 ASSETS := $(wildcard pyspy-report/assets/*.js pyspy-report/assets/*.css pyspy-report/assets/*.html)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
@@ -77,8 +78,9 @@ obj = $(patsubst %.c,$(OBJ)/%.o,$(1))
 ASSET_OBJ := $(patsubst %,$(OBJ)/%.o,$(ASSETS))
 BPF_OBJ := $(patsubst %.bpf.c,$(OBJ)/%.bpf.embedded.o,$(BPF_SRC))
 COMMON_OBJ := $(call obj,$(COMMON_SRC))
-# what a unit test may link: everything but the two mains
-RECORD_LIB_OBJ := $(call obj,$(filter-out pyspy-record/main.c,$(RECORD_SRC))) $(BPF_OBJ)
+PROGRAMS := $(if $(FRONT_SRC),pyspy) pyspy-record pyspy-report
+# what a unit test may link: everything but the mains
+RECORD_LIB_OBJ := $(call obj,$(filter-out pyspy-record/main.c pyspy-record/front/main.c,$(RECORD_SRC) $(FRONT_SRC))) $(BPF_OBJ)
 REPORT_LIB_OBJ := $(call obj,$(filter-out pyspy-report/main.c,$(REPORT_SRC))) $(ASSET_OBJ)
 UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
 
@@ -87,13 +89,16 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
 .DEFAULT_GOAL := all
 .PHONY: all unit check-unit install $(NO_COMPILE)
 
-all: $(O)/pyspy-record $(O)/pyspy-report ## build both programs (default) into build/; BUILD=debug|asan|tsan|coverage into build/FLAVOUR/
+all: $(PROGRAMS:%=$(O)/%) ## build the programs (default) into build/; BUILD=debug|asan|tsan|coverage into build/FLAVOUR/
 
 $(O)/pyspy-record: $(call obj,$(RECORD_SRC)) $(BPF_OBJ) $(COMMON_OBJ) $(OBJ)/sources
 	$(if $(BPF_MISSING),@echo '  note: built without the kernel engine: $(BPF_MISSING)')
 	$(call MSG,LD,$@)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $(filter %.o,$^) $(RECORD_LIBS)
 $(O)/pyspy-report: $(call obj,$(REPORT_SRC)) $(ASSET_OBJ) $(COMMON_OBJ) $(OBJ)/sources
 	$(call MSG,LD,$@)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $(filter %.o,$^) $(REPORT_LIBS)
+
+$(O)/pyspy: $(call obj,$(FRONT_SRC) $(filter libcommon/%,$(COMMON_SRC))) $(OBJ)/sources
+	$(call MSG,LD,$@)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $(filter %.o,$^) -lm
 
 # Objects depend on the compiler and its flags, links on the list of sources. A stamp is rewritten only when what it
 # holds has changed.
@@ -104,7 +109,7 @@ $(OBJ)/flags: FORCE
 endif
 $(OBJ)/flags:
 	@mkdir -p $(@D); printf '%s\n' $(call quoted,$(FLAGS_NOW)) >$@
-SOURCES_NOW := $(COMMON_SRC) $(RECORD_SRC) $(BPF_SRC) $(REPORT_SRC) $(ASSETS) $(UNIT_SUPPORT)
+SOURCES_NOW := $(COMMON_SRC) $(RECORD_SRC) $(FRONT_SRC) $(BPF_SRC) $(REPORT_SRC) $(ASSETS) $(UNIT_SUPPORT)
 ifneq ($(SOURCES_NOW),$(file <$(OBJ)/sources))
 $(OBJ)/sources: FORCE
 endif
@@ -187,13 +192,12 @@ install-deps: ## install what build, demo, check and lint need (Debian, Ubuntu)
 
 DOCS := $(wildcard README.md LICENSE format/FORMAT.md)
 DOCDIR := $(DESTDIR)$(PREFIX)/share/doc/pyspy
-install: all ## install both programs and the documents (DESTDIR=, PREFIX=/usr/local)
+install: all ## install the programs and the documents (DESTDIR=, PREFIX=/usr/local)
 	@install -d $(DESTDIR)$(PREFIX)/bin $(DOCDIR)
-	$(call MSG,INSTALL,$(DESTDIR)$(PREFIX)/bin/pyspy-record)install -m 755 $(O)/pyspy-record $(DESTDIR)$(PREFIX)/bin/
-	$(call MSG,INSTALL,$(DESTDIR)$(PREFIX)/bin/pyspy-report)install -m 755 $(O)/pyspy-report $(DESTDIR)$(PREFIX)/bin/
+	$(call MSG,INSTALL,$(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%))install -m 755 $(PROGRAMS:%=$(O)/%) $(DESTDIR)$(PREFIX)/bin/
 	$(call MSG,INSTALL,$(DOCDIR)/)install -m 644 $(DOCS) $(DOCDIR)/
 uninstall: ## remove what install put there
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/pyspy-record $(DESTDIR)$(PREFIX)/bin/pyspy-report
+	$(Q)rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%)
 	$(Q)rm -rf $(DOCDIR)
 clean: ## remove the build folder
 	$(Q)rm -rf $(O)

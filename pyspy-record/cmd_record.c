@@ -11,12 +11,12 @@
 #include "libcommon/err.h"
 #include "libcommon/escape.h"
 #include "libcommon/log.h"
-#include "libcommon/path.h"
 #include "pyspy-record/emit/sink.h"
 #include "pyspy-record/emit/status.h"
+#include "pyspy-record/handover.h"
 #include "pyspy-record/record_options.h"
+#include "pyspy-record/recording_place.h"
 #include "pyspy-record/session.h"
-#include "pyspy-record/target/process.h"
 #include "pyspy-record/target/spawn.h"
 
 enum {
@@ -26,8 +26,8 @@ enum {
 	EXIT_RECORDER = 125, /* of these three, as env(1) and timeout(1) */
 	EXIT_CANNOT_RUN = 126,
 	EXIT_NOT_FOUND = 127,
-	NAMES_TRIED = 100,
 };
+#define ECHO_NS UINT64_C(100000000)
 
 /* What the signal handlers see. */
 static struct {
@@ -36,6 +36,13 @@ static struct {
 	bool has_program;                   /* one is to be started */
 	volatile sig_atomic_t is_forwarded; /* the program got stop_signal */
 	volatile sig_atomic_t interrupts;
+	volatile int last_signal;
+	volatile uint64_t last_signal_ns;
+	/* one step: the view is being made */
+	struct view_file view;
+	struct reporter reporter;
+	volatile sig_atomic_t in_view;
+	volatile sig_atomic_t view_signal; /* which ended it */
 } run;
 
 static void stop_by(int signal)
@@ -43,28 +50,62 @@ static void stop_by(int signal)
 	run.session.stop_signal = signal;
 }
 
-/* Attached: the first signal finishes the file, the second one ends us at once (the kernel lets the target go). */
+/* timeout(1) sends its signal to us and then to our whole group: that is one wish, not two. */
+static bool is_echo(int signal)
+{
+	uint64_t now = clock_mono_ns();
+	bool is_it = signal == run.last_signal && now - run.last_signal_ns < ECHO_NS;
+	run.last_signal = signal;
+	run.last_signal_ns = now;
+	return is_it;
+}
+
+static void stop_view(int signal)
+{
+	run.view_signal = signal;
+	spawn_signal(&run.reporter.spawn, SIGKILL); /* it has nothing to clean up */
+}
+
+/* Attached: the first signal finishes the file; a second one ends us at once (the kernel lets the target go), but for a
+ * view, of which no half may stay. */
 static void on_signal_attached(int signal)
 {
 	static const struct sigaction usual = {.sa_handler = SIG_DFL};
-	stop_by(signal);
-	sigaction(SIGINT, &usual, NULL);
-	sigaction(SIGTERM, &usual, NULL);
-	sigaction(SIGHUP, &usual, NULL);
+	int error_number = errno;
+
+	if (is_echo(signal)) {
+	} else if (run.in_view) {
+		stop_view(signal);
+	} else if (!run.session.stop_signal) {
+		stop_by(signal);
+	} else {
+		sigaction(signal, &usual, NULL);
+		raise(signal);
+	}
+	errno = error_number;
 }
 
-/* With a program: Ctrl-C is the program's own (the terminal sends it to both), only a second one is ours. */
+/* With a program: Ctrl-C is the program's own (the terminal sends it to both), only a second one is ours. All of them
+ * are when the program is over. */
 static void on_signal_spawned(int signal)
 {
 	int error_number = errno;
-	bool is_started = run.spawn.pid > 0;
+	bool is_started = run.spawn.pid > 0, is_ours = !is_started || run.spawn.ended;
+
+	if (is_echo(signal)) {
+		errno = error_number;
+		return;
+	}
 	if (signal != SIGINT) {
-		stop_by(signal);
 		spawn_signal(&run.spawn, signal);
 		run.is_forwarded = is_started;
-	} else if (!is_started || ++run.interrupts > 1) {
-		stop_by(signal);
+	} else {
+		is_ours |= ++run.interrupts > 1;
 	}
+	if (run.in_view && is_ours)
+		stop_view(signal);
+	if (signal != SIGINT || is_ours)
+		stop_by(signal);
 	errno = error_number;
 }
 
@@ -83,10 +124,10 @@ static void install_handlers(void)
 	sigaction(SIGXFSZ, &ignore, NULL);
 }
 
-/* Die of a signal that came before there was anything to finish. */
+/* Die of a signal, the one that came before there was anything to finish, or that ended the view. */
 static int leave_by_signal(void)
 {
-	int signal = run.session.stop_signal;
+	int signal = run.view_signal ? run.view_signal : run.session.stop_signal;
 	struct sigaction usual = {.sa_handler = SIG_DFL};
 	sigaction(signal, &usual, NULL);
 	raise(signal);
@@ -103,87 +144,24 @@ static const char *shown(struct buf *b, const char *path)
 	return buf_cstr(b);
 }
 
-/* What people call a program: of `python3 -u app.py` it is app, of `python -m http.server` http.server. */
-static void name_program(char *out, size_t size, char *const *words, unsigned n)
-{
-	const char *name = n ? path_base(words[0]) : "", *found = NULL;
-	bool is_module = false;
-	if (!strncmp(name, "python", 6)) {
-		for (unsigned i = 1; i < n && !found; i++) {
-			const char *word = words[i];
-			if (!strcmp(word, "-W") || !strcmp(word, "-X")) {
-				i++;
-			} else if (!strcmp(word, "-m")) {
-				is_module = true;
-			} else if (!strncmp(word, "-c", 2) || !strcmp(word, "-")) {
-				break;
-			} else if (*word != '-') {
-				found = word;
-			}
-		}
-	}
-	if (found)
-		name = is_module ? found : path_base(found);
-	size_t len = strlen(name);
-	if (found && !is_module && len > 3 && !strcmp(name + len - 3, ".py"))
-		len -= 3;
-	snprintf(out, size, "%.*s", (int)(len < size ? len : size - 1), name);
-}
-
-static void name_target(char *out, size_t size, const struct record_options *o)
-{
-	struct process_facts facts;
-	char program[64];
-	unsigned n = 0;
-
-	if (o->program) {
-		while (o->program[n])
-			n++;
-		name_program(out, size, o->program, n);
-		return;
-	}
-	snprintf(out, size, "pid-%d", o->pids[0]);
-	if (process_facts_read(o->pids[0], &facts) < 0)
-		return;
-	name_program(program, sizeof program, facts.cmdline, facts.n_cmdline);
-	if (*program)
-		snprintf(out, size, "%s-%d", program, o->pids[0]);
-	process_facts_done(&facts);
-}
-
-/* A name of our own making, next to what is there: never over it. */
-static int open_default(struct sink *sink, const struct record_options *o)
-{
-	char program[96], name[128], tried[160];
-
-	name_target(program, sizeof program, o);
-	path_default_name(name, sizeof name, program, clock_real_ns());
-	snprintf(tried, sizeof tried, "%s", name);
-	for (int i = 1;; i++) {
-		int rc = sink_open(sink, tried, true);
-		if (rc == 0 || sink->error_number != EEXIST || i == NAMES_TRIED)
-			return rc;
-		snprintf(tried, sizeof tried, "%.*s-%d.pyspy", (int)(strlen(name) - strlen(".pyspy")), name, i);
-	}
-}
-
 /* 0, or the exit status. */
 static int open_output(struct sink *sink, const struct record_options *o, int failed)
 {
-	if (o->output && !strcmp(o->output, "-") && isatty(STDOUT_FILENO)) {
-		log_error(
-		    "-o -: standard output is a terminal, which cannot show a recording; redirect it, or name a file");
+	char path[sizeof sink->path];
+	int error_number;
+
+	if (o->output && !strcmp(o->output, "-") && isatty(STDOUT_FILENO) && (!o->view || o->view->is_binary)) {
+		log_error("-o -: standard output is a terminal, which cannot show a %s; redirect it, or name a file",
+		          o->view ? "file of this format" : "recording");
 		return EXIT_USAGE;
 	}
-	int rc = o->output ? sink_open(sink, o->output, false) : open_default(sink, o);
-	if (rc == 0)
+	if (recording_place_open(sink, &run.view, o, path, sizeof path, &error_number) == 0)
 		return 0;
-	if (sink->error_number == EINTR && run.session.stop_signal)
+	if (error_number == EINTR && run.session.stop_signal)
 		return leave_by_signal();
 	struct buf b;
 	buf_init(&b, 0);
-	log_error("cannot write %s: %s; choose another place with -o", shown(&b, sink->path),
-	          strerror(sink->error_number));
+	log_error("cannot write %s: %s; choose another place with -o", shown(&b, path), strerror(error_number));
 	buf_done(&b);
 	return failed;
 }
@@ -255,7 +233,7 @@ static void explain_failure(const struct session_result *r, const struct sink *s
 	buf_done(&b);
 }
 
-static void summarise(const struct record_options *o, const struct session_result *r, const struct sink *sink)
+static void summarise(const struct record_options *o, const struct session_result *r)
 {
 	struct status_now n = {
 	    .elapsed_ns = r->elapsed_ns,
@@ -267,30 +245,38 @@ static void summarise(const struct record_options *o, const struct session_resul
 	    .stopped_ns = r->stopped_ns,
 	    .reads_failed = r->reads_failed,
 	    .threads = r->threads_seen,
-	    .bytes = sink->bytes,
 	    .cpu_ppm = o->cpu_ppm,
 	    .cpu_ns = r->cpu_ns,
 	    .mean_hz = r->mean_hz,
 	    .lowest_hz = r->lowest_hz,
 	    .asked_hz = o->rate_hz,
 	};
-	status_summary(&n, why_ended(r), sink);
+	status_summary(&n, why_ended(r));
 }
 
-/* Record; returns true when the recorder did what it should. */
-static bool record(const struct record_options *o, const struct choice *choice, struct sink *sink, char *const *words)
+/* The recording to its end. *recording: with a view, a descriptor to read it, or -errno. True: the recorder did
+ * what it should. */
+static bool record(const struct record_options *o, const struct choice *choice, struct sink *sink, char *const *words,
+                   int *recording)
 {
 	struct session_result r;
 
 	session_run(o, choice, run.has_program ? &run.spawn : NULL, sink, &run.session, words, &r);
 	log_progress("");
+	run.in_view = o->view && sink->bytes; /* from here on a signal means the view */
+	*recording = run.in_view ? sink_reopen(sink) : -1;
+	if (run.in_view && *recording < 0)
+		*recording = -errno;
 	if (sink_close(sink) < 0 && r.error == 0)
 		r.error = ERR_IO;
 	bool is_fine = r.error == 0 || is_reader_gone(&r, sink);
 	if (!is_fine)
 		explain_failure(&r, sink);
-	if (sink->bytes)
-		summarise(o, &r, sink);
+	if (sink->bytes) {
+		summarise(o, &r);
+		if (!o->view)
+			status_wrote(sink, "flamegraph", NULL);
+	}
 	/* a program that was over before it could be looked at: its status says more than ours */
 	return is_fine || (run.has_program && r.error == ERR_GONE);
 }
@@ -298,8 +284,10 @@ static bool record(const struct record_options *o, const struct choice *choice, 
 static int run_record(const struct record_options *o, char *const *words)
 {
 	struct sink sink;
+	int recording = -1;
 
 	run.has_program = o->program != NULL;
+	run.view.fd = -1;
 	int failed = run.has_program ? EXIT_RECORDER : EXIT_ERROR;
 	spawn_init(&run.spawn);
 	run.spawn.stdout_to_stderr = o->output && !strcmp(o->output, "-");
@@ -321,8 +309,17 @@ static int run_record(const struct record_options *o, char *const *words)
 		sink_close(&sink);
 		return status < 0 ? leave_by_signal() : status;
 	}
-	bool is_fine = record(o, &choice, &sink, words);
+	bool is_fine = record(o, &choice, &sink, words, &recording);
 	choice_done(&choice);
+	if (run.in_view) {
+		struct handover h = {
+		    .view = &run.view, .reporter = &run.reporter, .sink = &sink, .signal = &run.view_signal};
+		is_fine &= handover_run(&h, o, recording, is_fine);
+		run.in_view = 0;
+	}
+	view_file_drop(&run.view);
+	if (run.view_signal && (!run.has_program || run.spawn.ended))
+		return leave_by_signal();
 	if (!run.has_program)
 		return is_fine ? EXIT_FINE : EXIT_ERROR;
 	spawn_wait(&run.spawn);

@@ -14,6 +14,8 @@
 enum {
 	OPT_PID = 1,
 	OPT_OUTPUT,
+	OPT_FORMAT,
+	OPT_NO_KEEP,
 	OPT_RATE,
 	OPT_DURATION,
 	OPT_WAIT,
@@ -35,12 +37,16 @@ enum {
 	OPT_VERSION,
 	OPT_SUBPROCESSES,
 	OPT_NATIVE,
-	OPT_FORMAT,
 };
 
 static const struct arg_option table[] = {
     {OPT_PID, 'p', "pid", "PID", "look at this process (decimal or 0x hex); may be repeated"},
-    {OPT_OUTPUT, 'o', "output", "FILE", "where to write; - is standard output. Default: PROGRAM-TIME.pyspy"},
+    {OPT_OUTPUT, 'o', "output", "FILE",
+     "where to write; - is standard output. Default: PROGRAM-TIME.pyspy. A\nview in one step: .svg, .speedscope.json, "
+     ".trace.json, .pb.gz, .folded,\n.firefox.json; the recording is kept beside it"},
+    {OPT_FORMAT, 'f', "format", "FORMAT",
+     "this view, whatever the file is called: flamegraph, speedscope, raw,\nchrometrace, pprof or firefox"},
+    {OPT_NO_KEEP, 0, "no-keep", NULL, "drop the recording once its view is there"},
     {OPT_RATE, 'r', "rate", "HZ", "samples a second, 0.01 to 100000 (100; 1k is 1000)"},
     {OPT_DURATION, 'd', "duration", "TIME", "record this long: 10, 1.5, 500ms, 10s, 2m, 1h (until the program ends)"},
     {OPT_ENGINE, 0, "engine", "NAME",
@@ -71,7 +77,6 @@ static const struct arg_option table[] = {
     /* known from py-spy, not there yet */
     {OPT_SUBPROCESSES, 's', "subprocesses", NULL, NULL},
     {OPT_NATIVE, 'n', "native", NULL, NULL},
-    {OPT_FORMAT, 'f', "format", "FORMAT", NULL},
     {0},
 };
 
@@ -80,6 +85,7 @@ void record_options_help(FILE *out)
 	fputs("Examples:\n"
 	      "  pyspy-record -- python3 app.py           start a program and record it\n"
 	      "  pyspy-record -p 4711 -d 10               look at a running one for ten seconds\n"
+	      "  pyspy-record -o app.svg -- python3 app.py        and its flame graph, in one step\n"
 	      "  pyspy-record -p 4711 -o - | ssh host 'cat >app.pyspy'\n\n"
 	      "Usage: pyspy-record [record] [options] -p PID\n"
 	      "       pyspy-record [record] [options] [--] PROGRAM [ARG ...]\n\n"
@@ -87,7 +93,12 @@ void record_options_help(FILE *out)
 	      "Options:\n",
 	      out);
 	args_help(out, table);
-	fputs("\nWith -o -, a started program's standard output goes to standard error.\n"
+	fputs("\nA view is made by the pyspy-report beside this program, never with rights by sudo, when the recording "
+	      "is\n"
+	      "over; it looks as -g -i -t -F ... ask. app.svg leaves app.pyspy beside it, for other views; when the "
+	      "view\n"
+	      "fails, or Ctrl-C ends it, the recording is kept in any case and named.\n"
+	      "With -o -, a started program's standard output goes to standard error.\n"
 	      "-g -i -t -F --nolineno --full-filenames never drop data: they are kept in the recording as the\n"
 	      "defaults of its views.\n\n"
 	      "Ctrl-C goes to a started program as usual; a second one ends the recording. SIGTERM and SIGHUP finish\n"
@@ -123,33 +134,50 @@ static int add_pid(struct record_options *o, const char *word)
 	return 0;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-	size_t n = strlen(s), m = strlen(end);
-	return n >= m && !strcasecmp(s + n - m, end);
-}
+/* Opened by such a name a file would be written from its beginning; and a program's own output must not get between. */
+static const char *const stdout_names[] = {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", NULL};
 
 static int set_output(struct record_options *o, const char *word)
 {
-	static const struct {
-		const char *suffix, *verb;
-	} views[] = {
-	    {".svg", "flamegraph"},  {".html", "flamegraph"}, {".speedscope.json", "speedscope"},
-	    {".json", "speedscope"}, {".folded", "raw"},      {".txt", "raw"},
-	    {".pb.gz", "pprof"},     {".pprof", "pprof"},     {".csv", "top"},
-	};
 	if (!*word)
 		return wrong("-o", word, "an empty file name; name a file, or - for standard output");
-	for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
-		if (!ends_with(word, views[i].suffix))
-			continue;
-		char what[160];
-		snprintf(what, sizeof what,
-		         "only recordings are written so far; record with -o FILE.pyspy, then run pyspy-report %s",
-		         views[i].verb);
-		return wrong("-o", word, what);
-	}
 	o->output = word;
+	for (const char *const *name = stdout_names; *name; name++)
+		if (!strcmp(word, *name))
+			o->output = "-";
+	return 0;
+}
+
+static int set_format(struct record_options *o, const char *word)
+{
+	o->view = view_format_named(word);
+	return o->view ? 0
+	               : wrong("-f", word,
+	                       "not a format; flamegraph, speedscope, raw, chrometrace, pprof or firefox (none for a "
+	                       "recording)");
+}
+
+/* A view that is asked for by the name of its file. */
+static int check_view(struct record_options *o)
+{
+	const char *refused;
+	char what[160];
+
+	if (!o->view && o->output) {
+		o->view = view_format_of_file(o->output, &refused);
+		if (refused) {
+			snprintf(what, sizeof what,
+			         "no view of this kind can be written yet; choose another name, such as FILE.svg, or "
+			         "FILE.pyspy "
+			         "for pyspy-report %s",
+			         refused);
+			return wrong("-o", o->output, what);
+		}
+	}
+	if (o->no_keep && !o->view) {
+		log_error("--no-keep: no view is asked for, so nothing would be left; add -o FILE.svg or -f FORMAT");
+		return ERR_USAGE;
+	}
 	return 0;
 }
 
@@ -243,6 +271,11 @@ static int take(struct record_options *o, int id, const char *value)
 		return add_pid(o, value);
 	case OPT_OUTPUT:
 		return set_output(o, value);
+	case OPT_FORMAT:
+		return set_format(o, value);
+	case OPT_NO_KEEP:
+		o->no_keep = true;
+		return 0;
 	case OPT_RATE:
 		return set_rate(o, value);
 	case OPT_DURATION:
@@ -297,11 +330,9 @@ static int take(struct record_options *o, int id, const char *value)
 	case OPT_SUBPROCESSES:
 		log_error("-s/--subprocesses is not there yet; record each process with its own -p");
 		return ERR_USAGE;
-	case OPT_NATIVE:
+	default:
 		log_error("-n/--native is not there yet; leave it out to record Python frames");
 		return ERR_USAGE;
-	default:
-		return wrong("-f", value, "only recordings are written so far; leave -f out, then run pyspy-report");
 	}
 }
 
@@ -343,7 +374,7 @@ int record_options_parse(struct record_options *o, int argc, char **argv)
 		log_error("%s; see pyspy-record --help", a.message);
 		return ERR_USAGE;
 	}
-	if (check_blocking(o) < 0)
+	if (check_blocking(o) < 0 || check_view(o) < 0)
 		return ERR_USAGE;
 	if (a.index < argc)
 		o->program = argv + a.index;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "pyspy-record/emit/writer.h"
+#include "pyspy-record/view_formats.h"
 
 enum { RECORD_OPTIONS_NOTES = 64, RECORD_OPTIONS_PIDS = 64 };
 enum record_engine {
@@ -15,8 +16,11 @@ enum record_engine {
 struct record_options {
 	int pids[RECORD_OPTIONS_PIDS]; /* -p, repeatable */
 	unsigned n_pids;
-	char **program;       /* words to start, NULL-terminated; NULL when attaching */
-	const char *output;   /* -o; NULL = default name; "-" = stdout */
+	char **program;     /* words to start, NULL-terminated; NULL when attaching */
+	const char *output; /* -o; NULL = default name; "-" = stdout */
+	/* one step: -f, or what the name of the output asks for; then `output` is the view's. NULL = a recording */
+	const struct view_format *view;
+	bool no_keep;         /* --no-keep: the recording is dropped once the view is there */
 	double rate_hz;       /* -r, default 100; 0.01 .. 100000 */
 	uint64_t duration_ns; /* -d; 0 = until the end */
 	uint64_t wait_ns;     /* --wait: how long a program may take until Python appears; default 10 s */

@@ -75,7 +75,7 @@ const struct report_verb cmd_flamegraph_verb = {
         "browser: click zooms, / searches (a part\n"
         "of a name or /a regular expression/), Esc goes back; zoom and search are kept in the address. One file,\n"
         "nothing is fetched. The same input and options give the same bytes.",
-    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
+    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS | REPORT_SHAPE | REPORT_MEASURE | REPORT_INVERT,
     .own = rows,
     .own_option = flame_option,
     .run = cmd_flamegraph,

@@ -47,6 +47,6 @@ const struct report_verb cmd_raw_verb = {
              "10 ms each), rounded so that the lines add up; a stack of less may get no line, and stderr says so.\n"
              "A frame reads `qualname (file:line)`. A ';' inside a name is written \\x3b, control characters\n"
              "\\n, \\x1b and so on. The same input and options give the same bytes.",
-    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS,
+    .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS | REPORT_SHAPE | REPORT_MEASURE | REPORT_INVERT,
     .run = cmd_raw,
 };

@@ -1,9 +1,13 @@
 #include "pyspy-report/report_input.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "format/decode.h"
 #include "libcommon/buf.h"
@@ -102,27 +106,279 @@ static int newest(char *name, size_t size)
 	return 0;
 }
 
-int report_input_load(struct profile *p, const struct report_options *o, const struct load_options *load)
+static void shown_name(struct buf *b, const struct report_source *s)
+{
+	const char *name = strcmp(s->name, "-") == 0 ? "standard input" : s->name;
+
+	buf_init(b, 0);
+	escape_text(b, name, strlen(name));
+}
+
+static int no_copy(const struct report_source *s, const char *folder)
+{
+	struct buf name;
+	int error_number = errno;
+
+	shown_name(&name, s);
+	log_error(
+	    "cannot copy %s to %s to read it twice: %s; free some space, set TMPDIR, or save it and name the file",
+	    buf_cstr(&name), folder, strerror(error_number));
+	buf_done(&name);
+	return REPORT_ERROR;
+}
+
+static int open_unnamed(const char *folder)
+{
+	char path[PATH_MAX];
+	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		return fd;
+	snprintf(path, sizeof path, "%s/pyspy-report-XXXXXX", folder); /* file systems without O_TMPFILE */
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+static bool write_all(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t k = write(fd, p, n);
+
+		if (k < 0 && errno != EINTR)
+			return false;
+		p += k > 0 ? k : 0;
+		n -= k > 0 ? (size_t)k : 0;
+	}
+	return true;
+}
+
+/* The source becomes a copy of what is in `from`. */
+static int copy_source(struct report_source *s, int from)
+{
+	const char *folder = getenv("TMPDIR");
+	char chunk[64 << 10];
+
+	folder = folder && *folder ? folder : "/tmp";
+	s->fd = open_unnamed(folder);
+	if (s->fd < 0)
+		return no_copy(s, folder);
+	s->base = 0;
+	for (;;) {
+		ssize_t n = read(from, chunk, sizeof chunk);
+
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return say(ERR_SYSTEM, s->name, &(struct load_result){.error_number = errno});
+		if (n > 0 && !write_all(s->fd, chunk, (size_t)n))
+			return no_copy(s, folder);
+	}
+}
+
+/* The source's bytes from its begin: a descriptor, *is_own: to be closed. */
+static int open_source(const struct report_source *s, bool *is_own)
+{
+	*is_own = s->fd < 0;
+	if (s->fd < 0)
+		return open(s->name, O_RDONLY | O_CLOEXEC);
+	return s->base == UINT64_MAX || lseek(s->fd, (off_t)s->base, SEEK_SET) >= 0 ? s->fd : -1;
+}
+
+static int begin_source(struct report_source *s, bool twice)
+{
+	bool is_stdin = strcmp(s->name, "-") == 0;
+	int rc = 0, fd = is_stdin ? STDIN_FILENO : open(s->name, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	off_t at;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		struct load_result r = {.error_number = errno};
+
+		if (fd >= 0 && !is_stdin)
+			close(fd);
+		return say(ERR_SYSTEM, s->name, &r);
+	}
+	s->device = st.st_dev;
+	s->inode = st.st_ino;
+	if (is_stdin) {
+		at = lseek(fd, 0, SEEK_CUR);
+		s->fd = fd;
+		s->base = at < 0 ? UINT64_MAX : (uint64_t)at; /* UINT64_MAX: wherever it stands */
+	}
+	if (twice && !S_ISREG(st.st_mode))
+		rc = copy_source(s, fd);
+	if (!is_stdin)
+		close(fd);
+	return rc;
+}
+
+static int load_source(struct report_source *s, struct profile *p, const struct load_options *load)
+{
+	struct load_result r = {0};
+	bool is_own = false;
+	int rc = ERR_SYSTEM, fd = open_source(s, &is_own);
+
+	if (fd < 0)
+		r.error_number = errno;
+	else
+		rc = load_fd(p, fd, strcmp(s->name, "-") == 0 ? "standard input" : s->name, s->most, load, &r);
+	if (fd >= 0 && is_own)
+		close(fd);
+	s->most = r.bytes < s->most ? r.bytes : s->most;
+	return rc ? say(rc, s->name, &r) : 0;
+}
+
+static int look_at_source(struct report_source *s, struct load_ends *ends)
+{
+	struct load_result r = {0};
+	bool is_own = false;
+	int rc = ERR_SYSTEM, fd = open_source(s, &is_own);
+
+	if (fd < 0)
+		r.error_number = errno;
+	else
+		rc = load_fd_ends(fd, s->most, ends, &r);
+	if (fd >= 0 && is_own)
+		close(fd);
+	s->most = r.bytes;
+	return rc ? say(rc, s->name, &r) : 0;
+}
+
+static int list_sources(struct report_input *in, const struct report_options *o)
 {
 	char name[PATH_MAX];
-	const char *file = name;
-	struct load_result r;
-	int rc = profile_init(p);
 
-	if (rc < 0)
-		return report_input_failed("cannot start", rc);
+	memset(in, 0, sizeof *in);
 	if (check_twice(o) || (!o->files.n && newest(name, sizeof name)))
 		return REPORT_ERROR;
-	for (size_t i = 0; i < (o->files.n ? o->files.n : 1); i++) {
-		if (o->files.n)
-			file = o->files.v[i];
-		rc = load_file(p, file, load, &r);
-		if (rc == 0)
-			continue;
-		/* an error of whoever takes the samples is theirs to tell */
-		return rc == ERR_IO ? rc : say(rc, file, &r);
+	if (!o->files.n && !(in->newest = strdup(name)))
+		return report_input_failed("cannot start", ERR_NO_MEMORY);
+	for (size_t i = 0; i < (o->files.n ? o->files.n : 1); i++)
+		if (!vec_push(&in->sources,
+		              ((struct report_source){
+		                  .name = o->files.n ? o->files.v[i] : in->newest, .fd = -1, .most = UINT64_MAX})))
+			return report_input_failed("cannot start", ERR_NO_MEMORY);
+	return 0;
+}
+
+int report_input_load(struct report_input *in, struct profile *p, const struct report_options *o, bool replays)
+{
+	struct load_options load = {.span = o->rules.span, .ends = &in->ends};
+	bool looks = span_needs_end(&o->rules.span);
+	int rc = profile_init(p), status;
+
+	memset(in, 0, sizeof *in);
+	if (rc < 0)
+		return report_input_failed("cannot start", rc);
+	status = list_sources(in, o);
+	for (size_t i = 0; i < in->sources.n && !status; i++) {
+		struct report_source *s = &in->sources.v[i];
+
+		s->first = (uint32_t)p->recordings.n;
+		status = begin_source(s, looks || replays);
+		if (!status && looks)
+			status = look_at_source(s, &in->ends);
+		if (!status)
+			status = load_source(s, p, &load);
+	}
+	return status;
+}
+
+/* Whoever replaced a file between the two readings shall not get numbers that fit neither. */
+static int check_same(const struct report_source *s)
+{
+	struct stat st;
+	struct buf name;
+
+	if (s->fd >= 0 || (stat(s->name, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode))
+		return 0;
+	shown_name(&name, s);
+	log_error("cannot read %s again: it was replaced meanwhile; try again", buf_cstr(&name));
+	buf_done(&name);
+	return REPORT_ERROR;
+}
+
+/* Keeps apart what the visitor returned and what reading did. */
+struct replay_to {
+	replay_visit *visit;
+	lanes_visit *lane;
+	void *ctx;
+	int rc;
+};
+
+static int on_replayed(void *ctx, const struct profile *p, const struct replay_sample *s)
+{
+	struct replay_to *to = ctx;
+
+	to->rc = to->visit(to->ctx, p, s);
+	return to->rc;
+}
+
+static int on_again(void *ctx, const struct profile *p, const struct lane_stretch *s)
+{
+	struct replay_to *to = ctx;
+
+	to->rc = to->lane(to->ctx, p, s);
+	return to->rc;
+}
+
+static int replay(struct report_input *in, struct profile *p, const struct report_options *o, struct load_options *load,
+                  struct replay_to *to)
+{
+	load->ctx = to;
+	load->span = o->rules.span;
+	load->ends = &in->ends;
+	load->replays = true;
+	for (size_t i = 0; i < in->sources.n; i++) {
+		struct report_source *s = &in->sources.v[i];
+		struct load_result r = {0};
+		bool is_own = false;
+		int rc, fd;
+
+		if (check_same(s))
+			return REPORT_ERROR;
+		load->first = s->first;
+		fd = open_source(s, &is_own);
+		r.error_number = errno;
+		rc = fd < 0 ? ERR_SYSTEM : load_fd(p, fd, "", s->most, load, &r);
+		if (fd >= 0 && is_own)
+			close(fd);
+		if (to->rc)
+			return to->rc;
+		if (rc == ERR_IO) /* of the spool */
+			return rc;
+		if (rc)
+			return say(rc, s->name, &r);
 	}
 	return 0;
+}
+
+int report_input_replay(struct report_input *in, struct profile *p, const struct report_options *o, replay_visit *visit,
+                        void *ctx)
+{
+	struct load_options load = {.sample = on_replayed};
+
+	return replay(in, p, o, &load, &(struct replay_to){.visit = visit, .ctx = ctx});
+}
+
+int report_input_lanes(struct report_input *in, struct profile *p, const struct report_options *o, lanes_visit *visit,
+                       void *ctx, struct spool *spool)
+{
+	struct load_options load = {.lane = on_again, .spool = spool};
+
+	return replay(in, p, o, &load, &(struct replay_to){.lane = visit, .ctx = ctx});
+}
+
+void report_input_done(struct report_input *in)
+{
+	for (size_t i = 0; i < in->sources.n; i++)
+		if (in->sources.v[i].fd > STDIN_FILENO)
+			close(in->sources.v[i].fd);
+	vec_free(&in->sources);
+	vec_free(&in->ends.v);
+	free(in->newest);
 }
 
 int report_input_damage(const struct profile *p, const struct report_options *o)

@@ -5,9 +5,34 @@
 
 enum { REPORT_OK = 0, REPORT_ERROR = 1, REPORT_USAGE = 2, REPORT_DAMAGED = 4 }; /* exit statuses */
 
-/* Load o->files (or the newest recording here, named on stderr) into p, which is initialised here; profile_done in any
- * case. `on_sample` may be NULL. 0; REPORT_ERROR (said on stderr), or what on_sample returned when that is negative. */
-int report_input_load(struct profile *p, const struct report_options *o, const struct load_options *load);
+/* One file of the command line. What cannot be read twice and has to be is copied to a file without a name. */
+struct report_source {
+	const char *name;
+	int fd;        /* -1: opened by its name each time */
+	uint64_t base; /* where in fd it begins */
+	uint64_t most; /* bytes of it that are looked at: a file may grow while it is read */
+	uint64_t device, inode;
+	uint32_t first; /* number of its first recording in the profile */
+};
+
+struct report_input {
+	VEC(struct report_source) sources;
+	struct load_ends ends;
+	char *newest; /* name of the file that was chosen; NULL: they were named */
+};
+
+/* Load o->files (or the newest recording here, named on stderr), of it what o->rules.span asks for, into p, which is
+ * initialised here; profile_done and report_input_done in any case. `replays`: report_input_replay will be called. 0,
+ * or REPORT_ERROR (said on stderr). */
+int report_input_load(struct report_input *in, struct profile *p, const struct report_options *o, bool replays);
+/* The samples again, one by one, as load_options.sample gets them. 0; what `visit` returned when that is negative;
+ * REPORT_ERROR (said on stderr). */
+int report_input_replay(struct report_input *in, struct profile *p, const struct report_options *o, replay_visit *visit,
+                        void *ctx);
+/* The same, as stretches of time (load_options.lane); `spool` is room for them. ERR_IO: the spool failed. */
+int report_input_lanes(struct report_input *in, struct profile *p, const struct report_options *o, lanes_visit *visit,
+                       void *ctx, struct spool *spool);
+void report_input_done(struct report_input *in);
 /* Damage, if any, said on stderr; the exit status that follows from it. */
 int report_input_damage(const struct profile *p, const struct report_options *o);
 /* Say on stderr that something failed, with err_words; returns REPORT_ERROR. */

@@ -8,6 +8,8 @@
 
 static void done(struct report_job *j)
 {
+	if (j->has_shape)
+		shape_done(&j->shape);
 	if (j->has_tree)
 		tree_done(&j->tree);
 	if (j->has_naming)
@@ -16,8 +18,11 @@ static void done(struct report_job *j)
 		summary_done(&j->summary);
 	if (j->has_output)
 		report_output_drop(&j->output);
-	if (j->has_profile)
+	filter_done(&j->filter);
+	if (j->has_profile) {
+		report_input_done(&j->input);
 		profile_done(&j->profile);
+	}
 	report_options_done(&j->options);
 }
 
@@ -41,21 +46,29 @@ int report_job_begin(struct report_job *j, const struct report_verb *v, int argc
 	}
 	j->has_output = report_output_open(&j->output, &j->options) == 0;
 	j->has_profile = true;
-	if (!j->has_output || report_input_load(&j->profile, &j->options, NULL)) {
+	if (!j->has_output || report_input_load(&j->input, &j->profile, &j->options, v->groups & REPORT_REPLAY)) {
 		j->has_profile = j->has_output;
 		done(j);
 		return REPORT_ERROR;
 	}
 	j->filter = report_options_filter(&j->options, &j->profile);
-	j->has_summary = true;
-	rc = summary_build(&j->summary, &j->profile, &j->filter);
+	rc = filter_prepare(&j->filter, &j->profile);
+	j->has_summary = !rc;
+	if (!rc)
+		rc = summary_build(&j->summary, &j->profile, &j->filter);
 	return rc < 0 ? give_up(j, "cannot count the samples", rc) : REPORT_GO_ON;
 }
 
 struct tree_options report_job_rows(const struct report_job *j)
 {
-	return (struct tree_options){.threads = report_options_threads(&j->options, &j->profile),
-	                             .processes = tree_wants_processes(&j->profile)};
+	const struct report_options *o = &j->options;
+	bool processes =
+	    o->processes == REPORT_UNSET ? tree_wants_processes(&j->profile, &j->filter) : o->processes == REPORT_YES;
+
+	return (struct tree_options){.shape = {.threads = report_options_threads(o, &j->profile),
+	                                       .processes = processes,
+	                                       .collapse = o->collapse},
+	                             .invert = o->invert};
 }
 
 int report_job_tree(struct report_job *j, const struct naming_options *naming, const struct tree_options *tree)
@@ -70,11 +83,62 @@ int report_job_tree(struct report_job *j, const struct naming_options *naming, c
 	return rc < 0 ? give_up(j, "cannot build the call tree", rc) : REPORT_GO_ON;
 }
 
+int report_job_shape(struct report_job *j, const struct naming_options *naming, const struct shape_options *shape)
+{
+	int rc;
+
+	j->has_naming = j->has_shape = true;
+	rc = naming_init(&j->naming, &j->profile, naming);
+	if (rc)
+		j->has_shape = false;
+	else
+		rc = shape_init(&j->shape, &j->naming, &j->filter, shape);
+	return rc < 0 ? give_up(j, "cannot name the frames", rc) : REPORT_GO_ON;
+}
+
+struct job_visit {
+	struct report_job *j;
+	report_job_visit *visit;
+	void *ctx;
+};
+
+static int on_sample(void *ctx, const struct profile *p, const struct replay_sample *s)
+{
+	struct job_visit *v = ctx;
+	uint32_t path;
+
+	(void)p;
+	TRY(shape_path(&v->j->shape, s->thread, s->stack, s->flags, &path));
+	return path == SHAPE_DROPPED ? 0 : v->visit(v->ctx, v->j, s, path);
+}
+
+int report_job_replay(struct report_job *j, report_job_visit *visit, void *ctx, int *rc)
+{
+	struct job_visit v = {j, visit, ctx};
+
+	return report_job_replay_all(j, on_sample, &v, rc);
+}
+
+int report_job_replay_all(struct report_job *j, replay_visit *visit, void *ctx, int *rc)
+{
+	*rc = report_input_replay(&j->input, &j->profile, &j->options, visit, ctx);
+	if (*rc <= 0)
+		return REPORT_GO_ON;
+	done(j);
+	return REPORT_ERROR;
+}
+
+int report_job_drop(struct report_job *j, int status)
+{
+	done(j);
+	return status;
+}
+
 int report_job_end(struct report_job *j, int rc, bool quiet)
 {
 	int status = REPORT_OK;
 
-	if (rc < 0)
+	if (rc < 0 && rc != ERR_IO) /* the output's failure is report_output_close's to tell */
 		return give_up(j, "cannot make the view", rc);
 	if (j->has_output)
 		status = report_output_close(&j->output);

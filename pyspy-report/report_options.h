@@ -16,9 +16,13 @@
 
 /* Which shared options a verb takes; -o, --strict, -h and -V all do. */
 enum report_group {
-	REPORT_FILTER = 1,  /* -g -i */
-	REPORT_NAMING = 2,  /* -F --nolineno --full-filenames */
-	REPORT_THREADS = 4, /* -t */
+	REPORT_FILTER = 1,   /* -g -i --time --pid --process --thread --state --focus --ignore --hide --show-from */
+	REPORT_NAMING = 2,   /* -F --nolineno --full-filenames --strip-prefix --level */
+	REPORT_THREADS = 4,  /* -t --processes */
+	REPORT_SHAPE = 8,    /* --collapse-recursion: for all that show stacks */
+	REPORT_MEASURE = 16, /* --measure: for all that show sums */
+	REPORT_INVERT = 32,  /* --invert: for trees */
+	REPORT_REPLAY = 64,  /* no option: the verb reads the samples again (report_job_replay) */
 };
 enum { REPORT_OWN = 1000 }; /* ids of a verb's own rows begin here */
 
@@ -39,7 +43,12 @@ struct report_options {
 	VEC(const char *) files; /* none = the newest *.pyspy here */
 	const char *output;      /* NULL or "-" = standard output */
 	bool strict;
-	enum report_choice gil, idle, threads, function, nolineno, full_filenames;
+	enum report_choice gil, idle, threads, function, nolineno, full_filenames, processes;
+	struct filter_rules rules;
+	enum filter_measure measure;
+	enum naming_group group;
+	VEC(const char *) strip;
+	bool collapse, invert;
 };
 
 /* 0; ERR_USAGE (said on stderr: exit status 2); 1 = help or version was printed (exit status 0). */
@@ -47,7 +56,7 @@ int report_options_parse(struct report_options *o, const struct report_verb *v, 
 void report_options_done(struct report_options *o);
 
 /* What holds after looking at the recording's view defaults. */
-struct filter report_options_filter(const struct report_options *o, const struct profile *p);
+struct filter report_options_filter(const struct report_options *o, const struct profile *p); /* not prepared yet */
 struct naming_options report_options_naming(const struct report_options *o, const struct profile *p);
 bool report_options_threads(const struct report_options *o, const struct profile *p);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "libcommon/err.h"
+#include "pyspy-record/emit/owner.h"
 
 static int fail(struct sink *s)
 {
@@ -17,23 +18,12 @@ static int fail(struct sink *s)
 	return ERR_IO;
 }
 
-/* A number from the environment, as sudo leaves it; -1 = not there. */
-static long env_id(const char *name)
-{
-	const char *text = getenv(name);
-	if (!text || !*text)
-		return -1;
-	char *end;
-	errno = 0;
-	long v = strtol(text, &end, 10);
-	return errno || *end || v < 0 || v >= UINT32_MAX ? -1 : v;
-}
-
 /* Under sudo the file belongs to who typed the command; a failure leaves it root's. */
 static void give_to_sudo_user(int fd)
 {
-	long uid = env_id("SUDO_UID"), gid = env_id("SUDO_GID");
-	if (geteuid() == 0 && uid > 0 && gid >= 0 && fchown(fd, (uid_t)uid, (gid_t)gid) < 0)
+	uid_t uid;
+	gid_t gid;
+	if (owner_behind_sudo(&uid, &gid) && fchown(fd, uid, gid) < 0)
 		errno = 0;
 }
 
@@ -113,6 +103,13 @@ static bool is_ours(const struct sink *s)
 	struct stat here, there;
 	return fstat(s->fd, &here) == 0 && lstat(s->path, &there) == 0 && here.st_dev == there.st_dev &&
 	       here.st_ino == there.st_ino;
+}
+
+int sink_reopen(const struct sink *s)
+{
+	char name[64];
+	snprintf(name, sizeof name, "/proc/self/fd/%d", s->fd);
+	return open(name, O_RDONLY | O_CLOEXEC);
 }
 
 int sink_close(struct sink *s)

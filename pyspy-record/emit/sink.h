@@ -24,6 +24,8 @@ int sink_open(struct sink *s, const char *path, bool exclusive);
 /* Write one piece (header or block) whole, in as few calls as possible; EINTR and short writes handled. 0 or ERR_IO:
  * the piece is not there (a regular file is truncated back), s->error_number says why (EPIPE: the reader has gone). */
 int sink_write(struct sink *s, const void *p, size_t n);
+/* A descriptor that reads what was written, whatever stands at the path by now; -1 with errno. */
+int sink_reopen(const struct sink *s);
 /* Close; a file that never got a byte and was made by sink_open is removed. 0 or ERR_IO (close or fsync failed late).
  */
 int sink_close(struct sink *s);

@@ -92,26 +92,60 @@ void status_progress(const struct status_now *n)
 	buf_done(&b);
 }
 
-static void put_file(struct buf *b, const struct sink *sink)
+/* The shell would take "-" for standard output. */
+static bool is_stdout(const char *path)
+{
+	return !strcmp(path, "-");
+}
+
+void status_wrote(const struct sink *sink, const char *verb, const char *view)
 {
 	const char *path = sink->path;
 	char text[HUMAN_SIZE];
+	struct buf b, svg;
 
-	buf_str(b, "wrote ");
-	put_path(b, path);
-	buf_printf(b, " (%s)", human_bytes(text, sink->bytes));
-	if (!sink->is_regular || !strcmp(path, "-"))
-		return;
-	size_t n = strlen(path), stem = n > 6 && !strcmp(path + n - 6, ".pyspy") ? n - 6 : n;
-	struct buf svg;
+	buf_init(&b, 0);
 	buf_init(&svg, 0);
-	buf_put(&svg, path, stem);
-	buf_str(&svg, ".svg");
-	buf_str(b, "; see it with\n    pyspy-report flamegraph -o ");
-	put_word(b, buf_cstr(&svg), svg.len);
-	buf_str(b, " ");
-	put_word(b, path, n);
+	buf_str(&b, "wrote ");
+	put_path(&b, path);
+	buf_printf(&b, " (%s)", human_bytes(text, sink->bytes));
+	if (sink->is_regular && !is_stdout(path)) {
+		size_t n = strlen(path), stem = n > 6 && !strcmp(path + n - 6, ".pyspy") ? n - 6 : n;
+		buf_put(&svg, path, stem);
+		buf_str(&svg, ".svg");
+		if (!view)
+			view = buf_cstr(&svg);
+		buf_printf(&b, "; see it with\n    pyspy-report %s ", verb);
+		if (!is_stdout(view)) {
+			buf_str(&b, "-o ");
+			put_word(&b, view, strlen(view));
+			buf_str(&b, " ");
+		}
+		put_word(&b, path, n);
+	}
+	log_info("%s", buf_cstr(&b));
 	buf_done(&svg);
+	buf_done(&b);
+}
+
+void status_wrote_view(const char *path, uint64_t bytes, const struct sink *kept)
+{
+	char text[HUMAN_SIZE];
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_str(&b, "wrote ");
+	put_path(&b, path);
+	if (bytes)
+		buf_printf(&b, " (%s)", human_bytes(text, bytes));
+	if (kept) {
+		buf_str(&b, " and ");
+		put_path(&b, kept->path);
+		buf_printf(&b, " (%s); another view of it:\n    pyspy-report top ", human_bytes(text, kept->bytes));
+		put_word(&b, kept->path, strlen(kept->path));
+	}
+	log_info("%s", buf_cstr(&b));
+	buf_done(&b);
 }
 
 static void put_bound(struct buf *b, const struct status_now *n, const char *between)
@@ -126,7 +160,7 @@ static void put_bound(struct buf *b, const struct status_now *n, const char *bet
 		buf_printf(b, ", so %.4g samples a second in the mean, at least %.4g", n->mean_hz, n->lowest_hz);
 }
 
-void status_summary(const struct status_now *n, const char *why, const struct sink *sink)
+void status_summary(const struct status_now *n, const char *why)
 {
 	char text[HUMAN_SIZE];
 	struct buf b;
@@ -163,9 +197,6 @@ void status_summary(const struct status_now *n, const char *why, const struct si
 	}
 	if (n->cpu_ppm)
 		put_bound(&b, n, between);
-	log_info("%s", buf_cstr(&b));
-	buf_reset(&b);
-	put_file(&b, sink);
 	log_info("%s", buf_cstr(&b));
 	buf_done(&b);
 }

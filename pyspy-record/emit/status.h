@@ -31,4 +31,9 @@ void status_started(const char *target, double rate_hz, const char *output);
 /* Now and then; about twice a second is right. */
 void status_progress(const struct status_now *n);
 /* After sink_close. `why`: what ended the recording, "the program ended". */
-void status_summary(const struct status_now *n, const char *why, const struct sink *sink);
+void status_summary(const struct status_now *n, const char *why);
+/* The recording was written. How to see it: by this verb of pyspy-report, in a file `view` ("-": on standard output;
+ * NULL: named like the recording). */
+void status_wrote(const struct sink *sink, const char *verb, const char *view);
+/* A view was written to `path`; its size, 0 = not known; `kept`: the recording is still there. */
+void status_wrote_view(const char *path, uint64_t bytes, const struct sink *kept);

@@ -182,22 +182,35 @@ static int attach_all(struct kernel *k, char *why, size_t size)
 	return 0;
 }
 
+static void kernel_version(int *major, int *minor)
+{
+	struct utsname u;
+	*major = *minor = 0;
+	if (uname(&u) == 0)
+		sscanf(u.release, "%d.%d", major, minor);
+}
+
+const char *kernel_capabilities(void)
+{
+	int major, minor;
+	kernel_version(&major, &minor);
+	return major == 5 && minor < 11 ? "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_sys_resource" /* to lock memory */
+	                                : "cap_bpf,cap_perfmon,cap_sys_ptrace";
+}
+
 /* Words for what most people meet first. */
 static int explain(int rc, char *why, size_t size)
 {
-	struct utsname u;
-	int major = 0, minor = 0;
-	if (uname(&u) == 0)
-		sscanf(u.release, "%d.%d", &major, &minor);
+	int major, minor;
+	kernel_version(&major, &minor);
 	if (major < 5 || (major == 5 && minor < 8)) {
 		snprintf(why, size, "Linux %d.%d is older than 5.8", major, minor);
 		return ERR_UNSUPPORTED;
 	}
 	if (rc == ERR_PERMISSION) {
 		size_t n = strlen(why);
-		const char *more = major == 5 && minor < 11 ? ",cap_sys_resource" : ""; /* to lock memory */
-		snprintf(why + n, size - n,
-		         "; it wants root, or `setcap cap_bpf,cap_perfmon,cap_sys_ptrace%s+ep` on the recorder", more);
+		snprintf(why + n, size - n, "; it wants root, or `setcap %s+ep` on the recorder",
+		         kernel_capabilities());
 	}
 	return rc;
 }

@@ -30,6 +30,8 @@ enum kernel_clock {
 /* 0; ERR_PERMISSION, ERR_UNSUPPORTED (built without it, or the kernel is too old or lacks something), ERR_NO_MEMORY,
  * ERR_SYSTEM: `why` says it in one line, "what: why; what to do". */
 int kernel_open(struct kernel **k, const struct kernel_options *o, char *why, size_t why_size);
+/* What a recorder that is not root needs for it, as setcap(8) wants it: "cap_bpf,..." */
+const char *kernel_capabilities(void);
 void kernel_close(struct kernel *k); /* NULL: nothing */
 enum kernel_clock kernel_clock(const struct kernel *k);
 uint32_t kernel_tick_hz(const struct kernel *k);

@@ -22,6 +22,7 @@ static int reader_failed(struct reader *r)
 		return ERR_GONE;
 	case EPERM:
 	case EACCES:
+	case ENOSYS: /* a seccomp filter may say so */
 		return ERR_PERMISSION;
 	default:
 		return ERR_MEMORY_READ;

@@ -112,6 +112,7 @@ static int check_new(struct search *s, const struct mapped_object *f, struct int
 	if (in->runtime)
 		return check_offsets(s, f, in, size);
 	int rc = ERR_AGAIN;
+	in->told_by = INTERPRETER_BY_SCAN;
 	for (raddr_t at = 0; scan_cookie(s->r, f, &at) && rc != 0;) {
 		in->runtime = at;
 		rc = check_offsets(s, f, in, size);
@@ -131,6 +132,8 @@ static int check_rows(struct search *s, const struct mapped_object *f, struct in
 	int rc = ERR_UNSUPPORTED;
 	if (is_old)
 		in->runtime = 0;
+	if (!is_known)
+		in->told_by = INTERPRETER_BY_SCAN;
 	for (size_t i = 0; i < sizeof builds / sizeof *builds; i++) {
 		const struct layout *row = layout_find(in->version_hex, builds[i]);
 		if (!row)
@@ -178,12 +181,17 @@ static bool tell_version(struct search *s, const struct mapped_object *f, struct
 static int check(struct search *s, struct mapped_object *f, struct interpreter *in)
 {
 	bool has_names = f->symbols[SYMBOL_RUNTIME].value || f->symbols[SYMBOL_GET_VERSION].value;
-	*in = (struct interpreter){0};
-	if (!f->symbols[SYMBOL_RUNTIME].value)
+	*in = (struct interpreter){.object = f->first->begin};
+	in->told_by = INTERPRETER_BY_IMAGE;
+	if (!f->symbols[SYMBOL_RUNTIME].value) {
 		mapped_object_ask_file(s, f);
+		in->told_by = INTERPRETER_BY_SYMTAB;
+	}
 	in->runtime = variable(s, f, SYMBOL_RUNTIME);
-	if (!in->runtime && f->elf.pyruntime_addr)
+	if (!in->runtime && f->elf.pyruntime_addr) {
 		in->runtime = f->bias + f->elf.pyruntime_addr;
+		in->told_by = INTERPRETER_BY_SECTION;
+	}
 	if (!has_names && !in->runtime && !f->is_likely) {
 		uint64_t bytes = mapped_object_data_bytes(f);
 		if (bytes > s->bytes_left)
@@ -215,6 +223,13 @@ static int weight(int rc)
 	default:
 		return 4;
 	}
+}
+
+/* The list of mappings takes a lesser right than the memory itself (yama), and a seccomp filter may take either. */
+static bool is_refused(struct search *s)
+{
+	char byte;
+	return s->maps.n && reader_read(s->r, s->maps.v[0].begin, &byte, 1) == ERR_PERMISSION;
 }
 
 static int open_search(struct reader *r, struct search *s)
@@ -260,7 +275,9 @@ int interpreter_find(struct reader *r, struct interpreter *in)
 		free(s);
 		return rc;
 	}
-	rc = s->maps.n ? ERR_NOT_PYTHON : ERR_AGAIN;
+	rc = is_refused(s) ? ERR_PERMISSION : ERR_NOT_PYTHON; /* a thread of the kernel has no memory at all */
+	if (rc == ERR_PERMISSION)
+		goto done;
 	for (int likely = 1; likely >= 0; likely--)
 		for (size_t i = 0; i < s->maps.n; i++) {
 			struct mapped_object f;

@@ -13,6 +13,13 @@
 #include "pyspy-record/python/layout.h"
 
 enum { INTERPRETER_VERSION_TEXT = 32, INTERPRETER_WORDS = 4 };
+/* What told where _PyRuntime (up to 3.6: the word that points to the interpreters) is. */
+enum interpreter_told {
+	INTERPRETER_BY_IMAGE,   /* a dynamic symbol, as it lies in memory */
+	INTERPRETER_BY_SYMTAB,  /* .symtab of the file */
+	INTERPRETER_BY_SECTION, /* the section .PyRuntime of the file */
+	INTERPRETER_BY_SCAN,    /* a search of the writable segments */
+};
 struct interpreter {
 	raddr_t runtime; /* _PyRuntime; 0: older than 3.7 */
 	raddr_t heads;   /* the word that points to the newest interpreter */
@@ -25,6 +32,8 @@ struct interpreter {
 	char version[INTERPRETER_VERSION_TEXT]; /* "3.13.1", "3.14.0rc2", "3.12.0+"; set also with ERR_UNSUPPORTED when
 	                                           it could be told */
 	struct layout layout;
+	enum interpreter_told told_by;
+	raddr_t object; /* where the file that holds it is mapped */
 	/* What interpreter_look_again goes on with. */
 	struct {
 		raddr_t gil_pointer;              /* 2.x: the word that points to the GIL, once there is one */

@@ -193,11 +193,12 @@ static int find_managed(struct reader *r, const struct layout *l, raddr_t object
 	return 0;
 }
 
-int object_attribute(struct reader *r, const struct layout *l, raddr_t object, const char *name, raddr_t *value,
-                     struct object_trail *trail)
+int object_instance(struct reader *r, const struct layout *l, raddr_t object, raddr_t *dict, raddr_t *keys,
+                    raddr_t *values, struct object_trail *trail)
 {
-	uint64_t type, flags = 0, keys, dict = 0, values = 0;
+	uint64_t type, flags = 0;
 	raddr_t at;
+	*dict = *keys = *values = 0;
 	if (!object_is_address(object))
 		return ERR_TORN;
 	TRY(read_link(r, object + l->object.type, &type, trail));
@@ -206,16 +207,23 @@ int object_attribute(struct reader *r, const struct layout *l, raddr_t object, c
 	if (layout_minor(l) >= 0x30b)
 		TRY(reader_word(r, type + l->type.flags, &flags));
 	if (flags & TYPE_MANAGED_DICT) {
-		TRY(find_managed(r, l, object, type, flags, &dict, &values, trail));
+		TRY(find_managed(r, l, object, type, flags, dict, values, trail));
 	} else {
 		TRY(find_dict(r, l, object, type, &at));
 		if (at)
-			TRY(read_link(r, at, &dict, trail));
+			TRY(read_link(r, at, dict, trail));
 	}
+	if (*dict || !*values)
+		return 0;
+	return reader_word(r, type + l->type.cached_keys, keys);
+}
+
+int object_attribute(struct reader *r, const struct layout *l, raddr_t object, const char *name, raddr_t *value,
+                     struct object_trail *trail)
+{
+	raddr_t dict, keys, values;
+	TRY(object_instance(r, l, object, &dict, &keys, &values, trail));
 	if (dict)
 		return object_dict_get(r, l, dict, name, value, trail);
-	if (!values)
-		return ERR_AGAIN;
-	TRY(reader_word(r, type + l->type.cached_keys, &keys));
-	return object_split_get(r, l, keys, values, name, value, trail);
+	return values ? object_split_get(r, l, keys, values, name, value, trail) : ERR_AGAIN;
 }

@@ -44,6 +44,19 @@ int object_int(struct reader *r, const struct layout *l, raddr_t integer, uint64
 int object_attribute(struct reader *r, const struct layout *l, raddr_t object, const char *name, raddr_t *value,
                      struct object_trail *trail);
 
+/* Where an instance keeps its attributes: *dict; or, 3.11 and later, *keys and *values (of its type, its own) of a
+ * split table; all 0: it has none. */
+int object_instance(struct reader *r, const struct layout *l, raddr_t object, raddr_t *dict, raddr_t *keys,
+                    raddr_t *values, struct object_trail *trail);
+/* Walk such a split table: as object_dict. */
+int object_split(struct reader *r, const struct layout *l, raddr_t keys, raddr_t values, object_visit *visit, void *ctx,
+                 struct object_trail *trail);
+
+/* The first characters of a text, at most `most` of them into `to`: code points; of a 2.x str, bytes. *n of *length. A
+ * 2.x unicode of 2 bytes a character gives its surrogate pairs as they are. */
+int object_characters(struct reader *r, const struct layout *l, raddr_t str, uint32_t *to, size_t most, size_t *n,
+                      uint64_t *length);
+
 /* Between the parts of object: */
 enum { OBJECT_KEY_MAX = 64 };
 static inline bool object_is_address(raddr_t a)

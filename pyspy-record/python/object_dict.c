@@ -110,19 +110,65 @@ static raddr_t value_in(const struct table *t, const struct chunk *c, size_t i)
 	return t->values ? c->split[i] : object_u64(c->entries, i * t->entry_size + t->value_at);
 }
 
-int object_dict(struct reader *r, const struct layout *l, raddr_t dict, object_visit *visit, void *ctx,
-                struct object_trail *trail)
+/* 3.11 and later: the values of a split table were set in an order of their own. 3.11, 3.12: in front of the values,
+ * growing downwards: a byte with their room, how many, then their numbers; 3.13: behind them. */
+static int read_order(struct reader *r, const struct layout *l, const struct table *t, uint8_t *order, size_t *n)
 {
-	struct table t;
+	uint8_t head[2], raw[CHUNK];
+	*n = 0;
+	if (layout_minor(l) < 0x30d) {
+		TRY(reader_read(r, t->values - 2, head, 1));
+		if (head[0] > CHUNK)
+			return ERR_TORN;
+		TRY(reader_read(r, t->values - 2 - head[0], raw, head[0]));
+		for (size_t i = 0; i < head[0]; i++)
+			order[i] = raw[head[0] - 1 - i];
+		*n = head[0];
+		return 0;
+	}
+	TRY(reader_read(r, t->values - l->dict.values_first, head, 2)); /* room, how many */
+	if (head[1] > CHUNK)
+		return ERR_TORN;
+	TRY(reader_read(r, t->values + 8u * head[0], order, head[1]));
+	*n = head[1];
+	return 0;
+}
+
+static int visit_ordered(struct reader *r, const struct layout *l, const struct table *t, object_visit *visit,
+                         void *ctx, struct object_trail *trail)
+{
+	uint8_t order[CHUNK];
 	struct chunk c;
-	TRY(read_table(r, l, dict, &t, trail));
-	for (uint64_t done = 0; done < t.n; done += c.n) {
-		TRY(read_chunk(r, &t, done, &c));
-		object_trail_add(trail, t.entries + done * t.entry_size, c.entries, c.n * t.entry_size);
-		if (t.values)
-			object_trail_add(trail, t.values + done * 8, c.split, c.n * 8);
+	size_t n;
+	TRY(read_order(r, l, t, order, &n));
+	TRY(read_chunk(r, t, 0, &c));
+	object_trail_add(trail, t->entries, c.entries, c.n * t->entry_size);
+	object_trail_add(trail, t->values, c.split, c.n * 8);
+	for (size_t i = 0; i < n; i++) {
+		raddr_t key = order[i] < c.n ? key_in(t, &c, order[i]) : 0;
+		raddr_t value = order[i] < c.n ? value_in(t, &c, order[i]) : 0;
+		if (!object_is_address(key) || !object_is_address(value))
+			continue;
+		int rc = visit(ctx, key, value);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int visit_table(struct reader *r, const struct layout *l, const struct table *t, object_visit *visit, void *ctx,
+                       struct object_trail *trail)
+{
+	struct chunk c;
+	if (t->values && layout_minor(l) >= 0x30b && t->n <= CHUNK)
+		return visit_ordered(r, l, t, visit, ctx, trail);
+	for (uint64_t done = 0; done < t->n; done += c.n) {
+		TRY(read_chunk(r, t, done, &c));
+		object_trail_add(trail, t->entries + done * t->entry_size, c.entries, c.n * t->entry_size);
+		if (t->values)
+			object_trail_add(trail, t->values + done * 8, c.split, c.n * 8);
 		for (size_t i = 0; i < c.n; i++) {
-			raddr_t key = key_in(&t, &c, i), value = value_in(&t, &c, i);
+			raddr_t key = key_in(t, &c, i), value = value_in(t, &c, i);
 			if (!object_is_address(key) || !object_is_address(value))
 				continue;
 			int rc = visit(ctx, key, value);
@@ -131,6 +177,23 @@ int object_dict(struct reader *r, const struct layout *l, raddr_t dict, object_v
 		}
 	}
 	return 0;
+}
+
+int object_dict(struct reader *r, const struct layout *l, raddr_t dict, object_visit *visit, void *ctx,
+                struct object_trail *trail)
+{
+	struct table t;
+	TRY(read_table(r, l, dict, &t, trail));
+	return visit_table(r, l, &t, visit, ctx, trail);
+}
+
+int object_split(struct reader *r, const struct layout *l, raddr_t keys, raddr_t values, object_visit *visit, void *ctx,
+                 struct object_trail *trail)
+{
+	struct table t;
+	TRY(read_keys(r, l, keys, &t, trail));
+	t.values = values + l->dict.values_first;
+	return visit_table(r, l, &t, visit, ctx, trail);
 }
 
 /* --- looking for a key */

@@ -266,3 +266,32 @@ int object_string(struct reader *r, const struct layout *l, raddr_t str, struct 
 	buf_done(&raw);
 	return rc;
 }
+
+int object_characters(struct reader *r, const struct layout *l, raddr_t str, uint32_t *to, size_t most, size_t *n,
+                      uint64_t *length)
+{
+	unsigned char head[HEAD];
+	size_t head_size;
+	struct text t;
+	if (!object_is_address(str))
+		return ERR_TORN;
+	TRY(read_head(r, l, str, head, &head_size));
+	TRY(find_text(r, l, str, head, head_size, &t));
+	if (t.length > (uint64_t)1 << 40)
+		return ERR_TORN;
+	*length = t.length;
+	*n = t.length < most ? (size_t)t.length : most;
+	struct buf raw;
+	buf_init(&raw, 0);
+	int rc = 0;
+	if (t.coding == CODING_WIDE) {
+		rc = read_either(r, &t, *n, *n == t.length, &raw);
+	} else if (*n) {
+		unsigned char *room = buf_reserve(&raw, *n * t.width);
+		rc = room ? reader_read(r, t.data, room, *n * t.width) : ERR_NO_MEMORY;
+	}
+	for (size_t i = 0; rc == 0 && i < *n; i++)
+		to[i] = unit_at(raw.data, i, t.width);
+	buf_done(&raw);
+	return rc;
+}

@@ -44,6 +44,7 @@ struct walk_frame {
 	uint8_t owner;   /* 0 thread, 1 generator, 2 frame object */
 	/* Free-threaded, 3.14 and later: which thread's copy of the code `instr` is in. 0: the object's own. */
 	uint32_t tlbc_index;
+	raddr_t at; /* of the frame itself */
 };
 
 /* Where C called the evaluator (3.12 and later): the entry frame, which lies on the C stack, and how many of the walk's

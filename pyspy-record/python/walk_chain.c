@@ -206,8 +206,9 @@ static int follow_frame_objects(struct walk_chain *c, const unsigned char *tstat
 		if ((w->frames.n & (w->frames.n - 1)) ==
 		    0) /* a circle comes to its mark again before twice its length */
 			mark = at;
-		struct walk_frame f = walk_frame_of_object(l, walk_u64(p, l->frame.code), walk_u64(p, l->frame.globals),
-		                                           (int32_t)walk_u32(p, l->frame.instr));
+		struct walk_frame f =
+		    walk_frame_of_object(l, at, walk_u64(p, l->frame.code), walk_u64(p, l->frame.globals),
+		                         (int32_t)walk_u32(p, l->frame.instr));
 		if (!vec_push(&w->frames, f))
 			return ERR_NO_MEMORY;
 		outermost = at;
@@ -264,8 +265,11 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 		if (w->frames.n == WALK_FRAMES_MAX)
 			return cut(c, w);
 		struct walk_frame f = {walk_u64(p, l->frame.code) & ~(raddr_t)l->frame.tag_mask,
-		                       walk_u64(p, l->frame.instr), walk_u64(p, l->frame.globals), owner,
-		                       l->frame.tlbc_index ? walk_u32(p, l->frame.tlbc_index) : 0};
+		                       walk_u64(p, l->frame.instr),
+		                       walk_u64(p, l->frame.globals),
+		                       owner,
+		                       l->frame.tlbc_index ? walk_u32(p, l->frame.tlbc_index) : 0,
+		                       here};
 		if (!vec_push(&w->frames, f))
 			return ERR_NO_MEMORY;
 	}

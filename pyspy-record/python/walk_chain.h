@@ -46,11 +46,11 @@ struct walk_chain {
  */
 int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct walk *w);
 
-static inline struct walk_frame walk_frame_of_object(const struct layout *l, raddr_t code, raddr_t globals,
+static inline struct walk_frame walk_frame_of_object(const struct layout *l, raddr_t at, raddr_t code, raddr_t globals,
                                                      int32_t lasti)
 {
 	uint64_t instr = lasti < 0 ? WALK_NOT_STARTED : (uint64_t)lasti * l->frame.instr_unit;
-	return (struct walk_frame){.code = code, .instr = instr, .globals = globals};
+	return (struct walk_frame){.code = code, .instr = instr, .globals = globals, .at = at};
 }
 
 static inline bool walk_is_address(raddr_t a)

@@ -59,7 +59,8 @@ static int walk_objects(struct walk *w, const struct walk_copy *c, raddr_t root)
 		if ((i & (i - 1)) == 0) /* a circle comes to its mark again before twice its length */
 			mark = o->at;
 		if (w->frames.n < WALK_FRAMES_MAX &&
-		    !vec_push(&w->frames, walk_frame_of_object(w->layout, o->code, o->globals, (int32_t)o->lasti)))
+		    !vec_push(&w->frames,
+		              walk_frame_of_object(w->layout, o->at, o->code, o->globals, (int32_t)o->lasti)))
 			return ERR_NO_MEMORY;
 	}
 	w->is_cut = c->is_cut || c->n_objects > WALK_FRAMES_MAX;
@@ -86,9 +87,12 @@ static int walk_list(struct walk *w, const struct walk_copy *c, raddr_t root)
 		if ((i & (i - 1)) == 0) /* a circle comes to its mark again before twice its length */
 			mark = at;
 		if (owner < l->frame.owner_cstack)
-			w->frames.v[w->frames.n++] =
-			    (struct walk_frame){f->code & ~(raddr_t)l->frame.tag_mask, f->instr & instr_mask,
-			                        f->globals, owner, (uint32_t)(f->instr >> 48)};
+			w->frames.v[w->frames.n++] = (struct walk_frame){f->code & ~(raddr_t)l->frame.tag_mask,
+			                                                 f->instr & instr_mask,
+			                                                 f->globals,
+			                                                 owner,
+			                                                 (uint32_t)(f->instr >> 48),
+			                                                 at};
 	}
 	if (c->next) {
 		w->is_cut = c->is_cut && w->frames.n;

@@ -15,6 +15,7 @@
 #include "libcommon/err.h"
 #include "pyspy-record/target/access.h"
 #include "pyspy-record/target/maps.h"
+#include "pyspy-record/target/procfile.h"
 
 enum {
 	PROCESS_CMDLINE_MAX = 4 << 20,
@@ -42,32 +43,6 @@ static int error_of(int error_number, pid_t pid)
 	return error_number == ENOMEM ? ERR_NO_MEMORY : ERR_GONE;
 }
 
-/* As much of a /proc file as fits, NUL-terminated; -1 with errno. */
-static ssize_t read_proc(const char *name, char *out, size_t size)
-{
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	size_t n = 0;
-	while (n < size - 1) {
-		ssize_t got = read(fd, out + n, size - 1 - n);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			int error_number = errno;
-			close(fd);
-			errno = error_number;
-			return -1;
-		}
-		if (got == 0)
-			break;
-		n += (size_t)got;
-	}
-	close(fd);
-	out[n] = '\0';
-	return (ssize_t)n;
-}
-
 static int read_stat(pid_t pid, pid_t tid, struct stat_line *s)
 {
 	char name[64], text[2048];
@@ -77,7 +52,7 @@ static int read_stat(pid_t pid, pid_t tid, struct stat_line *s)
 		snprintf(name, sizeof name, "/proc/%d/task/%d/stat", (int)pid, (int)tid);
 	else
 		snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
-	if (read_proc(name, text, sizeof text) < 0)
+	if (procfile_read(name, text, sizeof text) < 0)
 		return error_of(errno, pid);
 	/* the name may hold anything, also ")" */
 	char *open = strchr(text, '('), *close = strrchr(text, ')');
@@ -94,30 +69,6 @@ static int read_stat(pid_t pid, pid_t tid, struct stat_line *s)
 static bool is_dead(char state)
 {
 	return state == 'Z' || state == 'X' || state == 'x';
-}
-
-/* The number behind "key:" in /proc/PID/status; `last`: the last one of the line, else the first. */
-static bool status_number(const char *text, const char *key, int index, bool last, unsigned long *v)
-{
-	size_t n = strlen(key);
-	for (const char *line = text; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
-		if (strncmp(line, key, n) || line[n] != ':')
-			continue;
-		const char *p = line + n + 1;
-		bool found = false;
-		for (int i = 0; last || i <= index; i++) {
-			while (*p == ' ' || *p == '\t')
-				p++;
-			if (*p < '0' || *p > '9')
-				break;
-			char *end;
-			*v = strtoul(p, &end, 10);
-			p = end;
-			found = last || i == index;
-		}
-		return found;
-	}
-	return false;
 }
 
 static void read_link(pid_t pid, const char *what, char *out, size_t size)
@@ -151,7 +102,7 @@ static int read_cmdline(pid_t pid, struct process_facts *p)
 			return ERR_NO_MEMORY;
 		}
 		text = more;
-		n = read_proc(name, text, cap);
+		n = procfile_read(name, text, cap);
 		if (n < (ssize_t)cap - 1 || cap >= PROCESS_CMDLINE_MAX)
 			break;
 		cap *= 4;
@@ -182,21 +133,21 @@ int process_facts_read(pid_t pid, struct process_facts *p)
 {
 	char name[64], status[8192];
 	struct stat_line s;
-	unsigned long v;
+	uint64_t v;
 
 	memset(p, 0, sizeof *p);
 	TRY(read_stat(pid, 0, &s));
 	if (is_dead(s.state))
 		return ERR_GONE;
 	snprintf(name, sizeof name, "/proc/%d/status", (int)pid);
-	if (read_proc(name, status, sizeof status) < 0)
+	if (procfile_read(name, status, sizeof status) < 0)
 		return error_of(errno, pid);
-	if (status_number(status, "Tgid", 0, false, &v) && (pid_t)v != pid)
+	if (procfile_number(status, "Tgid", 0, 10, &v) && (pid_t)v != pid)
 		return v ? process_facts_read((pid_t)v, p) : ERR_GONE;
 	p->pid = p->ns_pid = pid;
-	if (status_number(status, "NSpid", 0, true, &v))
+	if (procfile_number(status, "NSpid", -1, 10, &v))
 		p->ns_pid = (pid_t)v;
-	if (status_number(status, "Uid", 1, false, &v))
+	if (procfile_number(status, "Uid", 1, 10, &v))
 		p->uid = (uint32_t)v;
 	p->parent_pid = s.parent_pid;
 	p->start_ticks = s.start_ticks;
@@ -252,12 +203,12 @@ size_t process_ns_tids(pid_t pid, pid_t *tids, size_t most)
 	snprintf(name, sizeof name, "/proc/%d/task", (int)pid);
 	DIR *folder = opendir(name);
 	for (struct dirent *e; folder && n < most && (e = readdir(folder));) {
-		unsigned long tid = strtoul(e->d_name, NULL, 10);
+		uint64_t tid = strtoul(e->d_name, NULL, 10);
 		if (!tid)
 			continue;
 		if (!same) {
-			snprintf(name, sizeof name, "/proc/%d/task/%lu/status", (int)pid, tid);
-			if (read_proc(name, text, sizeof text) < 0 || !status_number(text, "NSpid", 0, true, &tid))
+			snprintf(name, sizeof name, "/proc/%d/task/%d/status", (int)pid, (int)tid);
+			if (procfile_read(name, text, sizeof text) < 0 || !procfile_number(text, "NSpid", -1, 10, &tid))
 				continue;
 		}
 		tids[n++] = (pid_t)tid;

@@ -25,6 +25,10 @@ void spawn_init(struct spawn *s)
 /* In the child: nothing but system calls until exec. */
 static void __attribute__((noreturn)) become(const struct spawn *s, char *const *argv, int report)
 {
+	if (s->enter) {
+		errno = s->enter(s, argv);
+		goto failed;
+	}
 	/* the mask last: until then no handler of ours can run in the child */
 	for (int i = 0; i < SPAWN_N_SIGNALS; i++)
 		sigaction(signals[i], &s->actions[i], NULL);
@@ -62,9 +66,11 @@ int spawn_start(struct spawn *s, char *const *argv, int *error_number)
 	int report[2];
 
 	if (!s->has_original) {
-		bool redirect = s->stdout_to_stderr;
+		struct spawn asked = *s;
 		spawn_init(s);
-		s->stdout_to_stderr = redirect;
+		s->stdout_to_stderr = asked.stdout_to_stderr;
+		s->enter = asked.enter;
+		s->enter_arg = asked.enter_arg;
 	}
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return fail(error_number, errno);

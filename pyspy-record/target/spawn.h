@@ -21,6 +21,10 @@ struct spawn {
 	int wait_status; /* as from waitpid, once ended */
 
 	bool stdout_to_stderr; /* to be set before spawn_start: our stdout carries something else */
+	/* Instead of exec, in the child, with all signals blocked; returns errno. NULL: exec, with the signals of our
+	 * start. */
+	int (*enter)(const struct spawn *s, char *const *argv);
+	const void *enter_arg;
 	bool has_original;
 	sigset_t mask; /* of the recorder's own start */
 	struct sigaction actions[SPAWN_N_SIGNALS];

@@ -220,12 +220,13 @@ int epoch_thread_end(struct epoch *e, thread_id id, uint64_t time_ns)
 	                   &(struct epoch_pending){.kind = EPOCH_THREAD_END, .thread.id = id, .end.time_ns = time_ns});
 }
 
-static int epoch_apply_process(struct epoch *e, struct epoch_pending *q)
+static int epoch_apply_process(struct epoch *e, const struct profile_recording *of, struct epoch_pending *q)
 {
-	const struct profile_recording *of = &e->profile->recordings.v[e->recording];
 	uint32_t global;
 
 	TRY(profile_process(e->profile, of->host, of->boot_id, &q->process, &global));
+	if (e->replays)
+		return epoch_set(&e->processes, q->process.id, global);
 	struct profile_process *p = &e->profile->processes.v[global];
 	p->version = q->facts.version;
 	p->exe = q->facts.exe;
@@ -247,15 +248,15 @@ static int epoch_apply_thread(struct epoch *e, const struct epoch_pending *q)
 	if (!t)
 		return ERR_NO_MEMORY;
 	TRY(profile_thread(e->profile, epoch_id(&e->processes, q->thread.process), &q->thread, &t->global));
-	if (q->name)
+	if (q->name && !e->replays)
 		e->profile->threads.v[t->global].name = q->name;
 	return 0;
 }
 
-static int epoch_apply_one(struct epoch *e, struct epoch_pending *q)
+static int epoch_apply_one(struct epoch *e, const struct profile_recording *of, struct epoch_pending *q)
 {
 	if (q->kind == EPOCH_PROCESS)
-		return epoch_apply_process(e, q);
+		return epoch_apply_process(e, of, q);
 	if (q->kind == EPOCH_THREAD)
 		return epoch_apply_thread(e, q);
 	if (q->kind == EPOCH_PROCESS_END) {
@@ -272,12 +273,12 @@ static int epoch_apply_one(struct epoch *e, struct epoch_pending *q)
 	return 0;
 }
 
-int epoch_apply(struct epoch *e)
+int epoch_apply(struct epoch *e, const struct profile_recording *of)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < e->pending.n && !rc; i++)
-		rc = epoch_apply_one(e, &e->pending.v[i]);
+		rc = epoch_apply_one(e, of, &e->pending.v[i]);
 	epoch_forget_pending(e);
 	return rc;
 }

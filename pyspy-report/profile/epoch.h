@@ -46,6 +46,7 @@ struct epoch {
 	VEC(struct epoch_pending) pending;
 	struct tally tally; /* thread: global; stack: of the epoch */
 	bool is_settled;    /* certificates were spread to ancestors */
+	bool replays;       /* loaded before: texts of processes and threads stay what they became at last */
 };
 
 void epoch_init(struct epoch *e, struct profile *p);
@@ -77,4 +78,5 @@ int epoch_define_process(struct epoch *e, const struct rec_process *r);
 int epoch_define_thread(struct epoch *e, const struct rec_thread *r);
 int epoch_process_end(struct epoch *e, const struct rec_process_end *r);
 int epoch_thread_end(struct epoch *e, thread_id id, uint64_t time_ns);
-int epoch_apply(struct epoch *e);
+/* `of`: the recording, as far as it is known by now. */
+int epoch_apply(struct epoch *e, const struct profile_recording *of);

@@ -19,18 +19,38 @@ struct load {
 	struct epoch epoch;
 	struct runs runs;
 	struct replay replay;
-	bool has_recording; /* profile->recordings' last is of this input */
+	struct lanes lanes;
+	bool has_recording;             /* `at` is of this input */
+	uint32_t at;                    /* in profile->recordings */
+	struct profile_recording again; /* replays: what was counted before is counted here, for nobody */
 };
 
 static struct profile_recording *load_recording(struct load *l)
 {
-	return &l->profile->recordings.v[l->profile->recordings.n - 1];
+	return l->options.replays ? &l->again : &l->profile->recordings.v[l->at];
+}
+
+static void load_forget(struct profile_recording *r)
+{
+	vec_free(&r->options);
+	vec_free(&r->notes);
+	*r = (struct profile_recording){0};
 }
 
 static int load_new_recording(struct load *l)
 {
-	if (!vec_push(&l->profile->recordings, ((struct profile_recording){.input = l->input})))
-		return ERR_NO_MEMORY;
+	uint32_t n = (uint32_t)l->profile->recordings.n;
+
+	if (l->options.replays) {
+		l->at = l->has_recording ? l->at + 1 : l->options.first;
+		if (l->at >= n) /* it is not the input that it was */
+			return ERR_FORMAT;
+		load_forget(&l->again);
+	} else {
+		if (!vec_push(&l->profile->recordings, ((struct profile_recording){.input = l->input})))
+			return ERR_NO_MEMORY;
+		l->at = n;
+	}
 	l->has_recording = true;
 	return 0;
 }
@@ -42,7 +62,13 @@ static int load_end_epoch(struct load *l)
 		return 0;
 	l->epoch.is_open = false;
 	epoch_settle(&l->epoch);
-	TRY(epoch_merge(&l->epoch));
+	if (!l->options.replays)
+		TRY(epoch_merge(&l->epoch));
+	if (l->options.lane) {
+		int rc = lanes_show(&l->lanes, &l->epoch, l->options.lane, l->options.ctx);
+		if (rc)
+			return rc;
+	}
 	return l->options.sample ? replay_show(&l->replay, &l->epoch, l->options.sample, l->options.ctx) : 0;
 }
 
@@ -68,7 +94,7 @@ static int load_on_epoch(void *ctx, uint32_t number, bool complete)
 		return rc;
 	if (!l->has_recording)
 		TRY(load_new_recording(l));
-	epoch_begin(&l->epoch, (uint32_t)l->profile->recordings.n - 1, number);
+	epoch_begin(&l->epoch, l->at, number);
 	load_recording(l)->n_epochs++;
 	return 0;
 }
@@ -83,6 +109,26 @@ static int load_on_block(void *ctx, const struct rec_block *b)
 	return 0;
 }
 
+/* What of the block's time is asked for. */
+static void load_span(struct load *l, const struct rec_block *b)
+{
+	struct profile_recording *r = load_recording(l);
+	const struct load_ends *ends = l->options.ends;
+	struct span_of of = {.begin_ns = r->started_ns, .anchor_ns = b->anchor_ns};
+	uint64_t from = b->begin_ns, until = b->end_ns;
+
+	of.end_ns = ends && l->at < ends->v.n ? ends->v.v[l->at] : 0;
+	span_resolve(&l->options.span, &of, &l->runs.from_ns, &l->runs.until_ns);
+	from = from < l->runs.from_ns ? l->runs.from_ns : from;
+	until = until > l->runs.until_ns ? l->runs.until_ns : until;
+	if (from > until || (from == until && !span_is_open(&l->options.span)))
+		return;
+	if (!r->shown_end_ns || from < r->shown_begin_ns)
+		r->shown_begin_ns = from;
+	if (until > r->shown_end_ns)
+		r->shown_end_ns = until;
+}
+
 static int load_on_block_end(void *ctx, const struct rec_block *b)
 {
 	struct load *l = ctx;
@@ -95,9 +141,13 @@ static int load_on_block_end(void *ctx, const struct rec_block *b)
 	r->anchor_ns = b->anchor_ns;
 	r->n_blocks++;
 	r->is_closed |= (b->flags & WIRE_BLOCK_LAST) != 0;
-	TRY(epoch_apply(&l->epoch));
-	l->runs.keep = l->options.sample != NULL;
-	TRY(runs_finish(&l->runs, &l->epoch, b));
+	TRY(epoch_apply(&l->epoch, r));
+	l->runs.keep = l->options.sample || l->options.lane;
+	l->runs.replays = l->options.replays;
+	load_span(l, b);
+	TRY(runs_finish(&l->runs, &l->epoch, b, r));
+	if (l->options.lane)
+		TRY(lanes_keep(&l->lanes, &l->runs, &l->epoch, b));
 	return l->options.sample ? replay_keep(&l->replay, &l->runs, &l->epoch) : 0;
 }
 
@@ -111,6 +161,8 @@ static int load_on_damage(void *ctx, const struct decode_damage *d)
 	struct load *l = ctx;
 	struct profile *p = l->profile;
 
+	if (l->options.replays)
+		return 0;
 	p->n_damage++;
 	p->damaged_bytes += d->bytes;
 	p->missing_blocks += d->blocks;
@@ -252,7 +304,9 @@ struct load *load_new(struct profile *p, const char *input, const struct load_op
 	l->profile = p;
 	if (o)
 		l->options = *o;
+	l->lanes.spool = l->options.spool;
 	epoch_init(&l->epoch, p);
+	l->epoch.replays = l->options.replays;
 	runs_init(&l->runs);
 	l->stream = stream_new(&(struct decode_visitor){
 	    .ctx = l,
@@ -296,12 +350,14 @@ void load_free(struct load *l)
 	epoch_done(&l->epoch);
 	runs_done(&l->runs);
 	replay_done(&l->replay);
+	lanes_done(&l->lanes);
+	load_forget(&l->again);
 	free(l);
 }
 
 int load_feed(struct load *l, const void *bytes, size_t n)
 {
-	l->profile->input_bytes += n;
+	l->profile->input_bytes += l->options.replays ? 0 : n;
 	return stream_feed(l->stream, bytes, n);
 }
 
@@ -310,11 +366,19 @@ int load_finish(struct load *l)
 	return stream_finish(l->stream);
 }
 
-static int load_chunks(struct load *l, int fd, unsigned char *chunk, struct load_result *r)
+/* Where the bytes of an input go. */
+struct load_to {
+	int (*feed)(void *ctx, const void *bytes, size_t n);
+	int (*finish)(void *ctx);
+	void *ctx;
+};
+
+static int load_chunks(const struct load_to *to, int fd, uint64_t most, unsigned char *chunk, struct load_result *r)
 {
 	r->is_empty = true;
 	for (;;) {
-		ssize_t n = read(fd, chunk, LOAD_CHUNK);
+		uint64_t left = most - r->bytes;
+		ssize_t n = left ? read(fd, chunk, left < LOAD_CHUNK ? (size_t)left : LOAD_CHUNK) : 0;
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -323,33 +387,119 @@ static int load_chunks(struct load *l, int fd, unsigned char *chunk, struct load
 			return ERR_SYSTEM;
 		}
 		if (n == 0)
-			return load_finish(l);
+			return to->finish(to->ctx);
 		r->is_empty = false;
-		int rc = load_feed(l, chunk, (size_t)n);
+		r->bytes += (uint64_t)n;
+		int rc = to->feed(to->ctx, chunk, (size_t)n);
 		if (rc)
 			return rc;
 	}
 }
 
+static int load_all(const struct load_to *to, int fd, uint64_t most, struct load_result *r)
+{
+	unsigned char *chunk = malloc(LOAD_CHUNK);
+	int rc = ERR_NO_MEMORY;
+
+	*r = (struct load_result){0};
+	if (chunk)
+		rc = load_chunks(to, fd, most, chunk, r);
+	free(chunk);
+	return rc;
+}
+
+static int load_feed_any(void *ctx, const void *bytes, size_t n)
+{
+	return load_feed(ctx, bytes, n);
+}
+
+static int load_finish_any(void *ctx)
+{
+	return load_finish(ctx);
+}
+
+int load_fd(struct profile *p, int fd, const char *name, uint64_t most, const struct load_options *o,
+            struct load_result *r)
+{
+	struct load *l = load_new(p, name, o);
+	int rc = ERR_NO_MEMORY;
+
+	*r = (struct load_result){0};
+	if (l)
+		rc = load_all(&(struct load_to){load_feed_any, load_finish_any, l}, fd, most, r);
+	load_free(l);
+	return rc;
+}
+
 int load_file(struct profile *p, const char *path, const struct load_options *o, struct load_result *r)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
-	int rc = ERR_NO_MEMORY, fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-	struct load *l = NULL;
-	unsigned char *chunk = NULL;
+	int rc, fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 
-	*r = (struct load_result){0};
 	if (fd < 0) {
-		r->error_number = errno;
+		*r = (struct load_result){.error_number = errno};
 		return ERR_SYSTEM;
 	}
-	l = load_new(p, is_stdin ? "standard input" : path, o);
-	chunk = malloc(LOAD_CHUNK);
-	if (l && chunk)
-		rc = load_chunks(l, fd, chunk, r);
-	free(chunk);
-	load_free(l);
+	rc = load_fd(p, fd, is_stdin ? "standard input" : path, UINT64_MAX, o, r);
 	if (!is_stdin)
 		close(fd);
+	return rc;
+}
+
+struct load_look {
+	struct load_ends *ends;
+	bool has_recording;
+};
+
+static int look_new(struct load_look *k)
+{
+	k->has_recording = true;
+	return vec_push(&k->ends->v, 0) ? 0 : ERR_NO_MEMORY;
+}
+
+static int look_on_file(void *ctx, const struct rec_file *f)
+{
+	(void)f;
+	return look_new(ctx);
+}
+
+static int look_on_epoch(void *ctx, uint32_t number, bool complete)
+{
+	struct load_look *k = ctx;
+
+	(void)number, (void)complete;
+	return k->has_recording ? 0 : look_new(k);
+}
+
+static int look_on_block_end(void *ctx, const struct rec_block *b)
+{
+	struct load_look *k = ctx;
+	uint64_t *end = &k->ends->v.v[k->ends->v.n - 1];
+
+	*end = b->end_ns > *end ? b->end_ns : *end;
+	return 0;
+}
+
+static int look_feed(void *stream, const void *bytes, size_t n)
+{
+	return stream_feed(stream, bytes, n);
+}
+
+static int look_finish(void *stream)
+{
+	return stream_finish(stream);
+}
+
+int load_fd_ends(int fd, uint64_t most, struct load_ends *ends, struct load_result *r)
+{
+	struct load_look k = {.ends = ends};
+	struct stream *s = stream_new(&(struct decode_visitor){
+	    .ctx = &k, .file = look_on_file, .epoch = look_on_epoch, .block_end = look_on_block_end});
+	int rc = ERR_NO_MEMORY;
+
+	*r = (struct load_result){0};
+	if (s)
+		rc = load_all(&(struct load_to){look_feed, look_finish, s}, fd, most, r);
+	stream_free(s);
 	return rc;
 }

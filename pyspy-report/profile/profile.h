@@ -79,7 +79,9 @@ struct profile_recording {
 	struct rec_end end;
 
 	uint64_t begin_ns, end_ns; /* covered by blocks; both 0 without any */
-	int64_t anchor_ns;         /* of the last block */
+	uint64_t shown_begin_ns,
+	    shown_end_ns;  /* of that, what --time asks for; both 0 when it asks for nothing of it */
+	int64_t anchor_ns; /* of the last block */
 	uint64_t n_blocks, n_epochs, n_ticks, n_events, n_samples;
 	uint64_t sampled_ns, not_sampled_ns; /* FORMAT.md 4.3: time that ticks stand for, and gaps */
 	uint64_t absent_ticks, failed_ticks; /* thread ticks without a sample */
@@ -106,8 +108,9 @@ struct profile {
 	VEC(struct profile_thread) threads;
 	VEC(struct profile_recording) recordings;
 	struct tally tally;
-	uint64_t wall_ns;                   /* of all rows of the tally: below PROFILE_MAX_NS */
-	uint32_t in_motion, lost, no_frame; /* synthetic locations */
+	uint64_t wall_ns; /* of all rows of the tally and outside_ns: below PROFILE_MAX_NS */
+	uint64_t outside_n, outside_ns, outside_cpu_ns; /* samples that --time leaves out, and their time: in no row */
+	uint32_t in_motion, lost, no_frame;             /* synthetic locations */
 
 	VEC(struct profile_damage) damage;
 	uint64_t n_damage, damaged_bytes, missing_blocks, missing_samples; /* all of it */

@@ -63,6 +63,9 @@ int replay_keep(struct replay *y, const struct runs *r, const struct epoch *e)
 	y->runs.n += r->list.n;
 	for (size_t i = 0; i < r->events.n; i++) {
 		const struct rec_event *v = &r->events.v[i];
+
+		if (v->time_ns < r->from_ns || v->time_ns >= r->until_ns)
+			continue;
 		y->events.v[y->events.n++] = (struct replay_event){
 		    v->time_ns, v->weight_ns, v->thread < e->threads.n ? e->threads.v[v->thread].global : 0, v->stack,
 		    (v->flags & (WIRE_FLAG_ABSENT - 1)) | TALLY_EVENT |

@@ -1,7 +1,7 @@
 /* replay: the samples of an epoch, one by one, in order of time, once its certificates are known.
  *
  * Flow:    profile/runs -> [replay] -> whoever asked for samples (load_options.sample).
- * Memory:  the runs of one epoch (20 bytes each), its tick times, its events (32 bytes each).
+ * Memory:  the runs of one epoch (24 bytes each), its tick times, its events (32 bytes each).
  * Order:   within an epoch, whatever block a sample came in: events may be older than their block. An event that is
  *          older than its epoch comes first in it.
  */

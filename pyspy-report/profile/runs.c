@@ -9,13 +9,13 @@ struct runs_at {
 	struct runs *r;
 	struct epoch *e;
 	struct profile_recording *recording;
-	uint64_t sampled_ns; /* time that all ticks of the block stand for */
 };
 
 void runs_init(struct runs *r)
 {
 	memset(r, 0, sizeof *r);
 	map_init(&r->doubts, WIRE_IDS_MAX);
+	r->until_ns = UINT64_MAX;
 }
 
 void runs_done(struct runs *r)
@@ -27,12 +27,15 @@ void runs_done(struct runs *r)
 	vec_free(&r->gaps);
 	vec_free(&r->before_ns);
 	vec_free(&r->list);
+	vec_free(&r->missed);
 	map_done(&r->doubts);
 }
 
 void runs_begin_block(struct runs *r)
 {
 	r->ticks_ns.n = r->entries.n = r->closings.n = r->events.n = r->list.n = r->gaps.n = 0;
+	r->missed.n = 0;
+	r->sampled_ns = 0;
 	if (r->doubts.n)
 		map_clear(&r->doubts);
 	r->has_ticks = false;
@@ -118,34 +121,36 @@ static int runs_weigh(struct runs_at *a)
 	return 0;
 }
 
-static void runs_measure(struct runs_at *a, const struct rec_block *b)
+static int runs_measure(struct runs_at *a, const struct rec_block *b)
 {
-	const struct runs *r = a->r;
+	struct runs *r = a->r;
 	uint64_t mean_ns = a->recording->mean_gap_ns, missed = 0, at = b->begin_ns;
 	size_t next = 0;
 
 	if (b->end_ns <= b->begin_ns || !r->ticks_ns.n)
-		return;
+		return 0;
 	if (r->events.n && !r->entries.n) /* all threads were the kernel's: no tick looked at any */
-		return;
+		return 0;
 	for (size_t i = 0; i < r->ticks_ns.n; i++) {
 		mean_ns = runs_mean_gap(r, i, &next, mean_ns);
-		missed += runs_excess(at, r->ticks_ns.v[i], mean_ns);
+		uint64_t excess_ns = runs_excess(at, r->ticks_ns.v[i], mean_ns);
+		missed += excess_ns;
+		if (r->keep && excess_ns && !vec_push(&r->missed, ((struct run_missed){(uint32_t)i, missed})))
+			return ERR_NO_MEMORY;
 		at = r->ticks_ns.v[i] > at ? r->ticks_ns.v[i] : at;
 	}
 	missed += runs_excess(at, b->end_ns, runs_mean_gap(r, r->ticks_ns.n, &next, mean_ns));
 	/* ticks outside the block's own time make no sense, but must not make time either */
 	if (missed > b->end_ns - b->begin_ns)
 		missed = b->end_ns - b->begin_ns;
-	a->sampled_ns = b->end_ns - b->begin_ns - missed;
-	a->recording->sampled_ns += a->sampled_ns;
+	r->sampled_ns = b->end_ns - b->begin_ns - missed;
+	a->recording->sampled_ns += r->sampled_ns;
 	a->recording->not_sampled_ns += missed;
+	return 0;
 }
 
-/* Time that the ticks before `tick` stand for: differences of it add up to the whole without rounding errors. */
-static uint64_t runs_time(const struct runs_at *a, uint32_t tick)
+uint64_t runs_time_before(const struct runs *r, uint32_t tick)
 {
-	const struct runs *r = a->r;
 	uint64_t part = tick, of = r->ticks_ns.n, product;
 
 	if (r->before_ns.n) {
@@ -154,33 +159,68 @@ static uint64_t runs_time(const struct runs_at *a, uint32_t tick)
 	}
 	if (!of) /* RECORDING says 0 */
 		return 0;
-	if (!__builtin_mul_overflow(a->sampled_ns, part, &product))
+	if (!__builtin_mul_overflow(r->sampled_ns, part, &product))
 		return product / of;
-	return (uint64_t)((unsigned __int128)a->sampled_ns * part / of);
+	return (uint64_t)((unsigned __int128)r->sampled_ns * part / of);
 }
 
-static int runs_count(struct runs_at *a, const struct epoch_thread *t, uint32_t end, uint64_t cpu_ns)
+/* What of `cpu_ns`, used over the thread's ticks up to `end`, was used in from .. until-1. Parts add up to the whole.
+ */
+static uint64_t runs_cpu_part(const struct runs_at *a, const struct epoch_thread *t, uint32_t end, uint64_t cpu_ns)
 {
-	uint32_t n = end - t->tick, flags = t->flags & (WIRE_FLAG_ABSENT - 1);
+	uint32_t of = end - t->tick, from = a->r->from < t->tick ? t->tick : a->r->from,
+	         until = a->r->until > end ? end : a->r->until;
+
+	if (!of) /* of a run in an earlier block, told here */
+		return a->r->from <= t->tick && t->tick < a->r->until ? cpu_ns : 0;
+	if (from == t->tick && until == end)
+		return cpu_ns;
+	if (from >= until)
+		return 0;
+	return (uint64_t)((unsigned __int128)cpu_ns * (until - t->tick) / of) -
+	       (uint64_t)((unsigned __int128)cpu_ns * (from - t->tick) / of);
+}
+
+/* The thread's stack from its entry's tick to `end`; `is_cpu`: only the CPU time that it used there. */
+static int runs_count(struct runs_at *a, const struct epoch_thread *t, uint32_t end, uint64_t cpu_ns, bool is_cpu)
+{
+	struct runs *r = a->r;
+	struct profile *p = a->e->profile;
+	uint32_t begin = is_cpu ? end : t->tick, n = end - begin, flags = t->flags & (WIRE_FLAG_ABSENT - 1);
 
 	if (t->flags & WIRE_FLAG_ABSENT) {
 		*(t->flags & WIRE_FLAG_FAILED ? &a->recording->failed_ticks : &a->recording->absent_ticks) += n;
-		a->e->profile->threads.v[t->global].cpu_unsampled_ns += cpu_ns;
+		if (!r->replays)
+			p->threads.v[t->global].cpu_unsampled_ns += cpu_ns;
 		return 0;
 	}
-	if (a->r->doubts.n && map_get(&a->r->doubts, t->stack, 0))
+	uint32_t from = begin < r->from ? r->from : begin, until = end > r->until ? r->until : end;
+	uint32_t inside = from < until ? until - from : 0;
+	if (r->doubts.n && map_get(&r->doubts, t->stack, 0))
 		flags |= WIRE_FLAG_UNPROVED;
 	a->recording->n_samples += n;
-	if (a->r->keep && n)
-		if (!vec_push(&a->r->list, ((struct run){t->global, t->stack, flags, t->tick, end})))
-			return ERR_NO_MEMORY;
-	if (!n && !cpu_ns)
+	if (r->keep && inside &&
+	    !vec_push(&r->list,
+	              ((struct run){t->global, t->stack, flags, from, until, (uint32_t)(t - a->e->threads.v)})))
+		return ERR_NO_MEMORY;
+	if (r->replays)
 		return 0;
-	uint64_t wall_ns = profile_take_time(a->e->profile, runs_time(a, end) - runs_time(a, t->tick));
-	return tally_add(
-	    &a->e->tally,
-	    &(struct tally_row){
-	        .thread = t->global, .stack = t->stack, .flags = flags, .n = n, .wall_ns = wall_ns, .cpu_ns = cpu_ns});
+	p->outside_cpu_ns += cpu_ns;
+	cpu_ns = runs_cpu_part(a, t, end, cpu_ns);
+	p->outside_cpu_ns -= cpu_ns;
+	uint64_t all_ns = profile_take_time(p, runs_time_before(r, end) - runs_time_before(r, begin));
+	uint64_t wall_ns = inside ? runs_time_before(r, until) - runs_time_before(r, from) : 0;
+	wall_ns = wall_ns < all_ns ? wall_ns : all_ns;
+	p->outside_n += n - inside;
+	p->outside_ns += all_ns - wall_ns;
+	if (!inside && !cpu_ns)
+		return 0;
+	return tally_add(&a->e->tally, &(struct tally_row){.thread = t->global,
+	                                                   .stack = t->stack,
+	                                                   .flags = flags,
+	                                                   .n = inside,
+	                                                   .wall_ns = wall_ns,
+	                                                   .cpu_ns = cpu_ns});
 }
 
 static int runs_entry(struct runs_at *a, const struct rec_entry *entry)
@@ -190,12 +230,12 @@ static int runs_entry(struct runs_at *a, const struct rec_entry *entry)
 	if (!t)
 		return ERR_NO_MEMORY;
 	if (t->stamp == a->r->stamp) {
-		TRY(runs_count(a, t, entry->tick, entry->cpu_ns));
+		TRY(runs_count(a, t, entry->tick, entry->cpu_ns, false));
 	} else {
 		if (t->has_entry && entry->cpu_ns) { /* used during the last run of an earlier block */
 			t->tick = 0;
-			TRY(runs_count(a, t, 0, entry->cpu_ns));
-		} else if (entry->cpu_ns) {
+			TRY(runs_count(a, t, 0, entry->cpu_ns, false));
+		} else if (entry->cpu_ns && !a->r->replays) {
 			a->e->profile->threads.v[t->global].cpu_unsampled_ns += entry->cpu_ns;
 		}
 		if (!vec_push(&a->e->threads_seen, entry->thread))
@@ -224,12 +264,11 @@ static int runs_count_ticks(struct runs_at *a)
 			return ERR_NO_MEMORY;
 		if (t->stamp != r->stamp) /* closing without an entry: nothing to credit it to */
 			continue;
-		struct epoch_thread none = *t; /* its CPU time alone: the run itself ends with the record */
-		none.tick = (uint32_t)r->ticks_ns.n;
-		TRY(runs_count(a, &none, none.tick, r->closings.v[i].cpu_ns));
+		/* its CPU time alone: the run itself ends with the record */
+		TRY(runs_count(a, t, (uint32_t)r->ticks_ns.n, r->closings.v[i].cpu_ns, true));
 	}
 	for (size_t i = 0; i < e->threads_seen.n; i++)
-		TRY(runs_count(a, &e->threads.v[e->threads_seen.v[i]], (uint32_t)r->ticks_ns.n, 0));
+		TRY(runs_count(a, &e->threads.v[e->threads_seen.v[i]], (uint32_t)r->ticks_ns.n, 0, false));
 	return 0;
 }
 
@@ -243,10 +282,18 @@ static bool runs_is_cpu_time(uint32_t flags)
 static int runs_count_events(struct runs_at *a)
 {
 	const struct runs *r = a->r;
+	struct profile *p = a->e->profile;
 
-	for (size_t i = 0; i < r->events.n; i++) {
+	for (size_t i = 0; i < r->events.n && !r->replays; i++) {
 		const struct rec_event *v = &r->events.v[i];
-		uint64_t ns = profile_take_time(a->e->profile, v->weight_ns);
+		uint64_t ns = profile_take_time(p, v->weight_ns);
+
+		if (v->time_ns < r->from_ns || v->time_ns >= r->until_ns) {
+			p->outside_n++;
+			p->outside_ns += ns;
+			p->outside_cpu_ns += runs_is_cpu_time(v->flags) ? ns : 0;
+			continue;
+		}
 		struct tally_row row = {
 		    .thread = v->thread < a->e->threads.n ? a->e->threads.v[v->thread].global : 0,
 		    .stack = v->stack,
@@ -265,12 +312,30 @@ static int runs_count_events(struct runs_at *a)
 	return 0;
 }
 
-int runs_finish(struct runs *r, struct epoch *e, const struct rec_block *b)
+/* Ticks before `time_ns`; they are in order. */
+static uint32_t runs_ticks_before(const struct runs *r, uint64_t time_ns)
 {
-	struct runs_at a = {.r = r, .e = e, .recording = &e->profile->recordings.v[e->recording]};
+	size_t low = 0, high = r->ticks_ns.n;
 
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (r->ticks_ns.v[middle] < time_ns)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return (uint32_t)low;
+}
+
+int runs_finish(struct runs *r, struct epoch *e, const struct rec_block *b, struct profile_recording *to)
+{
+	struct runs_at a = {.r = r, .e = e, .recording = to};
+
+	r->from = r->from_ns ? runs_ticks_before(r, r->from_ns) : 0;
+	r->until = r->until_ns < UINT64_MAX ? runs_ticks_before(r, r->until_ns) : UINT32_MAX;
 	TRY(runs_weigh(&a));
-	runs_measure(&a, b);
+	TRY(runs_measure(&a, b));
 	a.recording->n_ticks += r->ticks_ns.n;
 	TRY(runs_count_ticks(&a));
 	return runs_count_events(&a);

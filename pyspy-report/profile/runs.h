@@ -12,6 +12,13 @@ struct run {
 	uint32_t stack;  /* of the epoch */
 	uint32_t flags;
 	uint32_t begin, end;
+	uint32_t id; /* the thread's, of the epoch: tells unknown threads apart */
+};
+
+/* Time before a tick that no tick stands for: a gap that was too long (FORMAT.md 4.3). */
+struct run_missed {
+	uint32_t tick;
+	uint64_t ns; /* of this gap and of all before it in the block */
 };
 
 struct runs {
@@ -20,12 +27,17 @@ struct runs {
 	VEC(struct rec_entry) entries;
 	VEC(struct rec_closing) closings;
 	VEC(struct rec_event) events;
-	VEC(struct rec_gap) gaps; /* mean gaps; none: the recording's */
-	VEC(uint64_t) before_ns;  /* with gaps: sum of the mean gaps of the ticks before each, and of all */
-	struct map doubts;        /* stack ids */
+	VEC(struct rec_gap) gaps;      /* mean gaps; none: the recording's */
+	VEC(uint64_t) before_ns;       /* with gaps: sum of the mean gaps of the ticks before each, and of all */
+	struct map doubts;             /* stack ids */
+	uint64_t sampled_ns;           /* that the ticks stand for; after runs_finish */
+	VEC(struct run_missed) missed; /* only with keep */
 	bool has_ticks;
 	uint32_t stamp; /* number of blocks seen: tells a thread's entries of this block from older ones */
 
+	uint64_t from_ns, until_ns; /* only what is in here counts (profile/span.h); set before runs_finish */
+	uint32_t from, until;       /* of the current block: the ticks in there */
+	bool replays;         /* the recording is read again: the list alone is wanted, nothing is counted twice */
 	bool keep;            /* wanted: the list below, filled by runs_finish */
 	VEC(struct run) list; /* of the current block, in order of their end */
 };
@@ -36,5 +48,7 @@ void runs_begin_block(struct runs *r);
 int runs_ticks(struct runs *r, const struct rec_ticks *t); /* 0 or ERR_NO_MEMORY, as all that follow */
 int runs_events(struct runs *r, const struct rec_events *e);
 int runs_doubt(struct runs *r, uint32_t stack);
-/* The block is over: count it in the epoch's tally and the recording's totals. */
-int runs_finish(struct runs *r, struct epoch *e, const struct rec_block *b);
+/* The block is over: count it in the epoch's tally and in `to`, the recording's totals. */
+int runs_finish(struct runs *r, struct epoch *e, const struct rec_block *b, struct profile_recording *to);
+/* Time that the ticks before `tick` stand for: differences of it add up to the whole without rounding errors. */
+uint64_t runs_time_before(const struct runs *r, uint32_t tick);

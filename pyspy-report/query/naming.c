@@ -137,6 +137,33 @@ static int naming_bracketed(struct naming *n, uint32_t *name)
 	return naming_string(n, &b, name);
 }
 
+/* How much of the file name is not shown. */
+static size_t naming_hidden(const struct naming *n, uint32_t process, const char *file, size_t len)
+{
+	size_t best = 0;
+
+	for (size_t i = 0; i < n->options.n_strip; i++) {
+		const char *s = n->options.strip[i];
+		size_t k = strlen(s);
+
+		while (k > 0 && s[k - 1] == '/')
+			k--;
+		if (k + 1 < len && k + 1 > best && *s && memcmp(file, s, k) == 0 && file[k] == '/')
+			best = k + 1;
+	}
+	if (best || n->options.full_filenames)
+		return best;
+	return naming_folder(n->profile, process, file, len);
+}
+
+static int naming_group(struct naming *n, struct naming_frame *r, uint32_t *frame)
+{
+	if (!r->name)
+		TRY(profile_string(n->profile, "<unknown>", 9, &r->name));
+	r->file = r->line = 0;
+	return naming_make(n, &(struct naming_key){.kind = r->kind, .id = r->name}, r, frame);
+}
+
 static int naming_python(struct naming *n, uint32_t process, uint32_t location, uint32_t *frame)
 {
 	struct profile_location l = profile_location_of(n->profile, location);
@@ -151,18 +178,24 @@ static int naming_python(struct naming *n, uint32_t process, uint32_t location, 
 	r.origin = r.kind == NAMING_SYNTHETIC ? NAMING_MADE : naming_origin(n->profile, process, file, len);
 	if (!n->options.no_lines && r.kind == NAMING_PYTHON)
 		r.line = n->options.by_function ? f.first_line : l.line > 0 ? (uint32_t)l.line : 0;
-	if (!n->options.full_filenames && (cut = naming_folder(n->profile, process, file, len))) {
+	cut = r.kind == NAMING_PYTHON ? naming_hidden(n, process, file, len) : 0;
+	if (cut) {
 		struct buf b; /* `file` may move while its tail is interned */
 		buf_init(&b, 0);
 		buf_put(&b, file + cut, len - cut);
 		TRY(naming_string(n, &b, &r.file));
+	}
+	if (r.kind == NAMING_PYTHON && n->options.group != NAMING_FUNCTIONS) {
+		r.name = n->options.group == NAMING_MODULES && f.module ? f.module : r.file;
+		return naming_group(n, &r, frame);
 	}
 	if (r.kind == NAMING_SYNTHETIC)
 		TRY(naming_bracketed(n, &r.name));
 	else if (!r.name)
 		TRY(profile_string(n->profile, "<unknown>", 9, &r.name));
 	uint32_t what = n->options.by_text ? r.name : l.function;
-	return naming_make(n, &(struct naming_key){r.kind, what, r.line, r.file, 0}, &r, frame);
+	uint64_t column = n->options.by_column && !n->options.by_function && r.line ? (uint64_t)l.column + 1 : 0;
+	return naming_make(n, &(struct naming_key){r.kind, what, r.line, r.file, column}, &r, frame);
 }
 
 static int naming_native(struct naming *n, uint32_t location, uint32_t *frame)
@@ -174,7 +207,7 @@ static int naming_native(struct naming *n, uint32_t location, uint32_t *frame)
 	const char *path = profile_module_path(n->profile, l.module);
 	struct buf b;
 
-	if (!l.symbol) {
+	if (!l.symbol && n->options.group == NAMING_FUNCTIONS) {
 		buf_init(&b, 0);
 		buf_printf(&b, "0x%llx", (unsigned long long)l.offset);
 		TRY(naming_string(n, &b, &r.name));
@@ -184,6 +217,10 @@ static int naming_native(struct naming *n, uint32_t location, uint32_t *frame)
 		buf_init(&b, 0);
 		buf_str(&b, n->options.full_filenames ? path : path_base(path));
 		TRY(naming_string(n, &b, &r.file));
+	}
+	if (n->options.group != NAMING_FUNCTIONS) {
+		r.name = r.file;
+		return naming_group(n, &r, frame);
 	}
 	return naming_make(n, &key, &r, frame);
 }
@@ -212,8 +249,7 @@ int naming_location(struct naming *n, uint32_t process, uint32_t location, uint3
 
 static int naming_row(struct naming *n, enum naming_kind kind, uint32_t id, struct buf *b, uint32_t *frame)
 {
-	struct naming_frame r = {
-	    .kind = kind, .origin = kind == NAMING_SYNTHETIC ? NAMING_MADE : NAMING_ROW, .location = id};
+	struct naming_frame r = {.kind = kind, .origin = NAMING_ROW, .location = id};
 
 	TRY(naming_string(n, b, &r.name));
 	return naming_make(n, &(struct naming_key){.kind = kind, .id = id, .line = UINT32_MAX}, &r, frame);
@@ -259,13 +295,28 @@ int naming_thread(struct naming *n, uint32_t thread, uint32_t *frame)
 	return naming_row(n, NAMING_THREAD, thread, &b, frame);
 }
 
-int naming_cut(struct naming *n, uint32_t *frame)
+int naming_made(struct naming *n, const char *text, uint32_t *frame)
 {
-	struct buf b;
+	struct naming_frame r = {.kind = NAMING_SYNTHETIC, .origin = NAMING_MADE};
 
-	buf_init(&b, 0);
-	buf_str(&b, "[cut]");
-	return naming_row(n, NAMING_SYNTHETIC, 0, &b, frame);
+	TRY(profile_string(n->profile, text, strlen(text), &r.name));
+	return naming_make(n, &(struct naming_key){.kind = NAMING_SYNTHETIC, .id = r.name, .line = UINT32_MAX}, &r,
+	                   frame);
+}
+
+bool naming_repeats(const struct naming *n, uint32_t outer, uint32_t inner, bool collapse)
+{
+	const struct naming_frame *a = &n->frames.v[outer], *b = &n->frames.v[inner];
+
+	if (n->options.group != NAMING_FUNCTIONS && outer == inner)
+		return true;
+	if (!collapse || a->kind != b->kind || (a->kind != NAMING_PYTHON && a->kind != NAMING_NATIVE))
+		return false;
+	if (outer == inner)
+		return true;
+	return n->options.group == NAMING_FUNCTIONS && a->kind == NAMING_PYTHON &&
+	       profile_location_of(n->profile, a->location).function ==
+	           profile_location_of(n->profile, b->location).function;
 }
 
 const char *naming_name(const struct naming *n, uint32_t frame, size_t *len)

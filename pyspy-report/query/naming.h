@@ -14,6 +14,15 @@ struct naming_options {
 	bool no_lines;       /* --nolineno: no line at all */
 	bool by_text;        /* equal text is one frame: for outputs that have nothing but text */
 	bool full_filenames; /* not shortened by sys.path and prefixes */
+	bool by_column;      /* by line: each column is a frame of its own */
+	enum naming_group {
+		NAMING_FUNCTIONS, /* a frame is a function, or a line of one */
+		NAMING_FILES,     /* or a whole file or library */
+		NAMING_MODULES,   /* or a whole Python module (its __name__) or library */
+	} group;
+	/* Folders that file names lose in front; the longest that fits wins over sys.path. The caller's. */
+	const char *const *strip;
+	size_t n_strip;
 };
 
 enum naming_kind { NAMING_PYTHON, NAMING_NATIVE, NAMING_SYNTHETIC, NAMING_PROCESS, NAMING_THREAD };
@@ -52,7 +61,10 @@ void naming_done(struct naming *n);
 int naming_location(struct naming *n, uint32_t process, uint32_t location, uint32_t *frame);
 int naming_process(struct naming *n, uint32_t process, uint32_t *frame); /* "process 12: python app.py" */
 int naming_thread(struct naming *n, uint32_t thread, uint32_t *frame);   /* "thread 14: worker-1" */
-int naming_cut(struct naming *n, uint32_t *frame); /* "[cut]": stands for outer frames that are missing */
+int naming_made(struct naming *n, const char *text, uint32_t *frame);    /* "[cut]", "[hidden]": frames of our own */
+/* In a stack, `inner` right below `outer` is no frame of its own: groups always, else with `collapse` when both are of
+ * one function. */
+bool naming_repeats(const struct naming *n, uint32_t outer, uint32_t inner, bool collapse);
 
 /* Parts and whole ("qualname (file:line)") of a frame's text. */
 const char *naming_name(const struct naming *n, uint32_t frame, size_t *len);

@@ -51,43 +51,67 @@ static void summary_sum(struct summary_count *c, const struct tally_row *r, uint
 	c->off_ns += summary_is_off(r->flags) ? r->wall_ns : 0;
 }
 
-static void summary_add(struct summary_part *p, const struct tally_row *r)
+static void summary_add(struct summary_part *p, const struct filter *f, const struct tally_row *r)
 {
 	summary_sum(&p->samples, r, r->n);
-	summary_sum(&p->ns, r, r->wall_ns);
+	summary_sum(&p->ns, r, filter_row_ns(f, r));
+}
+
+/* A thread with samples; `seen`: processes, each counted once. */
+static void summary_count_thread(uint32_t *n_threads, uint32_t *n_processes, bool *seen, uint32_t process)
+{
+	++*n_threads;
+	*n_processes += !seen[process];
+	seen[process] = true;
+}
+
+static void summary_rows(struct summary *s, const struct profile *p, const struct filter *f, bool *kept)
+{
+	struct filter with_idle = *f;
+
+	with_idle.idle = true;
+	for (size_t i = 0; i < p->tally.rows.n; i++) {
+		const struct tally_row *r = &p->tally.rows.v[i];
+
+		summary_add(&s->all, f, r);
+		summary_add(&s->threads.v[r->thread], f, r);
+		if (filter_keeps(f, r->thread, r->stack, r->flags)) {
+			summary_add(&s->kept, f, r);
+			kept[r->thread] |= r->n > 0;
+		} else if (filter_keeps(&with_idle, r->thread, r->stack, r->flags)) {
+			summary_add(&s->idle, f, r);
+		}
+	}
 }
 
 int summary_build(struct summary *s, const struct profile *p, const struct filter *f)
 {
-	bool *seen = calloc(p->processes.n, sizeof *seen);
+	bool *seen = calloc(p->processes.n, 2 * sizeof *seen), *kept = calloc(p->threads.n, sizeof *kept);
+	int rc = 0;
 
 	memset(s, 0, sizeof *s);
-	s->by_time = profile_by_time(p);
-	if (!seen || !vec_room(&s->threads, p->threads.n)) {
-		free(seen);
-		return ERR_NO_MEMORY;
+	s->by_time = filter_by_time(f, p);
+	s->measure = f->measure;
+	s->outside_n = p->outside_n;
+	s->outside_ns = f->measure == FILTER_BY_CPU ? p->outside_cpu_ns : p->outside_ns;
+	if (!seen || !kept || !vec_room(&s->threads, p->threads.n)) {
+		rc = ERR_NO_MEMORY;
+	} else {
+		s->threads.n = p->threads.n;
+		memset(s->threads.v, 0, s->threads.n * sizeof *s->threads.v);
+		summary_rows(s, p, f, kept);
 	}
-	s->threads.n = p->threads.n;
-	memset(s->threads.v, 0, s->threads.n * sizeof *s->threads.v);
-	for (size_t i = 0; i < p->tally.rows.n; i++) {
-		const struct tally_row *r = &p->tally.rows.v[i];
-
-		summary_add(&s->all, r);
-		summary_add(&s->threads.v[r->thread], r);
-		if (filter_keeps(f, r->flags))
-			summary_add(&s->kept, r);
-	}
-	for (size_t i = 0; i < s->threads.n; i++) {
+	for (size_t i = 0; i < s->threads.n && !rc; i++) {
 		uint32_t process = p->threads.v[i].process;
 
-		if (!s->threads.v[i].samples.n)
-			continue;
-		s->n_threads++;
-		s->n_processes += !seen[process];
-		seen[process] = true;
+		if (s->threads.v[i].samples.n)
+			summary_count_thread(&s->n_threads, &s->n_processes, seen, process);
+		if (kept[i])
+			summary_count_thread(&s->n_kept_threads, &s->n_kept_processes, seen + p->processes.n, process);
 	}
 	free(seen);
-	return 0;
+	free(kept);
+	return rc;
 }
 
 void summary_done(struct summary *s)

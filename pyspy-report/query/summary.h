@@ -16,7 +16,7 @@ enum summary_taken {
 
 /* Samples, or nanoseconds. */
 struct summary_count {
-	uint64_t n; /* all of them */
+	uint64_t n; /* all of them; nanoseconds of CPU time with FILTER_BY_CPU */
 	uint64_t idle, gil, gil_wait, gc;
 	uint64_t in_motion, lost, unproved, cut, events;
 	uint64_t state[8], way[4]; /* enum wire_state, wire_way */
@@ -30,10 +30,14 @@ struct summary_part {
 };
 
 struct summary {
-	struct summary_part all, kept;    /* kept: those that pass the filter */
+	struct summary_part all, kept;  /* kept: those that pass the filter; what --time leaves out is in neither */
+	struct summary_part idle;       /* left out because they are idle, and for nothing else */
+	uint64_t outside_n, outside_ns; /* what --time leaves out; ns as all.ns.n counts them */
+	uint32_t n_kept_threads, n_kept_processes;
 	VEC(struct summary_part) threads; /* by thread, all of it */
 	uint32_t n_threads, n_processes;  /* that have samples */
-	bool by_time;                     /* shares are of time (profile_by_time) */
+	bool by_time;                     /* shares are of time (filter_by_time) */
+	enum filter_measure measure;
 };
 
 int summary_build(struct summary *s, const struct profile *p, const struct filter *f); /* 0 or ERR_NO_MEMORY */

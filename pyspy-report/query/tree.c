@@ -7,19 +7,27 @@
 struct tree_at {
 	struct tree *t;
 	struct naming *n;
-	struct map children; /* (parent node, frame) -> node */
-	struct map known;    /* (first node of the rows above, stack) -> node */
+	const struct filter *f;
+	struct shape shape;
+	VEC(struct tree_weight) weights; /* by node of the shape */
 	VEC(uint32_t) path;
 };
 
-bool tree_wants_processes(const struct profile *p)
+struct tree_weight {
+	uint64_t n, ns;
+};
+
+bool tree_wants_processes(const struct profile *p, const struct filter *f)
 {
 	uint32_t first = 0;
 	bool has_first = false;
 
 	for (size_t i = 0; i < p->tally.rows.n; i++) {
-		uint32_t process = p->threads.v[p->tally.rows.v[i].thread].process;
+		const struct tally_row *r = &p->tally.rows.v[i];
+		uint32_t process = p->threads.v[r->thread].process;
 
+		if (!filter_keeps(f, r->thread, r->stack, r->flags))
+			continue;
 		if (has_first && process != first)
 			return true;
 		first = process;
@@ -28,84 +36,7 @@ bool tree_wants_processes(const struct profile *p)
 	return false;
 }
 
-static int tree_child(struct tree_at *a, uint32_t parent, uint32_t frame, uint32_t *node)
-{
-	struct tree *t = a->t;
-	bool is_new;
-	uint32_t *slot = map_put(&a->children, parent, frame, &is_new);
-
-	if (!slot)
-		return ERR_NO_MEMORY;
-	if (is_new) {
-		uint32_t depth = t->nodes.v[parent].depth + 1;
-
-		if (t->nodes.n >= UINT32_MAX - 1)
-			return ERR_FULL;
-		if (!vec_push(
-		        &t->nodes,
-		        ((struct tree_node){
-		            .parent = parent, .frame = frame, .sibling = t->nodes.v[parent].child, .depth = depth})))
-			return ERR_NO_MEMORY;
-		*slot = (uint32_t)t->nodes.n - 1;
-		t->nodes.v[parent].child = *slot;
-		if (depth > t->max_depth)
-			t->max_depth = depth;
-	}
-	*node = *slot;
-	return 0;
-}
-
-static int tree_rows(struct tree_at *a, const struct tree_options *o, const struct tally_row *r, uint32_t *node)
-{
-	uint32_t frame;
-
-	*node = 0;
-	if (o->processes) {
-		TRY(naming_process(a->n, a->n->profile->threads.v[r->thread].process, &frame));
-		TRY(tree_child(a, *node, frame, node));
-	}
-	if (o->threads) {
-		TRY(naming_thread(a->n, r->thread, &frame));
-		TRY(tree_child(a, *node, frame, node));
-	}
-	if (r->flags & WIRE_FLAG_CUT) {
-		TRY(naming_cut(a->n, &frame));
-		TRY(tree_child(a, *node, frame, node));
-	}
-	return 0;
-}
-
-/* The node of `stack` below `top`. Names depend on the process (short file names), so `known` is asked per process. */
-static int tree_stack(struct tree_at *a, uint32_t top, uint32_t process, uint32_t stack, uint32_t *node)
-{
-	const struct profile *p = a->n->profile;
-	uint64_t below = (uint64_t)process << 32 | top;
-	uint32_t *known, frame;
-	bool is_new;
-
-	a->path.n = 0;
-	for (*node = top; stack; stack = p->stacks.v[stack].parent) {
-		known = map_get(&a->known, below, stack);
-		if (known) {
-			*node = *known;
-			break;
-		}
-		if (!vec_push(&a->path, stack))
-			return ERR_NO_MEMORY;
-	}
-	while (a->path.n) {
-		stack = a->path.v[--a->path.n];
-		TRY(naming_location(a->n, process, p->stacks.v[stack].location, &frame));
-		TRY(tree_child(a, *node, frame, node));
-		known = map_put(&a->known, below, stack, &is_new);
-		if (!known)
-			return ERR_NO_MEMORY;
-		*known = *node;
-	}
-	return 0;
-}
-
-static int tree_fill(struct tree_at *a, const struct filter *f, const struct tree_options *o)
+static int tree_fill(struct tree_at *a)
 {
 	const struct profile *p = a->n->profile;
 
@@ -113,14 +44,102 @@ static int tree_fill(struct tree_at *a, const struct filter *f, const struct tre
 		const struct tally_row *r = &p->tally.rows.v[i];
 		uint32_t node;
 
-		if (!r->n || !filter_keeps(f, r->flags))
+		if (!r->n && !filter_row_ns(a->f, r))
 			continue;
-		TRY(tree_rows(a, o, r, &node));
-		TRY(tree_stack(a, node, p->threads.v[r->thread].process, r->stack, &node));
-		a->t->nodes.v[node].self_n += r->n;
-		a->t->nodes.v[node].self_ns += r->wall_ns;
+		TRY(shape_path(&a->shape, r->thread, r->stack, r->flags, &node));
+		if (node == SHAPE_DROPPED)
+			continue;
+		if (!vec_room(&a->weights, node + 1 - a->weights.n))
+			return ERR_NO_MEMORY;
+		while (a->weights.n <= node)
+			a->weights.v[a->weights.n++] = (struct tree_weight){0};
+		a->weights.v[node].n += r->n;
+		a->weights.v[node].ns += filter_row_ns(a->f, r);
 	}
 	return 0;
+}
+
+static int tree_add(struct tree *t, uint32_t parent, uint32_t frame, uint32_t *node)
+{
+	uint32_t depth = parent == TREE_NONE ? 0 : t->nodes.v[parent].depth + 1;
+
+	if (t->nodes.n >= TREE_NONE - 1)
+		return ERR_FULL;
+	if (!vec_push(&t->nodes, ((struct tree_node){.parent = parent, .frame = frame, .depth = depth})))
+		return ERR_NO_MEMORY;
+	*node = (uint32_t)t->nodes.n - 1;
+	if (depth > t->max_depth)
+		t->max_depth = depth;
+	if (parent != TREE_NONE) {
+		t->nodes.v[*node].sibling = t->nodes.v[parent].child;
+		t->nodes.v[parent].child = *node;
+	}
+	return 0;
+}
+
+/* The tree is that of the shape. */
+static int tree_grow(struct tree_at *a)
+{
+	uint32_t node;
+
+	for (size_t i = 1; i < a->shape.nodes.n; i++) {
+		TRY(tree_add(a->t, a->shape.nodes.v[i].parent, a->shape.nodes.v[i].frame, &node));
+		if (i < a->weights.n) {
+			a->t->nodes.v[node].self_n = a->weights.v[i].n;
+			a->t->nodes.v[node].self_ns = a->weights.v[i].ns;
+		}
+	}
+	return 0;
+}
+
+/* Rows stay on top; below them each stack from its innermost frame out. */
+static int tree_invert_one(struct tree_at *a, struct map *children, uint32_t from, uint32_t *node)
+{
+	const struct shape_node *nodes = a->shape.nodes.v;
+	uint32_t rows = shape_rows(&a->shape);
+	bool is_new;
+
+	a->path.n = 0;
+	for (uint32_t i = from; nodes[i].depth; i = nodes[i].parent)
+		if (nodes[i].depth > rows && !vec_push(&a->path, nodes[i].frame))
+			return ERR_NO_MEMORY;
+	size_t n = a->path.n;
+	for (uint32_t i = from; nodes[i].depth; i = nodes[i].parent)
+		if (nodes[i].depth <= rows && !vec_push(&a->path, nodes[i].frame))
+			return ERR_NO_MEMORY;
+	*node = 0;
+	for (size_t k = 0; k < a->path.n; k++) {
+		uint32_t frame = a->path.v[k < a->path.n - n ? a->path.n - 1 - k : k - (a->path.n - n)];
+		uint32_t *slot = map_put(children, *node, frame, &is_new);
+
+		if (!slot)
+			return children->n >= TREE_MAX_INVERTED ? ERR_FULL : ERR_NO_MEMORY;
+		if (is_new)
+			TRY(tree_add(a->t, *node, frame, slot));
+		*node = *slot;
+	}
+	return 0;
+}
+
+static int tree_invert(struct tree_at *a)
+{
+	struct map children;
+	int rc = 0;
+
+	map_init(&children, TREE_MAX_INVERTED);
+	for (uint32_t i = 1; i < a->weights.n && !rc; i++) {
+		uint32_t node;
+
+		if (!a->weights.v[i].n && !a->weights.v[i].ns)
+			continue;
+		rc = tree_invert_one(a, &children, i, &node);
+		if (!rc) {
+			a->t->nodes.v[node].self_n += a->weights.v[i].n;
+			a->t->nodes.v[node].self_ns += a->weights.v[i].ns;
+		}
+	}
+	map_done(&children);
+	return rc;
 }
 
 static void tree_sum(struct tree *t)
@@ -172,22 +191,28 @@ static int tree_sort(struct tree_at *a)
 
 int tree_build(struct tree *t, struct naming *n, const struct filter *f, const struct tree_options *o)
 {
-	struct tree_at a = {.t = t, .n = n};
+	struct tree_at a = {.t = t, .n = n, .f = f};
+	uint32_t root;
 	int rc;
 
 	memset(t, 0, sizeof *t);
-	t->by_time = profile_by_time(n->profile);
-	map_init(&a.children, 0);
-	map_init(&a.known, 0);
-	rc = vec_push(&t->nodes, ((struct tree_node){.parent = TREE_NONE, .frame = TREE_NONE})) ? 0 : ERR_NO_MEMORY;
+	t->by_time = filter_by_time(f, n->profile);
+	t->measure = f->measure;
+	t->options = *o;
+	rc = shape_init(&a.shape, n, f, &o->shape);
 	if (!rc)
-		rc = tree_fill(&a, f, o);
+		rc = tree_add(t, TREE_NONE, TREE_NONE, &root);
+	if (!rc)
+		rc = tree_fill(&a);
+	map_done(&a.shape.known);
+	if (!rc)
+		rc = o->invert ? tree_invert(&a) : tree_grow(&a);
+	shape_done(&a.shape);
 	if (!rc) {
 		tree_sum(t);
 		rc = tree_sort(&a);
 	}
-	map_done(&a.children);
-	map_done(&a.known);
+	vec_free(&a.weights);
 	vec_free(&a.path);
 	return rc;
 }

@@ -5,8 +5,7 @@
  * are in order of their text (naming_compare).
  */
 #pragma once
-#include "pyspy-report/query/filter.h"
-#include "pyspy-report/query/naming.h"
+#include "pyspy-report/query/shape.h"
 
 #define TREE_NONE UINT32_MAX
 
@@ -15,13 +14,22 @@ struct tree_node {
 	uint32_t child, sibling; /* first child, next sibling; 0 = none */
 	uint32_t depth;          /* the root: 0 */
 	uint64_t self_n, total_n;
-	uint64_t self_ns, total_ns; /* of time; see tally_row.wall_ns */
+	uint64_t self_ns, total_ns; /* of time (tally_row.wall_ns); with FILTER_BY_CPU of CPU time */
+};
+
+struct tree_options {
+	struct shape_options shape;
+	/* Callees are the parents of their callers: the first frame (behind rows) is the innermost, and self is of
+	 * stacks that begin there. More than TREE_MAX_INVERTED nodes: ERR_FULL. */
+	bool invert;
 };
 
 struct tree {
 	VEC(struct tree_node) nodes;
 	uint32_t max_depth;
-	bool by_time; /* widths, shares and orders are of time, not of samples (profile_by_time) */
+	bool by_time; /* widths, shares and orders are of time, not of samples (filter_by_time) */
+	enum filter_measure measure;
+	struct tree_options options; /* as it was built */
 };
 
 /* What a node weighs in the view: nanoseconds or samples. */
@@ -35,13 +43,10 @@ static inline uint64_t tree_total(const struct tree *t, uint32_t node)
 	return t->by_time ? t->nodes.v[node].total_ns : t->nodes.v[node].total_n;
 }
 
-struct tree_options {
-	bool threads;   /* the thread is the first frame */
-	bool processes; /* the process is, before the thread */
-};
+enum { TREE_MAX_INVERTED = 32 << 20 };
 
-/* More than one process has samples. */
-bool tree_wants_processes(const struct profile *p);
+/* More than one process has samples that are kept. */
+bool tree_wants_processes(const struct profile *p, const struct filter *f);
 /* 0, ERR_FULL, ERR_NO_MEMORY. t need not be initialised; tree_done in any case. */
 int tree_build(struct tree *t, struct naming *n, const struct filter *f, const struct tree_options *o);
 void tree_done(struct tree *t);

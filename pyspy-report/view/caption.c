@@ -9,7 +9,7 @@ uint64_t caption_duration_ns(const struct profile *p)
 	uint64_t ns = 0;
 
 	for (size_t i = 0; i < p->recordings.n; i++)
-		ns += p->recordings.v[i].end_ns - p->recordings.v[i].begin_ns;
+		ns += p->recordings.v[i].shown_end_ns - p->recordings.v[i].shown_begin_ns;
 	return ns;
 }
 
@@ -68,35 +68,105 @@ const char *caption_amount(char *out, bool is_time, uint64_t amount)
 static void put_amount(struct buf *out, const struct summary *s)
 {
 	char a[HUMAN_SIZE], b[HUMAN_SIZE];
-	bool is_all = s->kept.samples.n == s->all.samples.n;
+	uint64_t n = s->all.samples.n + s->outside_n;
+	bool is_all = s->kept.samples.n == n;
 
 	if (s->by_time) {
 		if (!is_all)
 			buf_printf(out, "%s of ", human_duration(a, s->kept.ns.n));
-		buf_printf(out, "%s of thread time (", human_duration(a, s->all.ns.n));
+		buf_printf(out, "%s of %s time (", human_duration(a, s->all.ns.n + s->outside_ns),
+		           s->measure == FILTER_BY_CPU ? "CPU" : "thread");
 	}
 	if (!is_all)
 		buf_printf(out, "%s of ", human_count(a, s->kept.samples.n));
-	buf_printf(out, "%s samples%s", human_count(b, s->all.samples.n), s->by_time ? ")" : "");
+	buf_printf(out, "%s samples%s", human_count(b, n), s->by_time ? ")" : "");
+}
+
+/* "3 threads", "1 of 3 threads of 2 processes": as many as the filters leave. */
+static void put_threads(struct buf *out, const struct summary *s, const struct filter *f)
+{
+	bool some = f->rules && s->n_kept_threads < s->n_threads;
+
+	buf_str(out, " of ");
+	if (some)
+		buf_printf(out, "%u of ", s->n_kept_threads);
+	buf_printf(out, "%u thread%s", s->n_threads, s->n_threads == 1 ? "" : "s");
+	if (s->n_processes > 1) {
+		buf_str(out, " of ");
+		if (some && s->n_kept_processes < s->n_processes)
+			buf_printf(out, "%u of ", s->n_kept_processes);
+		buf_printf(out, "%u processes", s->n_processes);
+	}
+}
+
+static void put_duration(struct buf *out, const struct profile *p)
+{
+	char a[HUMAN_SIZE];
+	uint64_t shown = caption_duration_ns(p), all = 0;
+
+	for (size_t i = 0; i < p->recordings.n; i++)
+		all += p->recordings.v[i].end_ns - p->recordings.v[i].begin_ns;
+	buf_printf(out, " in %s", human_duration(a, shown));
+	if (shown != all)
+		buf_printf(out, " of %s", human_duration(a, all));
+}
+
+static void put_measure(struct buf *out, const struct summary *s)
+{
+	static const char *const words[] = {
+	    [FILTER_BY_SAMPLES] = "; shares are of samples (--measure samples)",
+	    [FILTER_BY_WALL] = "; shares are of time (--measure wall)",
+	    [FILTER_BY_CPU] = "; shares are of CPU time (--measure cpu)",
+	};
+
+	if (s->measure != FILTER_BY_RECORDING)
+		buf_str(out, words[s->measure]);
+	else if (s->by_time)
+		buf_str(out, "; shares are of time");
 }
 
 void caption_samples(struct buf *out, const struct profile *p, const struct summary *s, const struct filter *f)
 {
-	char a[HUMAN_SIZE], c[HUMAN_SIZE];
-	uint64_t idle = summary_shares(s, &s->all)->idle;
+	char a[HUMAN_SIZE];
+	uint64_t idle = summary_shares(s, &s->idle)->n;
+	struct buf words;
 
 	put_amount(out, s);
-	buf_printf(out, " of %u thread%s", s->n_threads, s->n_threads == 1 ? "" : "s");
-	if (s->n_processes > 1)
-		buf_printf(out, " of %u processes", s->n_processes);
-	buf_printf(out, " in %s", human_duration(c, caption_duration_ns(p)));
+	put_threads(out, s, f);
+	put_duration(out, p);
 	if (f->gil_only)
 		buf_str(out, "; only GIL holders (-g)");
-	else if (!f->idle && idle)
+	if (idle)
 		buf_printf(out, "; %s idle left out (-i shows %s)", caption_amount(a, s->by_time, idle),
 		           s->by_time ? "it" : "them");
-	if (s->by_time)
-		buf_str(out, "; shares are of time");
+	buf_init(&words, 0);
+	filter_words(f, &words);
+	if (words.len) {
+		buf_str(out, "; filters:");
+		buf_put(out, words.data, words.len);
+	}
+	buf_done(&words);
+	if (!s->kept.samples.n && s->all.samples.n + s->outside_n)
+		buf_str(out, "; nothing is left");
+	put_measure(out, s);
+}
+
+void caption_frames(struct buf *out, const struct naming *n, const struct tree_options *t)
+{
+	const struct naming_options *o = &n->options;
+
+	if (o->group != NAMING_FUNCTIONS)
+		buf_str(out, o->group == NAMING_FILES ? "; by file (--level file)" : "; by module (--level module)");
+	else
+		buf_str(out, o->by_function ? "; by function (-F)" : o->no_lines ? "; without lines (--nolineno)" : "");
+	if (o->full_filenames)
+		buf_str(out, "; full file names");
+	for (size_t i = 0; i < o->n_strip; i++)
+		buf_printf(out, "%s%s", i ? ", " : "; file names without ", o->strip[i]);
+	if (t->shape.collapse)
+		buf_str(out, "; recursion collapsed");
+	if (t->invert)
+		buf_str(out, "; inverted: callees above their callers");
 }
 
 static void put_part(struct buf *out, bool *any, const char *what, uint64_t n, uint64_t of)

@@ -17,12 +17,11 @@ static const struct {
     {WIRE_FLAG_UNPROVED, "unproved"}, {TALLY_EVENT, "event"},
 };
 
-void sample_lines_init(struct sample_lines *l, FILE *out, struct naming *n, bool threads)
+void sample_lines_init(struct sample_lines *l, FILE *out, struct naming *n)
 {
 	memset(l, 0, sizeof *l);
 	l->out = out;
 	l->naming = n;
-	l->threads = threads;
 	frame_text_init(&l->texts, n, escape_folded);
 	buf_init(&l->line, 0);
 }
@@ -42,16 +41,16 @@ static void put_time(struct buf *b, uint64_t time_ns, uint64_t started_ns)
 	buf_printf(b, "%s%" PRIu64 ".%06" PRIu64, before ? "-" : "", ns / CLOCK_NS_PER_S, ns % CLOCK_NS_PER_S / 1000);
 }
 
-static void put_marks(struct buf *b, const struct replay_sample *s)
+void sample_lines_marks(struct buf *b, uint32_t flags, uint64_t weight_ns)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
-		if (!(s->flags & marks[i].flag))
+		if (!(flags & marks[i].flag))
 			continue;
 		buf_printf(b, "%s%s", any ? "," : "", marks[i].word);
 		if (marks[i].flag == TALLY_EVENT)
-			buf_printf(b, "=%" PRIu64, s->weight_ns);
+			buf_printf(b, "=%" PRIu64, weight_ns);
 		any = true;
 	}
 	if (!any)
@@ -69,31 +68,21 @@ static void put_frame(struct sample_lines *l, uint32_t frame, bool *any)
 	*any = true;
 }
 
-static int put_stack(struct sample_lines *l, const struct profile *p, const struct replay_sample *s)
+static int put_stack(struct sample_lines *l, const struct shape *shape, uint32_t path)
 {
-	uint32_t frame, process = p->threads.v[s->thread].process;
 	bool any = false;
 
-	if (l->threads) {
-		TRY(naming_thread(l->naming, s->thread, &frame));
-		put_frame(l, frame, &any);
-	}
-	if (s->flags & WIRE_FLAG_CUT) {
-		TRY(naming_cut(l->naming, &frame));
-		put_frame(l, frame, &any);
-	}
 	l->path.n = 0;
-	for (uint32_t at = s->stack; at; at = p->stacks.v[at].parent)
-		if (!vec_push(&l->path, p->stacks.v[at].location))
+	for (uint32_t at = path; at; at = shape->nodes.v[at].parent)
+		if (!vec_push(&l->path, shape->nodes.v[at].frame))
 			return ERR_NO_MEMORY;
-	while (l->path.n) {
-		TRY(naming_location(l->naming, process, l->path.v[--l->path.n], &frame));
-		put_frame(l, frame, &any);
-	}
+	while (l->path.n)
+		put_frame(l, l->path.v[--l->path.n], &any);
 	return l->texts.all.err;
 }
 
-int sample_lines_write(struct sample_lines *l, const struct profile *p, const struct replay_sample *s)
+int sample_lines_write(struct sample_lines *l, const struct profile *p, const struct shape *shape,
+                       const struct replay_sample *s, uint32_t path)
 {
 	const struct profile_thread *t = &p->threads.v[s->thread];
 	struct buf *b = &l->line;
@@ -108,9 +97,9 @@ int sample_lines_write(struct sample_lines *l, const struct profile *p, const st
 	else
 		buf_u8(b, '-');
 	buf_printf(b, "\t%s\t", words_state(s->flags & WIRE_FLAG_STATE));
-	put_marks(b, s);
+	sample_lines_marks(b, s->flags, s->weight_ns);
 	buf_printf(b, "\t%s\t", words_way((s->flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT));
-	TRY(put_stack(l, p, s));
+	TRY(put_stack(l, shape, path));
 	buf_u8(b, '\n');
 	TRY(b->err);
 	fwrite(b->data, 1, b->len, l->out);

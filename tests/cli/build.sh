@@ -116,8 +116,15 @@ for words in "PKG_CONFIG=false libzstd-dev libelf-dev libjansson-dev" "PKG_CONFI
 done
 expect "an unknown flavour is named" sh -c '! make BUILD=fast && make BUILD=fast 2>&1 | grep -q "one of release debug"'
 
+# a front that starts the others is a program of its own, with nothing of theirs
+mkdir pyspy-record/front
+printf 'int main(void)\n{\n\treturn 5;\n}\n' >pyspy-record/front/main.c
+builds 'pyspy-record/front/main.c '
+expect "the front runs, and the recorder is itself" sh -c 'build/pyspy; [ $? = 5 ] && ! build/pyspy-record && [ "$(nm build/pyspy-record | grep -c " T main$")" = 1 ]'
+builds ''
+
 expect "install" make install DESTDIR="$work/to" PREFIX=/usr
-expect "installed" sh -c '[ -x to/usr/bin/pyspy-record ] && [ -x to/usr/bin/pyspy-report ] && [ -f to/usr/share/doc/pyspy/LICENSE ]'
+expect "installed" sh -c '[ -x to/usr/bin/pyspy ] && [ -x to/usr/bin/pyspy-record ] && [ -x to/usr/bin/pyspy-report ] && [ -f to/usr/share/doc/pyspy/LICENSE ]'
 expect "uninstall" make uninstall DESTDIR="$work/to" PREFIX=/usr
 expect "nothing of ours is left" sh -c '[ -z "$(find to -type f)" ]'
 expect "clean" sh -c 'make clean && [ ! -e build ]'

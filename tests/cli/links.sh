@@ -13,6 +13,7 @@ check() { # PROGRAM ALLOWED
         echo "$lib" | grep -Eq "^($system|$2)" || { echo "$1 must not need $lib"; bad=1; }
     done
 }
+check pyspy 'nothing'
 check pyspy-record 'libunwind|libelf\.so|libzstd\.so'
-check pyspy-report 'libzstd\.so|libjansson\.so|libsqlite3\.so'
+check pyspy-report 'libzstd\.so|libjansson\.so|libz\.so|libsqlite3\.so'
 exit $bad

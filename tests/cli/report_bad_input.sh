@@ -56,7 +56,7 @@ one_line 2 'no verb' $report
 one_line 2 'unknown option --foo' $report --foo
 one_line 2 'needs a value' $report raw -o
 one_line 2 'limit wants a number' $report top --limit -1 small.pyspy
-one_line 2 'by wants function or line' $report top --by x small.pyspy
+one_line 2 'by wants function, line, file, module or thread' $report top --by x small.pyspy
 one_line 2 'max-frames wants' $report flamegraph --max-frames 0 small.pyspy
 expect 0 '' $report --help; grep -q flamegraph out || fail "help does not name the verbs"
 expect 0 '' $report --version; grep -q '^pyspy-report [0-9]' out || fail "no version"

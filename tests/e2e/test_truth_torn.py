@@ -130,7 +130,7 @@ for py in h.interpreters(OLD, ("release",), HOST, not h.FULL):
 for py in h.pythons() if h.FULL else h.pythons(one_per_minor=True):
     for shape in KERNEL_SHAPES:
         for threads in (1, 4):
-            few = {13: KERNEL_SHAPES, 12: ("generators", "callbacks"), 11: ("generators", "deep")}[py.minor] if threads == 1 else ("helpers",) * (py.minor == 12)
+            few = {13: KERNEL_SHAPES, 12: ("callbacks",), 11: ("deep",)}[py.minor] if threads == 1 else ("helpers",) * (py.minor == 12)
             if h.FULL or shape in few:
                 cases.append(("torn, kernel %s %s, %d threads" % (py, shape, threads), torn, py, shape, threads, threads > 1, (1000, 10000) if h.FULL else (10000,)))
     for kind in ("files", "same"):
@@ -139,7 +139,7 @@ for py in h.pythons() if h.FULL else h.pythons(one_per_minor=True):
 for py in h.interpreters(OLD, ("release",), HOST, not h.FULL):
     for shape in KERNEL_SHAPES:
         for threads in (1, 4):
-            if has(py, shape) and (h.FULL or shape in OLD_FEW[py.version[:2]] and threads == (4 if py.minor == 7 else 1)):
+            if has(py, shape) and (h.FULL or shape == OLD_FEW[py.version[:2]][-1] and threads == (4 if py.minor == 7 else 1)):
                 cases.append(("torn, kernel %s %s, %d threads" % (py, shape, threads), torn, py, shape, threads, threads > 1, (1000, 10000) if h.FULL else (10000,)))
     for kind in ("files", "same"):
         if h.FULL or (kind == "same") == (py.minor == 9):

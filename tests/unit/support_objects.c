@@ -343,12 +343,23 @@ raddr_t support_objects_dict(struct support_objects *o, bool general, const stru
 
 raddr_t support_objects_values(struct support_objects *o, raddr_t at, const struct support_objects_entry *e, size_t n)
 {
-	size_t first = o->l->dict.values_first, all = o->l->keys.entries ? power_above(n + n / 2) : n;
+	size_t first = o->l->dict.values_first, all = o->l->keys.entries ? power_above(n + n / 2) : n, n_set = 0;
+	bool has_order = layout_minor(o->l) >= 0x30b && n <= 64;
 	if (!at)
-		at = support_objects_new(o, 0, first + (all ? all : 1) * 8, 0);
+		at = support_objects_new(o, 0, first + (all ? all : 1) * 8 + (first && has_order ? n : 0),
+		                         !first && has_order ? (n + 9) / 8 * 8 : 0);
+	for (size_t i = 0; has_order && i < n; i++) /* in the order of the keys */
+		if (e[i].value) {
+			raddr_t place = first ? at + first + n * 8 + n_set : at - 3 - n_set;
+			n_set++;
+			if (support_memory_has(o->m, place, 1))
+				field(o, place, 1, i);
+		}
+	if (!first && has_order && support_memory_has(o->m, at - 2, 1))
+		field(o, at - 2, 1, n_set);
 	if (first) { /* capacity, size, embedded, valid */
 		field(o, at, 1, n);
-		field(o, at + 1, 1, n);
+		field(o, at + 1, 1, has_order ? n_set : n);
 		field(o, at + 2, 1, 1);
 		field(o, at + 3, 1, 1);
 	}

@@ -69,10 +69,10 @@ static void show(struct profile *p)
 	assert_non_null(out);
 	assert_int_equal(summary_build(&s, p, &everything), 0);
 	assert_int_equal(naming_init(&n, p, &(struct naming_options){.by_text = true}), 0);
-	assert_int_equal(tree_build(&t, &n, &everything, &(struct tree_options){.threads = true}), 0);
+	assert_int_equal(tree_build(&t, &n, &everything, &(struct tree_options){.shape.threads = true}), 0);
 	check_sums(p, &s, &t);
 	check_layout(&t);
-	assert_int_equal(rank_build(&rank, &t, &n, RANK_SELF), 0);
+	assert_int_equal(rank_build(&rank, &t, &n, &(struct rank_options){0}), 0);
 	assert_int_equal(folded_write(out, &t, &n, &r), 0);
 	assert_int_equal(flame_svg_write(out, &t, &n, &s, &everything, &(struct flame_svg_options){.max_frames = 50}),
 	                 0);
@@ -93,7 +93,7 @@ static void report(const struct buf *b)
 	int rc;
 
 	assert_int_equal(profile_init(&p), 0);
-	l = load_new(&p, "mutated", support_noise(2) ? &(struct load_options){on_sample, &n} : NULL);
+	l = load_new(&p, "mutated", support_noise(2) ? &(struct load_options){.sample = on_sample, .ctx = &n} : NULL);
 	assert_non_null(l);
 	rc = load_feed(l, b->data, b->len);
 	if (!rc)

@@ -266,7 +266,7 @@ static void test_hints(void **state)
 	    strstr(hint(FACTS(0, 1000, -1, .has_ptrace = true, .other_user_namespace = true)), "user namespace"));
 	assert_non_null(strstr(hint(FACTS(1000, 1000, 0, .is_dumpable = true, .has_seccomp = true)), "SYS_PTRACE"));
 	/* our own child: yama 1 is no obstacle */
-	assert_null(strstr(hint(FACTS(1000, 1000, 1, .is_dumpable = true, .is_our_child = true)), "yama"));
+	assert_null(strstr(hint(FACTS(1000, 1000, 1, .is_dumpable = true, .is_descendant = true)), "yama"));
 }
 
 static void test_access_facts(void **state)
@@ -275,7 +275,7 @@ static void test_access_facts(void **state)
 	struct access_facts f;
 	pid_t pid = start_child(NULL);
 	access_facts_read(pid, &f);
-	assert_true(f.is_our_child && f.is_dumpable && !f.is_hidden && !f.other_user_namespace);
+	assert_true(f.is_descendant && f.is_dumpable && !f.is_hidden && !f.other_user_namespace);
 	assert_int_equal(f.their_uid, geteuid());
 	end_child(pid);
 	char text[512];

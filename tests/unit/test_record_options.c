@@ -185,12 +185,64 @@ static void test_later(void **state)
 	(void)state;
 	refuse(PARSE("-s", "-p", "1"), "not there yet");
 	refuse(PARSE("--native", "-p", "1"), "not there yet");
-	refuse(PARSE("-f", "speedscope", "-p", "1"), "only recordings");
-	refuse(PARSE("-o", "x.svg", "-p", "1"), "pyspy-report flamegraph");
+}
+
+/* A view by its file's name, or by -f whatever the file is called. */
+static void test_views(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *file, *verb;
+	} names[] = {
+	    {"x.svg", "flamegraph"},
+	    {"x.SVG", "flamegraph"},
+	    {"a/x.speedscope.json", "speedscope"},
+	    {"x.json", "speedscope"},
+	    {"x.folded", "raw"},
+	    {"x.txt", "raw"},
+	    {"x.trace.json", "chrometrace"},
+	    {"x.pb.gz", "pprof"},
+	    {"x.pprof", "pprof"},
+	    {"x.firefox.json", "firefox"},
+	    {".svg", "flamegraph"},
+	    {"svg", NULL},
+	    {"x.pyspy", NULL},
+	    {"-", NULL},
+	    {"x.svg.pyspy", NULL},
+	    {"x.svgz", NULL},
+	    {"x.gz", NULL},
+	    {"x.svg/y", NULL},
+	};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		assert_int_equal(PARSE("-p", "1", "-o", (char *)names[i].file), 0);
+		assert_true(!o.view == !names[i].verb);
+		if (o.view)
+			assert_string_equal(o.view->verb, names[i].verb);
+		assert_string_equal(o.output, names[i].file);
+		assert_int_equal(PARSE("-p", "1", "-f", "raw", "-o", (char *)names[i].file), 0);
+		assert_string_equal(o.view->verb, "raw");
+		assert_int_equal(PARSE("-p", "1", "-o", (char *)names[i].file, "--format=pprof"), 0);
+		assert_string_equal(o.view->verb, "pprof");
+	}
+	assert_int_equal(PARSE("-f", "flamegraph", "--no-keep", "-p", "1"), 0);
+	assert_true(o.no_keep && !o.output);
+	static const char *streams[] = {"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"};
+	for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+		assert_int_equal(PARSE("-f", "raw", "-p", "1", "-o", (char *)streams[i]), 0);
+		assert_string_equal(o.output, "-");
+	}
 	refuse(PARSE("-o", "x.HTML", "-p", "1"), "pyspy-report flamegraph");
-	refuse(PARSE("-o", "p.speedscope.json", "-p", "1"), "pyspy-report speedscope");
-	refuse(PARSE("-o", "x.folded", "-p", "1"), "pyspy-report raw");
-	assert_int_equal(PARSE("-o", "svg", "-p", "1"), 0);
+	refuse(PARSE("-o", "x.csv", "-p", "1"), "pyspy-report top");
+	refuse(PARSE("-f", "html", "-p", "1"), "-f html");
+	refuse(PARSE("-f", "", "-p", "1"), "-f ");
+	refuse(PARSE("-f", "Raw", "-p", "1"), "-f Raw");
+	refuse(PARSE("--no-keep", "-p", "1"), "--no-keep");
+	refuse(PARSE("--no-keep", "-o", "x.pyspy", "-p", "1"), "--no-keep");
+	refuse(PARSE("-o", "\x1b[2J.html", "-p", "1"), "\\x1b[2J");
+	assert_int_equal(view_format_stem("a.svg/b.trace.json"), 7);
+	assert_int_equal(view_format_stem("a.svg/b"), 7);
+	assert_int_equal(view_format_stem(".svg"), 0);
+	assert_int_equal(view_format_stem("x.Pb.Gz"), 1);
 }
 
 static void test_many(void **state)
@@ -223,7 +275,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_defaults), cmocka_unit_test(test_all),       cmocka_unit_test(test_blocking),
 	    cmocka_unit_test(test_program),  cmocka_unit_test(test_senseless), cmocka_unit_test(test_usage),
-	    cmocka_unit_test(test_later),    cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_later),    cmocka_unit_test(test_views),     cmocka_unit_test(test_many),
 	};
 	log_init("pyspy-record", false);
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,7 +123,8 @@ static void order_is_of_time(void **state)
 	support_events_read(&w, 51, 0);
 	support_events_view(&v, &w.p, &busy);
 	for (int order = RANK_SELF; order <= RANK_TOTAL; order++) {
-		assert_int_equal(rank_build(&rank, &v.t, &v.n, (enum rank_order)order), 0);
+		assert_int_equal(rank_build(&rank, &v.t, &v.n, &(struct rank_options){.order = (enum rank_order)order}),
+		                 0);
 		assert_true(rank.by_time);
 		assert_int_equal(rank.rows.n, 3);
 		assert_int_equal(rank.rows.v[0].total_ns, 60 * SUPPORT_MS);
@@ -367,7 +368,8 @@ static void replay_is_in_order_of_time(void **state)
 		                   4);
 		support_recording_seal(&w.r, n + 4, 2, block == 1);
 	}
-	assert_int_equal(support_events_load(&w.p, &w.r.out, &(struct load_options){on_sample, &seen}), 0);
+	assert_int_equal(support_events_load(&w.p, &w.r.out, &(struct load_options){.sample = on_sample, .ctx = &seen}),
+	                 0);
 	assert_int_equal(seen.n, 12);
 	assert_int_equal(seen.weight_ns, 30);
 	assert_int_equal(seen.times[0], w.t - SUPPORT_S);

@@ -91,7 +91,7 @@ static void small_folds(void **state)
 	              "Event.wait (threading.py:659) 400\n");
 	expect_folded(
 	    "small", &(struct filter){0}, &(struct naming_options){.by_text = true, .by_function = true},
-	    &(struct tree_options){.threads = true},
+	    &(struct tree_options){.shape.threads = true},
 	    "thread 4711: MainThread;<module> (app.py:1);work (app.py:10) 200\n"
 	    "thread 4711: MainThread;<module> (app.py:1);work (app.py:10);Parser.parse (app/parse.py:42) 200\n");
 	expect_folded("small", &(struct filter){.gil_only = true},
@@ -154,7 +154,7 @@ static void processes_and_threads_are_one_in_all_epochs(void **state)
 	assert_int_equal(r->counters[WIRE_COUNTER_STOPS], 48);
 	assert_int_equal(r->absent_ticks, 200);
 	assert_int_equal(r->failed_ticks, 80);
-	assert_true(tree_wants_processes(&p));
+	assert_true(tree_wants_processes(&p, &everything));
 	assert_int_equal(summary_build(&s, &p, &everything), 0);
 	assert_int_equal(s.all.samples.n, 1320);
 	assert_int_equal(s.n_processes, 2);
@@ -179,7 +179,7 @@ static void recursion_counts_once(void **state)
 	load_view(&p, "many");
 	assert_int_equal(naming_init(&n, &p, &(struct naming_options){.by_function = true}), 0);
 	assert_int_equal(tree_build(&t, &n, &everything, &no_rows), 0);
-	assert_int_equal(rank_build(&r, &t, &n, RANK_TOTAL), 0);
+	assert_int_equal(rank_build(&r, &t, &n, &(struct rank_options){.order = RANK_TOTAL}), 0);
 	assert_int_equal(t.nodes.v[0].total_n, 1320);
 	for (size_t i = 0; i < r.rows.n; i++) {
 		assert_true(i == 0 || r.rows.v[i - 1].total_n >= r.rows.v[i].total_n);
@@ -230,7 +230,7 @@ static void replay_shows_every_sample_in_order(void **state)
 			if (strcmp(v->name, want[i].name) == 0)
 				v->make(&b);
 		assert_int_equal(profile_init(&p), 0);
-		load(&p, &b, 4096, &(struct load_options){on_sample, &seen});
+		load(&p, &b, 4096, &(struct load_options){.sample = on_sample, .ctx = &seen});
 		assert_int_equal(seen.n, want[i].n);
 		assert_int_equal(seen.in_motion, want[i].in_motion);
 		profile_done(&p);

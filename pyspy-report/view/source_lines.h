@@ -1,0 +1,27 @@
+/* source_lines: the source text of the files that took time, with what each line weighs, as text or as a sheet.
+ *
+ * A source that does not look like the one that was recorded is said to be so, over its lines; without a source the
+ * lines stand with their numbers alone. The sheet has the lines that weigh something: file, line, shares, "source"
+ * (same, differs, missing), "source_path", "text" (as it is in the source, none when that is missing).
+ */
+#pragma once
+#include <stdio.h>
+
+#include "pyspy-report/query/line_shares.h"
+#include "pyspy-report/query/summary.h"
+#include "pyspy-report/view/sheet.h"
+
+struct source_lines_options {
+	const char *const *folders; /* --source-dir; ends with NULL */
+	bool (*wants)(void *ctx, const char *file, size_t n);
+	void *ctx;
+	double min_percent; /* files with less in total are only counted */
+	uint32_t context;   /* lines around those that weigh something */
+	bool whole;         /* all lines of a file */
+};
+
+/* 0 or ERR_NO_MEMORY; write errors stay in `out`. */
+int source_lines_write(FILE *out, const struct line_shares *l, const struct naming *n, const struct summary *s,
+                       const struct source_lines_options *o);
+int source_lines_sheet(FILE *out, enum sheet_format format, const struct line_shares *l, const struct naming *n,
+                       const struct summary *s, const struct filter *f, const struct source_lines_options *o);

@@ -55,18 +55,6 @@ int repr_show_function(struct repr *p, raddr_t object, const struct repr_type *t
 	return show_named(p, object + p->shape->function.name, "<function ", ">");
 }
 
-/* A C string of the target. */
-static int c_string(struct repr *p, raddr_t at, char *to, size_t room)
-{
-	for (size_t n = 0; n + 1 < room; n++) {
-		TRY(reader_read(p->reader, at + n, to + n, 1));
-		if (!to[n])
-			return 0;
-	}
-	to[room - 1] = 0;
-	return 0;
-}
-
 int repr_show_builtin(struct repr *p, raddr_t object, const struct repr_type *t)
 {
 	uint64_t definition, name, self;
@@ -75,7 +63,7 @@ int repr_show_builtin(struct repr *p, raddr_t object, const struct repr_type *t)
 	TRY(repr_word(p, object + p->shape->builtin.definition, &definition));
 	TRY(repr_word(p, object + p->shape->builtin.self, &self));
 	TRY(repr_word(p, definition, &name)); /* ml_name is the first of PyMethodDef */
-	TRY(c_string(p, name, text, sizeof text));
+	TRY(repr_c_string(p, name, text, sizeof text));
 	const struct repr_type *of = self ? repr_type_of(p, self, &rc) : NULL;
 	if (!of || strcmp(of->storage->name, "module") == 0) {
 		repr_put(p, "<built-in function ");
@@ -274,6 +262,24 @@ int repr_show_weakref(struct repr *p, raddr_t object, const struct repr_type *t)
 	repr_put(p, "to '");
 	repr_put_name(p, of->name);
 	repr_format(p, "' at 0x%llx>", (unsigned long long)to);
+	return 0;
+}
+
+/* 3.13 and later have a mutex of a byte in place of a pointer, and what says that it is locked */
+int repr_show_lock(struct repr *p, raddr_t object, const struct repr_type *t)
+{
+	unsigned char locked;
+	bool is_mutex = layout_minor(p->layout) >= 0x30e;
+	TRY(reader_read(p->reader, object + repr_body(p) + (is_mutex ? 0 : 16), &locked, 1));
+	repr_put(p, locked & 1 ? "<locked " : "<unlocked ");
+	repr_put_type(p, t);
+	repr_format(p, " object at 0x%llx>", (unsigned long long)object);
+	return 0;
+}
+
+int repr_show_memory(struct repr *p, raddr_t object, const struct repr_type *t)
+{
+	repr_format(p, "<memory at 0x%llx>", (unsigned long long)object);
 	return 0;
 }
 

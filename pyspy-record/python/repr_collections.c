@@ -169,13 +169,12 @@ static void reorder(struct entries *e, const raddr_t *keys, size_t n)
 	}
 }
 
-/* 3.5 and later: a list of nodes (key, hash, next, prev) behind the dict: fast_nodes, their number, resize_sentinel,
- * state, first (Objects/odictobject.c). */
+/* 3.5 and later: a list of nodes (key, hash, next, previous); its first one follows the dict (seen in 3.6 to 3.15). */
 static size_t read_nodes(struct repr *p, raddr_t object, raddr_t *keys, size_t most)
 {
 	uint64_t node, words[3];
 	size_t n = 0;
-	if (repr_word(p, object + p->shape->dict.size + 32, &node) < 0)
+	if (repr_word(p, object + p->shape->dict.size, &node) < 0)
 		return 0;
 	while (node && n < most && reader_read(p->reader, node, words, sizeof words) == 0) {
 		keys[n++] = words[0];
@@ -340,7 +339,8 @@ static int show_array_text(struct repr *p, raddr_t items, uint64_t n, unsigned s
 		chars[i] = size == 1   ? raw[i]
 		           : size == 2 ? (uint32_t)(raw[2 * i] | raw[2 * i + 1] << 8)
 		                       : object_u32(raw, 4 * i);
-	repr_quote(p, p->layout->is_python2 && code == 'u' ? "u" : "", chars, k, n, code == 'c');
+	repr_quote(p, p->layout->is_python2 && code == 'u' ? "u" : "", chars, k, n,
+	           code == 'c' ? REPR_BYTES : REPR_TEXT);
 	return 0;
 }
 

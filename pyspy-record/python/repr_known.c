@@ -50,6 +50,8 @@ static const struct repr_known types[] = {
     {"async_generator", repr_show_async_generator, 0},
     {"code", repr_show_code, 0},
     {"cell", repr_show_cell, 0},
+    {"_thread.lock", repr_show_lock, 0},
+    {"memoryview", repr_show_memory, 0},
     {"weakref", repr_show_weakref, 0},
     {"weakref.ReferenceType", repr_show_weakref, 0},
     {"functools.partial", repr_show_partial, REPR_HOLDS},

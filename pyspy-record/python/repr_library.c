@@ -150,7 +150,7 @@ int repr_show_path(struct repr *p, raddr_t object, const struct repr_type *t)
 		i += utf8_next(text + i, len - i, &chars[n++]);
 	repr_put_name(p, repr_short_name(t));
 	repr_put(p, "(");
-	repr_quote(p, p->layout->is_python2 ? "u" : "", chars, n, n, false);
+	repr_quote(p, p->layout->is_python2 ? "u" : "", chars, n, n, REPR_TEXT);
 	repr_put(p, ")");
 	return 0;
 }
@@ -205,7 +205,7 @@ int repr_show_match(struct repr *p, raddr_t object, const struct repr_type *t)
 		repr_put(p, "<");
 		repr_put_name(p, t->name);
 		repr_format(p, " object; span=(%llu, %llu), match=", (unsigned long long)from, (unsigned long long)to);
-		repr_quote(p, "", chars + from, n - from, to - from, false);
+		repr_quote(p, "", chars + from, n - from, to - from, REPR_TEXT);
 		repr_put(p, ">");
 	}
 	free(chars);
@@ -231,7 +231,7 @@ static int show_text(struct repr *p, const char *text, size_t n)
 			chars[k] = 0xdc00u + (unsigned char)text[i];
 		i += step;
 	}
-	repr_quote(p, "", chars, k, k, false);
+	repr_quote(p, "", chars, k, k, REPR_TEXT);
 	free(chars);
 	return 0;
 }

@@ -43,16 +43,15 @@ static int show_default(struct repr *p, raddr_t object, const struct repr_type *
 	snprintf(open, sizeof open, "<%s object at 0x%llx", safe_name(class, safe, sizeof safe),
 	         (unsigned long long)object);
 	repr_put(p, open);
-	bool is_leaf = row.total == 0 && !inner, is_deep = p->depth >= p->limits.depth;
-	if (!is_leaf && !is_deep) {
-		int go_on = repr_enter(p, object, ": ", "", UINT64_MAX);
-		if (go_on) {
-			repr_put(p, ": ");
-			if (inner)
-				TRY(inner(p, object, t));
-			TRY(show_attributes(p, object, t, &row));
-			repr_leave(p);
-		}
+	bool is_deep = p->depth >= p->limits.depth;
+	if (inner && !is_deep) { /* goes into the object itself */
+		repr_put(p, ": ");
+		TRY(inner(p, object, t));
+	}
+	if (row.total && !is_deep && repr_enter(p, object, ": ", "", UINT64_MAX)) {
+		repr_put(p, inner ? "" : ": ");
+		TRY(show_attributes(p, object, t, &row));
+		repr_leave(p);
 	}
 	repr_put(p, ">");
 	return 0;
@@ -212,24 +211,9 @@ static int name_in_members(struct repr *p, const struct repr_type *t, raddr_t me
 {
 	bool wide = p->layout->object.wide_sizes;
 	uint64_t name;
-	uint64_t want = p->layout->tuple.ob_item + i * 8;
-	for (unsigned k = 0; k < NAMED_MAX; k++) {
-		unsigned char raw[24];
-		TRY(reader_read(p->reader, members + k * (wide ? 40 : 32), raw, sizeof raw));
-		name = object_u64(raw, 0);
-		if (!name)
-			break;
-		if ((wide ? object_u64(raw, 16) : object_u32(raw, 12)) != want)
-			continue;
-		for (size_t n = 0; n + 1 < room; n++) {
-			TRY(reader_read(p->reader, name + n, to + n, 1));
-			if (!to[n])
-				return 0;
-		}
-		to[room - 1] = 0;
-		return 0;
-	}
-	return ERR_AGAIN;
+	/* by number and not by offset, as repr() does: items without a name are not among them */
+	TRY(repr_word(p, members + i * (wide ? 40 : 32), &name));
+	return name ? repr_c_string(p, name, to, room) : ERR_AGAIN;
 }
 
 static int show_named(struct repr *p, raddr_t object, const struct repr_type *t, const char *class, name_of *name_at,

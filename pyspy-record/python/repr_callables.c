@@ -126,6 +126,11 @@ static int show_descriptor(struct repr *p, raddr_t object, const char *open)
 	repr_put(p, open);
 	repr_put(p, " '");
 	repr_put_name(p, name);
+	/* 3.15: that of `object` is everybody's */
+	if (layout_minor(p->layout) >= 0x30f && strcmp(of->name, "object") == 0) {
+		repr_put(p, "'>");
+		return 0;
+	}
 	repr_put(p, "' of '");
 	repr_put_name(p, of->name);
 	repr_put(p, "' objects>");
@@ -160,6 +165,24 @@ static bool text_of(struct repr *p, raddr_t dict, const char *key, raddr_t *valu
 	       object_is_text(p->reader, p->layout, *value) == 1;
 }
 
+/* Of a module that came from no place: what loaded it. */
+static int show_loader(struct repr *p, raddr_t loader)
+{
+	int rc;
+	const struct repr_type *t = repr_type_of(p, loader, &rc), *class = NULL;
+	if (!t || repr_is_none(t))
+		return 0;
+	if (strcmp(t->storage->name, "type") == 0)
+		class = repr_type_at(p, loader, &rc);
+	if (class && strcmp(class->name, "BuiltinImporter") == 0)
+		repr_put(p, " (built-in)");
+	else if (class && strcmp(class->name, "FrozenImporter") == 0)
+		repr_put(p, " (frozen)");
+	else if (strstr(t->name, "NamespaceLoader"))
+		repr_put(p, " (namespace)");
+	return 0;
+}
+
 /* `<module 'os' from '/usr/lib/python3.11/os.py'>`: by its spec, else by its file */
 int repr_show_module(struct repr *p, raddr_t object, const struct repr_type *t)
 {
@@ -190,6 +213,8 @@ int repr_show_module(struct repr *p, raddr_t object, const struct repr_type *t)
 				repr_put_name(p, origin);
 				repr_put(p, ")");
 			}
+		} else if (repr_attribute(p, spec, st, "loader", &value) == 0) {
+			TRY(show_loader(p, value));
 		}
 	} else if (text_of(p, dict, "__file__", &file)) {
 		repr_put(p, " from ");

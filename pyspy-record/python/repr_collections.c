@@ -20,20 +20,16 @@ static int read_deque(struct repr *p, raddr_t object, struct deque *d)
 {
 	uint64_t words[8];
 	unsigned minor = layout_minor(p->layout);
-	if (minor >= 0x303) { /* ob_size; leftblock, rightblock, leftindex, rightindex, state, maxlen */
-		TRY(reader_read(p->reader, object + repr_body(p), words, 7 * 8));
+	/* up to 2.6 both links, then the items; 2.7, 3.3 the items first; then the items between the links */
+	TRY(reader_read(p->reader, object + repr_body(p), words, 7 * 8));
+	if (minor >= 0x303) /* ob_size; leftblock, rightblock, leftindex, rightindex, state, maxlen */
 		*d = (struct deque){words[0], words[3], words[6], words[1], 64, 8, 8 + 64 * 8};
-		if (minor < 0x305) /* the items first, then the links */
-			*d = (struct deque){words[0],
-			                    words[3],
-			                    words[6],
-			                    words[1],
-			                    minor < 0x304 ? 62 : 64,
-			                    0,
-			                    minor < 0x304 ? 62 * 8 : 64 * 8};
-	} else { /* leftblock, rightblock, leftindex, rightindex, len, state, maxlen; both links first */
-		TRY(reader_read(p->reader, object + repr_body(p), words, 7 * 8));
+	else /* leftblock, rightblock, leftindex, rightindex, len, state, maxlen */
 		*d = (struct deque){words[4], words[2], words[6], words[0], 62, 16, 8};
+	if (minor == 0x207 || minor == 0x303) {
+		d->block_len = 62;
+		d->data_at = 0;
+		d->right_at = 62 * 8;
 	}
 	return d->n > (uint64_t)1 << 46 || d->left >= d->block_len + 1 ? ERR_TORN : 0;
 }

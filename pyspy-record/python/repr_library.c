@@ -47,6 +47,33 @@ int repr_show_decimal(struct repr *p, raddr_t object, const struct repr_type *t)
 	return 0;
 }
 
+/* Python's own: _sign, _int, the digits, and _exp, which is F, n or N of what is no number. */
+int repr_show_decimal2(struct repr *p, raddr_t object, const struct repr_type *t)
+{
+	raddr_t sign, digits, exponent;
+	int64_t is_negative, power;
+	char text[1024], kind[8];
+	TRY(repr_attribute(p, object, t, "_sign", &sign));
+	TRY(repr_attribute(p, object, t, "_int", &digits));
+	TRY(repr_attribute(p, object, t, "_exp", &exponent));
+	TRY(repr_int(p, sign, &is_negative));
+	TRY(repr_text(p, digits, text, sizeof text));
+	for (char *c = text; *c; c++)
+		if (*c < '0' || *c > '9')
+			return ERR_TORN;
+	repr_format(p, "Decimal('%s", is_negative ? "-" : "");
+	if (repr_text(p, exponent, kind, sizeof kind) == 0) {
+		bool is_signaling = *kind == 'N';
+		repr_put(p, *kind == 'F' ? "Infinity" : is_signaling ? "sNaN" : "NaN");
+		repr_put(p, *kind == 'F' ? "" : text);
+	} else {
+		TRY(repr_int(p, exponent, &power));
+		put_decimal(p, text, strlen(text), power);
+	}
+	repr_put(p, "')");
+	return 0;
+}
+
 int repr_show_fraction(struct repr *p, raddr_t object, const struct repr_type *t)
 {
 	raddr_t top, bottom;

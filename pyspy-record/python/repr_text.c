@@ -239,7 +239,7 @@ int repr_show_bytearray(struct repr *p, raddr_t object, const struct repr_type *
 	TRY(read_size(p, object, &size));
 	TRY(repr_word(p, object + p->shape->bytearray.start, &start));
 	repr_format(p, "%s(", layout_minor(p->layout) >= 0x307 ? repr_short_name(t) : "bytearray");
-	int rc = show_bytes(p, start, size, REPR_BYTEARRAY);
+	int rc = show_bytes(p, start, size, layout_minor(p->layout) < 0x30f ? REPR_BYTEARRAY : REPR_BYTES);
 	if (rc < 0) {
 		p->out->len = was;
 		p->chars = chars;

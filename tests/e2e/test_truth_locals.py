@@ -10,7 +10,7 @@ from pythons import HOST
 AT = re.compile(r" at 0x[0-9a-f]+")
 MODULE = re.compile(r"(?s)<module .*>$")
 # whose word repr() is not: addresses are left out of these, and modules may be told in other words
-NO_ADDRESS = re.compile(r"<(function|bound method|built-in method|generator object|coroutine object|async_generator object|code object|method-wrapper)")
+NO_ADDRESS = re.compile(r"<(function|bound method|built-in method|generator object|coroutine object|async_generator object|code object|method-wrapper|class \S+ at 0x)")
 
 
 def dumped(pid, *args):

@@ -211,7 +211,7 @@ add("views", "{'a': 1}.keys()", "{'a': 1}.values()", "{'a': [1]}.items()", "{}.k
 add("array", "array.array('i', [1, -2, 3])", "array.array('d', [1.5, 0.1])", "array.array('B', [0, 255])", "array.array('b')", "array.array('f', [0.5, 0.1])", "array.array('q', [2**62, -1])", "array.array('L', [1, 2])", "array.array('u', u'h\\xe9')",
     "array.array('h', range(500))")
 add("exc", "ValueError()", "ValueError('x')", "ValueError('x', 1)", "KeyError('k')", "OSError(2, 'No such file')", "IOError(2, 'No such file', 'name')", "UnicodeDecodeError('utf8', b'x', 0, 1, 'bad')", "Exception([1])", "KeyboardInterrupt()",
-    "StopIteration(5)", "ImportError('x')", "SystemExit(1)", "ExceptionGroup('g', [ValueError(1)])", "decimal.InvalidOperation('x')", "json.JSONDecodeError('m', 'd', 0)", "MyError()", "MyError(1, 2)")
+    "StopIteration(5)", "ImportError('x')", "ImportError('x', name='m', path='p')", "ImportError(name='m')", "ModuleNotFoundError('no', name='m')", "SystemExit(1)", "ExceptionGroup('g', [ValueError(1)])", "decimal.InvalidOperation('x')", "json.JSONDecodeError('m', 'd', 0)", "MyError()", "MyError(1, 2)")
 add("datetime", "datetime.date(2024, 2, 29)", "datetime.datetime(2024, 1, 2, 3, 4)", "datetime.datetime(1, 1, 1)", "datetime.datetime(2024, 1, 2, 3, 4, 5)", "datetime.datetime(2024, 1, 2, 3, 4, 5, 6)", "datetime.datetime(2024, 1, 2, 3, 4, 0, 7)",
     "datetime.datetime(2024, 1, 2, tzinfo=datetime.timezone.utc)", "datetime.datetime(2024, 1, 2, fold=1)", "datetime.datetime(2024, 1, 2, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))", "datetime.time(1, 2)", "datetime.time(1, 2, 3, 4)",
     "datetime.time(0, 0, tzinfo=datetime.timezone.utc)", "datetime.time(1, 2, 3)", "datetime.timedelta(0)", "datetime.timedelta(1)", "datetime.timedelta(seconds=5)", "datetime.timedelta(microseconds=-1)", "datetime.timedelta(1, 2, 3)",
@@ -227,7 +227,7 @@ add("data", "Data(1)", "Data('x', [1, 2], 5, z=None)", "Frozen(1.5)", "SubData(1
 add("class", "int", "str", "type", "object", "dict", "Plain", "Outer.Inner", "ValueError", "collections.OrderedDict", "collections.deque", "datetime.datetime", "threading.Thread", "decimal.Decimal", "MyInt", "type(None)", "Old", "re.Pattern")
 add("function", "len", "print", "func", "lam", "Outer.Inner.f", "Plain.method", "os.path.join", "Outer.Inner().f", "[].append", "'x'.upper", "list.append", "int.__add__", "dict.fromkeys", "json.dumps", "os.getpid", "time.time", "gen", "gen()", "the_coro",
     "the_agen", "func.__code__", "Slotted.a", "type.__dict__['__mro__']", "datetime.datetime.now", "object.__init__", "(lambda: [lambda: 1])()[0]")
-add("module", "os", "sys", "json", "collections", "re", "time", "os.path", "datetime", "threading")
+add("module", "__import__('__main__')", "__import__('xml.dom')", "__import__('builtins')", "__import__('_collections')", "os", "sys", "json", "collections", "re", "time", "os.path", "datetime", "threading")
 add("mixed", "[1, (2, {'a': {3, 4}, 'b': [None, True, 1.5]}), b'x']", "{'data': [{'id': i, 'name': 'n%d' % i, 'tags': ('a', 'b')} for i in range(20)]}", "[[[[[[[[1]]]]]]]]", "({}, [], (), set(), frozenset())", "[float('nan'), -0.0, 10**30]")
 added("plain", "Plain(x=1, y='two')", ": x=1, y='two'")
 added("plain", "Empty()", "")

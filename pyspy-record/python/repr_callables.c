@@ -346,6 +346,8 @@ int repr_show_partial(struct repr *p, raddr_t object, const struct repr_type *t)
 	raddr_t words[3], item;
 	uint64_t n;
 	struct keywords k = {.p = p, .row = {.is_begun = true}};
+	if (p->layout->is_python2)
+		return repr_show_object(p, object, t);
 	TRY(reader_read(p->reader, object + repr_body(p), words, sizeof words));
 	TRY(repr_word(p, words[1] + p->layout->tuple.ob_size, &n));
 	if (n > 1 << 20)

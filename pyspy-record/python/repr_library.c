@@ -99,9 +99,19 @@ int repr_show_uuid(struct repr *p, raddr_t object, const struct repr_type *t)
 	raddr_t number;
 	unsigned char raw[8] = {0}, digits[64] = {0};
 	unsigned __int128 v = 0;
+	int rc;
 	TRY(repr_attribute(p, object, t, "int", &number));
+	const struct repr_type *nt = repr_type_of(p, number, &rc);
+	if (!nt)
+		return rc;
 	TRY(reader_read(p->reader, number + l->integer.tag, raw, l->object.wide_sizes ? 8 : 4));
 	uint64_t tag = (uint64_t)object_size(l, raw, 0), n = l->integer.tag_has_count ? tag >> 3 : tag;
+	if (l->is_python2 && strcmp(nt->storage->name, "int") == 0) { /* one of a word */
+		uint64_t word;
+		TRY(repr_word(p, number + l->integer.value, &word));
+		v = word;
+		n = 0;
+	}
 	if (n > 9 || n * l->integer.digit_size > sizeof digits)
 		return ERR_TORN;
 	if (n)

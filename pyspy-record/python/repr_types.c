@@ -209,7 +209,9 @@ static repr_show *find_show(struct repr *p, struct repr_type *t)
 			break;
 		}
 	}
-	if (strcmp(t->storage->name, "tuple") == 0 && !is_python_class(t->name, t->flags))
+	if (!is_python_class(t->name, t->flags) &&
+	    (strcmp(t->storage->name, "tuple") == 0 || /* 2.x: they are no tuples */
+	     (p->layout->is_python2 && has_own(p, t->at, "n_sequence_fields"))))
 		return repr_show_structseq;
 	return repr_show_custom;
 }

@@ -158,7 +158,7 @@ s2 = Shared(); s2.c = 3; s2.a = 1
 s3 = Shared(); s3.a = 1; s3.b = 2; del s3.a; s3.a = 5
 s4 = Shared(); s4.__dict__["later"] = 1
 s5 = Shared(); [setattr(s5, "attr%d" % i, i) for i in range(45)]
-s6 = Shared(); s6.b = 1; s6.__dict__
+s6 = Shared(); s6.b = 1; s6.__dict__; s6.a = 2
 ''']
 
 # name, expression; where it is no text of repr(): Python's word with the addition
@@ -168,6 +168,10 @@ VALUES = []
 def add(kind, *expressions):
     for e in expressions:
         VALUES.append(("%s_%d" % (kind, len(VALUES)), e, None))
+
+
+def inside(value):
+    return ": " + ", ".join("%s=%r" % item for item in vars(value).items())
 
 
 def added(kind, expression, addition):
@@ -229,17 +233,13 @@ add("function", "len", "print", "func", "lam", "Outer.Inner.f", "Plain.method", 
     "the_agen", "func.__code__", "Slotted.a", "type.__dict__['__mro__']", "datetime.datetime.now", "object.__init__", "(lambda: [lambda: 1])()[0]")
 add("module", "__import__('__main__')", "__import__('xml.dom')", "__import__('builtins')", "__import__('_collections')", "os", "sys", "json", "collections", "re", "time", "os.path", "datetime", "threading")
 add("mixed", "[1, (2, {'a': {3, 4}, 'b': [None, True, 1.5]}), b'x']", "{'data': [{'id': i, 'name': 'n%d' % i, 'tags': ('a', 'b')} for i in range(20)]}", "[[[[[[[[1]]]]]]]]", "({}, [], (), set(), frozenset())", "[float('nan'), -0.0, 10**30]")
-added("plain", "Plain(x=1, y='two')", ": x=1, y='two'")
+added("plain", "Plain(x=1, y='two')", inside)
 added("plain", "Empty()", "")
 added("plain", "Slotted()", ": a=1, b='two'")
 added("plain", "SlottedMore()", ": a=1, b='two', c=[3]")
 added("plain", "SlottedDict()", ": a=1, b='two', d=4")
-added("plain", "s1", ": a=1, b=2, c=3")
-added("plain", "s2", ": c=3, a=1" if not PY2 and sys.version_info >= (3, 6) else None)
-added("plain", "s3", ": b=2, a=5" if sys.version_info >= (3, 6) else None)
-added("plain", "s4", ": later=1")
-added("plain", "s5", ": " + ", ".join("attr%d=%d" % (i, i) for i in range(45)) if sys.version_info >= (3, 6) else None)
-added("plain", "s6", ": b=1")
+for _name in ("s1", "s2", "s3", "s4", "s5", "s6"):
+    added("plain", _name, inside)
 added("plain", "object()", "")
 added("plain", "Outer.Inner()", "")
 added("plain", "NoRepr()", ": a=1")
@@ -273,7 +273,7 @@ def main():
         else:
             word = repr(value) if PY2 and expression.startswith("Old") else object.__repr__(value)
             assert word.endswith(">"), word
-            truth[name] = [word[:-1] + addition + ">", "object", expression]
+            truth[name] = [word[:-1] + (addition(value) if callable(addition) else addition) + ">", "object", expression]
     for name in truth:
         if isinstance(truth[name][0], bytes):
             truth[name][0] = truth[name][0].decode("latin-1")

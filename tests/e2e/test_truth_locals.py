@@ -65,9 +65,57 @@ def truth(py):
             h.check(s == got[name]["repr"] or "\u2026" in s, "%s: -l %s" % (expression, s))
 
 
+def names(py):
+    """which variables a frame has: arguments, cells, free variables, bound ones only; classes, exec, modules; secrets"""
+    outside, inside = py.folder()
+    with h.Victim(py, "variables.py", [os.path.join(inside, "truth")]) as v:
+        shown, all_ = dumped(v.pid, "-l"), dumped(v.pid, "-lll", "--no-redact")
+        own = dumped(v.pid, "-l", "--redact-names", "^val")
+        text = subprocess.run([h.RECORD, "dump", "-l", "-p", str(v.pid)], stdout=subprocess.PIPE, timeout=60).stdout.decode()
+    with open(os.path.join(outside, "truth")) as f:
+        want = json.load(f)
+    got = frames(all_)[1:]
+    h.check([f["name"].rpartition(".")[2] for f in got] == [w[0] for w in want], "frames %s, truth %s" % ([f["name"] for f in got], [w[0] for w in want]))
+    n = 0
+    for g, (function, is_function, values, arguments) in zip(got, want):
+        mine = variables(g)
+        if is_function:
+            h.check(set(mine) == set(values), "%s: variables %s, truth %s" % (function, sorted(mine), sorted(values)))
+            h.check([name for name in arguments if name in values] == [x["name"] for x in g["locals"] if x["arg"]], "%s: arguments %s, truth %s" % (function, [x["name"] for x in g["locals"] if x["arg"]], arguments))
+        for name, text_ in values.items():
+            n += 1
+            h.check(name in mine and alike(mine[name]["repr"], text_) or " object at 0x" in text_ or "__builtins__" in text_, "%s: %s: %s, repr: %s" % (function, name, mine.get(name, {}).get("repr"), text_))
+    h.check(n > 30, "%d variables only" % n)
+    kinds = {(f["name"].rpartition(".")[2], x["name"]): x["kind"] for f in got for x in f["locals"]}
+    for key, kind in {("with_cells", "in_cell"): "cell", ("with_cells", "argument"): "local", ("with_cells", "made"): "cell", ("innermost", "own"): "free", ("innermost", "in_cell"): "free",
+                      ("Body", "class_variable"): "name", ("<module>", "exec_more"): "name"}.items():
+        h.check(kinds.get(key) == kind, "%s is %s, should be %s" % (key, kinds.get(key), kind))
+    # secrets, by default and by an expression of one's own
+    more = {f["name"]: variables(f) for f in frames(shown)}
+    m = more["more"]
+    h.check(m["api_key"]["hidden"] and m["api_key"]["repr"] == "<hidden>" and not m["data"]["hidden"], "%s" % m)
+    h.check(m["data"]["repr"] in ("{'token': <hidden>, 'plain': [1, {'Password': <hidden>}]}", "{'plain': [1, {'Password': <hidden>}], 'token': <hidden>}"), m["data"]["repr"])
+    h.check("abc" not in text and "module secret" not in text and "            api_key: <hidden>\n" in text and "        Arguments:\n" in text, text)
+    module = frames(shown)[-1]
+    h.check(module["name"] == "<module>" and {"number_of_module", "password_of_module", "NEWER"} <= set(variables(module)) and not {"os", "truth", "Text", "__name__"} & set(variables(module)), "%s" % sorted(variables(module)))
+    mine = {f["name"]: variables(f) for f in frames(own)}["more"]
+    h.check(mine["value"]["hidden"] and not mine["api_key"]["hidden"], "%s" % mine)
+    h.note("%d frames, %d variables" % (len(got), n))
+
+
+def refused(py):
+    with h.Victim(py, "variables.py", ["/dev/null"]) as v:
+        p = subprocess.run([h.RECORD, "dump", "-l", "--redact-names", "a[b", "-p", str(v.pid)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        h.check(p.returncode == 2 and not p.stdout and b"--redact-names" in p.stderr and p.stderr.count(b"\n") == 1, "%s" % p)
+        h.check(all(f["locals"] is None for f in frames(dumped(v.pid))), "locals that were not asked for")
+
+
 cases = []
 for py in h.interpreters() if h.FULL else h.interpreters(one_per_minor=True):
     cases.append(("truth %s" % py, truth, py))
+    cases.append(("names %s" % py, names, py))
+for py in h.pythons(one_per_minor=True)[-1:]:
+    cases.append(("refused %s" % py, refused, py))
 
 if __name__ == "__main__":
     h.main(cases)

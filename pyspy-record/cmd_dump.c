@@ -26,6 +26,8 @@ enum {
 	OPT_HELP,
 	OPT_VERSION,
 	OPT_LOCALS,
+	OPT_REDACT_NAMES,
+	OPT_NO_REDACT,
 	OPT_NATIVE,
 	OPT_CORE,
 };
@@ -35,12 +37,14 @@ static const struct arg_option table[] = {
     {OPT_JSON, 'j', "json", NULL, "as JSON"},
     {OPT_SUBPROCESSES, 's', "subprocesses", NULL, "the processes that it started, too, and theirs"},
     {OPT_NONBLOCKING, 0, "nonblocking", NULL, "stop nobody; what runs meanwhile is marked as not certain"},
+    {OPT_LOCALS, 'l', "locals", NULL, "the variables of each frame, too; -ll, -lll: more of each value"},
+    {OPT_REDACT_NAMES, 0, "redact-names", "REGEX", "hide values whose name it matches (" SECRETS_DEFAULT ")"},
+    {OPT_NO_REDACT, 0, "no-redact", NULL, "hide none"},
     {OPT_FULL_FILENAMES, 0, "full-filenames", NULL, "whole file names"},
     {OPT_COLOUR, 0, "color", "WHEN", "auto (a terminal; NO_COLOR, CLICOLOR, CLICOLOR_FORCE), always, never"},
     {OPT_HELP, 'h', "help", NULL, "this help"},
     {OPT_VERSION, 'V', "version", NULL, "print the version"},
     /* known from py-spy, not there yet */
-    {OPT_LOCALS, 'l', "locals", NULL, NULL},
     {OPT_NATIVE, 'n', "native", NULL, NULL},
     {OPT_CORE, 'c', "core", "FILE", NULL},
     {0},
@@ -50,12 +54,16 @@ struct dump_command {
 	int pid;
 	bool json, children, nonblocking;
 	struct dump_options show;
+	unsigned locals; /* how often -l was given */
+	const char *redact;
+	struct secrets secrets;
 };
 
 static void help(FILE *out)
 {
 	fputs("Examples:\n"
 	      "  pyspy-record dump -p 4711                 what each thread does now\n"
+	      "  pyspy-record dump -l -p 4711              with the variables of each frame\n"
 	      "  pyspy-record dump -s -p 4711              and the processes that it started\n"
 	      "  pyspy-record dump --json -p 4711 | jq '.threads[] | select(.holds_gil)'\n"
 	      "\n"
@@ -136,10 +144,17 @@ static int take_option(struct dump_command *c, int id, const char *value)
 	case OPT_VERSION:
 		printf("pyspy-record %s\n", PYSPY_VERSION);
 		return 1;
+	case OPT_LOCALS:
+		c->locals++;
+		return 0;
+	case OPT_REDACT_NAMES:
+		c->redact = value;
+		return 0;
+	case OPT_NO_REDACT:
+		c->redact = NULL;
+		return 0;
 	default:
-		return usage(id == OPT_LOCALS   ? "--locals is not there yet"
-		             : id == OPT_NATIVE ? "--native is not there yet"
-		                                : "--core is not there yet");
+		return usage(id == OPT_NATIVE ? "--native is not there yet" : "--core is not there yet");
 	}
 }
 
@@ -148,7 +163,7 @@ static int parse(struct dump_command *c, int argc, char **argv)
 	struct args a;
 	const char *value;
 	int id;
-	*c = (struct dump_command){.show.colour = wants_colour()};
+	*c = (struct dump_command){.show.colour = wants_colour(), .redact = SECRETS_DEFAULT};
 	args_init(&a, table, argc, argv, false);
 	while ((id = args_next(&a, &value)) != ARGS_END) {
 		if (id == ERR_USAGE)
@@ -157,7 +172,14 @@ static int parse(struct dump_command *c, int argc, char **argv)
 		if (rc)
 			return rc;
 	}
-	return c->pid ? 0 : usage("which process? --pid PID");
+	if (!c->pid)
+		return usage("which process? --pid PID");
+	char why[128];
+	if (c->redact && secrets_init(&c->secrets, c->redact, why, sizeof why) < 0) {
+		log_error("--redact-names `%s`: %s; it wants a POSIX extended regular expression", c->redact, why);
+		return ERR_USAGE;
+	}
+	return 0;
 }
 
 /* One process, printed. 0, or why there is nothing of it. */
@@ -169,8 +191,14 @@ static int show_open(const struct dump_command *c, pid_t pid, bool is_child)
 	struct stops *stops = calloc(1, sizeof *stops);
 	struct snapshot s = {0};
 	struct facts facts = {0};
+	struct dump_locals locals = {.level = c->locals, .secrets = &c->secrets};
 	struct process_facts process = {0};
-	struct dump_process p = {.pid = pid, .target = t, .snapshot = &s, .stops = stops, .facts = &facts};
+	struct dump_process p = {.pid = pid,
+	                         .target = t,
+	                         .snapshot = &s,
+	                         .stops = stops,
+	                         .facts = &facts,
+	                         .locals = c->locals ? &locals : NULL};
 	char message[512] = "";
 	bool is_open = false, has_facts = false;
 	int rc = t && stops ? attach_open(t, pid, NULL, is_child ? 0 : UINT64_C(3000000000), false, &no_signals,
@@ -182,7 +210,10 @@ static int show_open(const struct dump_command *c, pid_t pid, bool is_child)
 		if (!retries && !c->nonblocking)
 			log_info("process %d: CPython %s does not try interrupted calls again, so nobody is stopped",
 			         (int)pid, t->interpreter.version);
-		rc = snapshot_take(t, stops, retries && !c->nonblocking, NULL, NULL, &s);
+		rc = snapshot_take(t, stops, retries && !c->nonblocking, c->locals ? dump_locals_visit : NULL, &locals,
+		                   &s);
+		if (rc == 0)
+			dump_locals_finish(&locals, t, &s);
 	}
 	if (rc == 0) {
 		facts_read(&t->reader, &t->interpreter.layout, t->interps[t->n_interps - 1].at, &facts, NULL);
@@ -206,6 +237,7 @@ static int show_open(const struct dump_command *c, pid_t pid, bool is_child)
 		facts_done(&facts);
 	if (has_facts)
 		process_facts_done(&process);
+	dump_locals_done(&locals);
 	snapshot_done(&s);
 	if (is_open)
 		target_close(t);
@@ -244,11 +276,14 @@ int cmd_dump(int argc, char **argv, char *const *words)
 	if (rc)
 		return rc < 0 ? EXIT_USAGE : EXIT_FINE;
 	rc = show_open(&c, c.pid, false);
-	if (rc < 0)
+	if (rc < 0) {
+		secrets_done(&c.secrets);
 		return EXIT_ERROR;
+	}
 	if (c.children && children_of(c.pid, &children) == 0)
 		show_children(&c, &children);
 	children_done(&children);
+	secrets_done(&c.secrets);
 	if (c.json) {
 		dump_json_close(stdout);
 		putchar('\n');

@@ -8,6 +8,7 @@
 
 #include "pyspy-record/python/facts.h"
 #include "pyspy-record/sample/snapshot.h"
+#include "pyspy-record/show/dump_locals.h"
 
 enum { DUMP_SCHEMA = 1 }; /* of the JSON: a change that breaks readers counts it up */
 
@@ -25,7 +26,8 @@ struct dump_process {
 	struct snapshot *snapshot;
 	const struct stops *stops;
 	struct facts *facts;
-	char **cmdline; /* where there is no target */
+	const struct dump_locals *locals; /* NULL: not asked for */
+	char **cmdline;                   /* where there is no target */
 	uint32_t n_cmdline;
 };
 

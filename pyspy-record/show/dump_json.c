@@ -62,7 +62,24 @@ static void put_time(struct json *j, uint64_t ns)
 	fprintf(j->out, ", \"time\": \"%s.%06uZ\"", text, (unsigned)(ns % CLOCK_NS_PER_S / 1000));
 }
 
-static void put_frame(struct json *j, const struct snapshot_frame *f)
+static void put_locals(struct json *j, const struct locals_list *list)
+{
+	static const char *const kinds[] = {"local", "cell", "free", "name"};
+	fputs(", \"locals\": [", j->out);
+	for (size_t i = 0; i < list->v.n; i++) {
+		const struct locals_entry *e = &list->v.v[i];
+		fputs(i ? ",\n      {\"name\": " : "\n      {\"name\": ", j->out);
+		put_string(j, (const char *)list->text.data + e->name, e->name_len);
+		put_text(j, "repr", (const char *)list->text.data + e->value, e->value_len);
+		put_bool(j, "arg", e->is_argument);
+		fprintf(j->out, ", \"kind\": \"%s\"", kinds[e->kind]);
+		put_bool(j, "hidden", e->is_hidden);
+		fputc('}', j->out);
+	}
+	fprintf(j->out, "], \"locals_left_out\": %zu}", list->left_out);
+}
+
+static void put_frame(struct json *j, const struct snapshot_frame *f, const struct locals_list *list)
 {
 	const struct code *code = codes_at(&j->p->target->codes, f->code);
 	const struct linetable_place *at = &f->place;
@@ -81,7 +98,10 @@ static void put_frame(struct json *j, const struct snapshot_frame *f)
 	put_number(j, "column", at->has_line && at->has_columns, at->column);
 	put_number(j, "end_column", at->has_line && at->has_columns, at->end_column);
 	put_number(j, "first_line", code->first_line > 0, code->first_line);
-	fputs(", \"locals\": null}", j->out);
+	if (list)
+		put_locals(j, list);
+	else
+		fputs(", \"locals\": null}", j->out);
 }
 
 static const char *state_word(char letter)
@@ -123,7 +143,7 @@ static void put_thread(struct json *j, const struct snapshot_thread *st)
 	fputs(", \"frames\": [", j->out);
 	for (size_t i = 0; i < st->n; i++) {
 		fputs(i ? ",\n    " : "\n    ", j->out);
-		put_frame(j, &j->p->snapshot->frames.v[st->first + i]);
+		put_frame(j, &j->p->snapshot->frames.v[st->first + i], dump_locals_at(j->p->locals, st->first + i));
 	}
 	fputs("]}", j->out);
 }

@@ -80,6 +80,33 @@ static void put_frame(struct text *x, const struct snapshot_frame *f)
 	end_line(x);
 }
 
+/* Values are safe to print as they come (repr.h). */
+static void put_variables(struct text *x, const struct locals_list *list, bool arguments)
+{
+	bool is_begun = false;
+	for (size_t i = 0; i < list->v.n; i++) {
+		const struct locals_entry *e = &list->v.v[i];
+		if (e->is_argument != arguments)
+			continue;
+		if (!is_begun) {
+			buf_str(&x->line, arguments ? "        Arguments:" : "        Locals:");
+			end_line(x);
+			is_begun = true;
+		}
+		buf_str(&x->line, "            ");
+		paint(x, CYAN);
+		buf_put(&x->line, list->text.data + e->name, e->name_len);
+		paint(x, PLAIN);
+		buf_str(&x->line, ": ");
+		buf_put(&x->line, list->text.data + e->value, e->value_len);
+		end_line(x);
+	}
+	if (!arguments && list->left_out) {
+		buf_printf(&x->line, "            \xe2\x80\xa6 %zu more (-ll, -lll)", list->left_out);
+		end_line(x);
+	}
+}
+
 static void put_thread(struct text *x, const struct snapshot_thread *st)
 {
 	const struct sample_thread *th = st->thread;
@@ -102,8 +129,14 @@ static void put_thread(struct text *x, const struct snapshot_thread *st)
 		                      ? ", it runs: its stack could not be read"
 		                      : ", it ran while it was read: what is innermost may be another moment's");
 	end_line(x);
-	for (size_t i = 0; i < st->n; i++)
+	for (size_t i = 0; i < st->n; i++) {
 		put_frame(x, &x->p->snapshot->frames.v[st->first + i]);
+		const struct locals_list *list = dump_locals_at(x->p->locals, st->first + i);
+		if (list) {
+			put_variables(x, list, true);
+			put_variables(x, list, false);
+		}
+	}
 	if (st->is_cut) {
 		buf_str(&x->line, "    [cut: more frames further out]");
 		end_line(x);

@@ -204,7 +204,7 @@ int tree_build(struct tree *t, struct naming *n, const struct filter *f, const s
 		rc = tree_add(t, TREE_NONE, TREE_NONE, &root);
 	if (!rc)
 		rc = tree_fill(&a);
-	map_done(&a.shape.known);
+	shape_forget(&a.shape);
 	if (!rc)
 		rc = o->invert ? tree_invert(&a) : tree_grow(&a);
 	shape_done(&a.shape);

@@ -11,6 +11,7 @@
 
 #include "libcommon/log.h"
 #include "pyspy-record/cmd_doctor.h"
+#include "pyspy-record/cmd_dump.h"
 #include "pyspy-record/cmd_record.h"
 
 static const struct {
@@ -18,9 +19,9 @@ static const struct {
 	int (*run)(int argc, char **argv, char *const *words);
 } verbs[] = {
     {"record", cmd_record},
-    {"dump", NULL}, /* not there yet */
+    {"dump", cmd_dump},
     {"doctor", cmd_doctor},
-    {"top", NULL},
+    {"top", NULL}, /* not there yet: pyspy-report's */
 };
 
 /* A closed standard stream would let the recording take its place. A started program finds it closed, as it was. */

@@ -163,8 +163,7 @@ static void show_failed(struct target *t, struct writer *w, struct sample_thread
 	target_take_absent(t, w, th);
 }
 
-/* It stood still when it was looked at: did it until now? */
-static bool still_stands(struct sample_thread *th)
+bool target_still_stands(struct sample_thread *th)
 {
 	struct taskstate_run now;
 	/* a kernel that keeps no counts says 0 for ever: no proof */
@@ -203,7 +202,7 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 		show(t, w, th, node, false, flags | WIRE_WAY_STOPPED << WIRE_FLAG_WAY_SHIFT);
 		return true;
 	}
-	bool stands = still_stands(th);
+	bool stands = target_still_stands(th);
 	if (stands && rc == 0) {
 		target_note_own(th);
 		bool news = trie_certify(&t->trie, w, node);
@@ -382,7 +381,7 @@ int target_take_still(struct target *t, struct writer *w, struct sample_thread *
 	target_look(t, th);
 	if (th->look != LOOK_READ || !(th->blocked || th->held || th->beside) || target_read(t, &th, 1) < 0 ||
 	    th->look != LOOK_READ || target_walk(t, th) < 0 || target_resolve(t, th, node, &unproved) < 0 ||
-	    !still_stands(th))
+	    !target_still_stands(th))
 		return 0;
 	target_note_own(th);
 	trie_certify(&t->trie, w, *node);

@@ -235,7 +235,7 @@ static int wait_stopped(struct stops *s, pid_t tid, uint64_t wait_ns, int *statu
 	return got == 0 ? 0 : got == tid && WIFSTOPPED(*status) ? 1 : -1;
 }
 
-static int read_it(struct target *t, struct sample_thread *th)
+static int read_it(void *ctx, struct target *t, struct sample_thread *th)
 {
 	TRY(target_read(t, &th, 1));
 	return th->look == LOOK_READ ? target_walk(t, th) : ERR_GONE;
@@ -257,13 +257,13 @@ static int ask(struct stops *s, pid_t pid, pid_t tid, uint64_t *since)
 	return 0;
 }
 
-static bool wait_and_read(struct stops *s, struct target *t, struct sample_thread *th, uint64_t wait_ns, uint64_t since,
-                          int *rc)
+static bool wait_and_do(struct stops *s, struct target *t, struct sample_thread *th, uint64_t wait_ns, uint64_t since,
+                        stops_doing *doing, void *ctx, int *rc)
 {
 	int status;
 	switch (wait_stopped(s, th->tid, wait_ns, &status, &since)) {
 	case 1:
-		*rc = read_it(t, th);
+		*rc = doing(ctx, t, th);
 		s->in_syscall += is_in_system_call(th->tid);
 		if (ptrace(PTRACE_DETACH, th->tid, 0, (void *)(long)signal_of(status)) < 0) /* it is being killed */
 			add_pending(s, t->facts.pid, th->tid);
@@ -285,18 +285,24 @@ static bool wait_and_read(struct stops *s, struct target *t, struct sample_threa
 
 bool stops_one(struct stops *s, struct target *t, struct sample_thread *th, uint64_t wait_ns, int *rc)
 {
+	return stops_while(s, t, th, wait_ns, read_it, NULL, rc);
+}
+
+bool stops_while(struct stops *s, struct target *t, struct sample_thread *th, uint64_t wait_ns, stops_doing *doing,
+                 void *ctx, int *rc)
+{
 	uint64_t since;
-	bool stood = false;
+	bool stood = false, was_waiting = s->is_waiting;
 	s->is_waiting = true;
 	hurry(s, true);
 	*rc = ask(s, t->facts.pid, th->tid, &since);
 	if (*rc == 0) {
 		*rc = ERR_GONE;
-		stood = wait_and_read(s, t, th, wait_ns, since, rc);
+		stood = wait_and_do(s, t, th, wait_ns, since, doing, ctx, rc);
 	} else {
 		t->census_due |= *rc == ERR_GONE;
 	}
-	s->is_waiting = false;
-	hurry(s, s->n_pending > 0); /* until the next stops_settle, before the next tick */
+	s->is_waiting = was_waiting;
+	hurry(s, was_waiting || s->n_pending > 0); /* until the next stops_settle, before the next tick */
 	return stood;
 }

@@ -1,7 +1,7 @@
 /* stop: threads that are stopped for a moment, and what became of it.
  *
- * Two users: stops that certify (target_stop), and --blocking, which stops each running thread for its sample
- * (blocking.c). A thread is attached for the one stop only: a thread that stays traced would wait for us at each of its
+ * Three users: stops that certify (target_stop), --blocking, which stops each running thread for its sample
+ * (blocking.c), and snapshots, which stop who holds the GIL (snapshot.c). A thread is attached for the one stop only: a thread that stays traced would wait for us at each of its
  * signals. If the recorder dies, the kernel lets the thread go. If the recorder itself is stopped (SIGSTOP) while a
  * thread stands, a timer of ours sends us SIGCONT: the kernel delivers it to a stopped process too.
  */
@@ -45,6 +45,11 @@ void stops_end(struct stops *s);
  * reading or walking said, and the frames in t->walk are certain. False: it would not stand within wait_ns (then it is
  * let go when it does), has ended (then a census is due), or may not be stopped (*rc: ERR_PERMISSION). */
 bool stops_one(struct stops *s, struct target *t, struct sample_thread *th, uint64_t wait_ns, int *rc);
+/* The same with something else done while it stands: *rc is what `doing` returned. Within it another one may be stopped
+ * in addition. */
+typedef int stops_doing(void *ctx, struct target *t, struct sample_thread *th);
+bool stops_while(struct stops *s, struct target *t, struct sample_thread *th, uint64_t wait_ns, stops_doing *doing,
+                 void *ctx, int *rc);
 /* Was it asked to stop, and has not been let go yet? stops_one goes on waiting for it then. */
 bool stops_is_pending(const struct stops *s, pid_t tid);
 /* May one more thread be asked to stop? */

@@ -346,6 +346,8 @@ void spans_take(struct target *t);
 int target_read_some(struct target *t, struct sample_thread **threads, size_t n);
 /* What the thread does now: th->run, look, blocked, held. */
 void target_look(struct target *t, struct sample_thread *th);
+/* It stood still when it was looked at: did it until now? */
+bool target_still_stands(struct sample_thread *th);
 /* The frames just walked (rc: what the walk said) are the thread's sample in this tick. False: they are not, --blocking
  * wants a certain one and it did not stand still. */
 bool target_take(struct target *t, struct writer *w, struct sample_thread *th, int rc);

@@ -21,8 +21,6 @@ int shape_init(struct shape *s, struct naming *n, const struct filter *f, const 
 void shape_done(struct shape *s)
 {
 	vec_free(&s->nodes);
-	vec_free(&s->todo);
-	branches_done(&s->children);
 	shape_forget(s);
 }
 
@@ -31,6 +29,8 @@ void shape_forget(struct shape *s)
 	for (size_t i = 0; i < s->known.n; i++)
 		free(s->known.v[i].nodes);
 	vec_free(&s->known);
+	vec_free(&s->todo);
+	branches_done(&s->children);
 	map_done(&s->tops);
 	map_done(&s->known_more);
 }

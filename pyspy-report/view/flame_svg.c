@@ -123,7 +123,7 @@ static void make_header(struct svg *g, const struct filter *f)
 	take_text(g, &g->losses);
 }
 
-static void put_lines(struct svg *g, const char *id, const struct svg_text *t, int y)
+static void put_lines(struct svg *g, const char *id, struct svg_text *t, int y)
 {
 	size_t at = 0;
 
@@ -319,9 +319,10 @@ int flame_svg_write(FILE *out, const struct tree *t, const struct naming *n, con
 	if (!rc) {
 		make_header(&g, f);
 		put_document(&g, o);
+		rc = g.name.err ? g.name.err : g.raw.err ? g.raw.err : g.safe.err ? g.safe.err : g.xml.err;
+		rc = rc ? rc : g.samples.safe.err ? g.samples.safe.err : g.losses.safe.err;
 		buf_done(&g.samples.safe);
 		buf_done(&g.losses.safe);
-		rc = g.name.err ? g.name.err : g.raw.err ? g.raw.err : g.safe.err ? g.safe.err : g.xml.err;
 	}
 	buf_done(&g.name);
 	buf_done(&g.raw);

@@ -1,78 +1,70 @@
-"""usage: phases.py DEPTH SETTLE SECONDS
+"""Threads that go through the same phases together, a barrier between each two. At one moment they are all in one phase, or
+some in the next one already: a picture that shows two phases apart was not taken at one moment.
 
-One phase after the other, each with an account of its own: what the clocks of the program said of it. Prints them at the
-end as JSON: {function: [wall seconds, seconds on a CPU]}, and what `small` and `large` used of a CPU below `deep`.
+phases.py THREADS: prints `ready PID`, runs until it is killed.
 """
-import json, sys, threading, time
+import os
+import sys
+import threading
 
-def small(n):
-    x = 0
-    for i in range(3 * n):
-        x += i
+N = int(sys.argv[1])
+LOCK = threading.Lock()
+turns = [0] * N
 
-def large(n):
-    x = 0
-    for i in range(7 * n):
-        x += i
 
-def mix(until, spent):
-    while time.monotonic() < until:
-        a = time.thread_time()
-        small(150)
-        b = time.thread_time()
-        large(150)
-        spent[0] += b - a
-        spent[1] += time.thread_time() - b
-
-def produce(until, spent):  # a generator: its frame does not lie on the data stack
-    mix(until, spent)
-    yield
-
-def deep(n, until, spent):
-    if n > 1:
-        return deep(n - 1, until, spent)
-    for _ in produce(until, spent):
+def wait_for_others(me, turn):
+    turns[me] = turn
+    while min(turns) < turn:
         pass
 
-def late(seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        small(100)
 
-def pause(seconds):
-    time.sleep(seconds)
+def work(x):
+    for i in range(30):
+        x = x * 31 + i & 0xFFFF
+    return x
 
-def doze(until):
-    while time.monotonic() < until:
-        time.sleep(0.02)
 
-def wait(event):
-    event.wait()
+def phase_0(me, turn):
+    work(1)
+    wait_for_others(me, turn)
 
-truth = {}
 
-def account(f, *args):
-    wall, cpu = time.monotonic(), time.thread_time()
-    f(*args)
-    truth[f.__name__] = time.monotonic() - wall, time.thread_time() - cpu
+def phase_1(me, turn):
+    work(2)
+    wait_for_others(me, turn)
 
-def main(depth, settle, seconds):
-    begin = time.monotonic()
-    event = threading.Event()
-    pause(settle)  # the recorder finds us
-    threads = [threading.Thread(target=account, args=(wait, event)),
-               threading.Thread(target=account, args=(doze, begin + settle + seconds))]
-    for t in threads:
-        t.start()
-    spent = [0, 0]
-    account(deep, depth, begin + settle + seconds / 2, spent)
-    worker = threading.Thread(target=account, args=(late, seconds / 4))
-    worker.start()
-    account(pause, max(0, begin + settle + seconds - time.monotonic()))
-    event.set()
-    for t in threads + [worker]:
-        t.join()
-    truth["small"], truth["large"] = spent
-    print(json.dumps(truth))
 
-main(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]))
+def phase_2(me, turn):
+    work(3)
+    wait_for_others(me, turn)
+
+
+def phase_3(me, turn):
+    work(4)
+    wait_for_others(me, turn)
+
+
+def phase_4(me, turn):
+    work(5)
+    wait_for_others(me, turn)
+
+
+def run(me):
+    turn = 0
+    while True:
+        for phase in (phase_0, phase_1, phase_2, phase_3, phase_4):
+            turn += 1
+            phase(me, turn)
+
+
+if hasattr(sys, "setswitchinterval"):
+    sys.setswitchinterval(1e-4)
+else:
+    sys.setcheckinterval(10)
+for i in range(N):
+    t = threading.Thread(target=run, args=(i,), name="runner-%d" % i)
+    t.daemon = True
+    t.start()
+sys.stdout.write("ready %d\n" % os.getpid())
+sys.stdout.flush()
+threading.Event().wait(1e6)

@@ -1,0 +1,292 @@
+#include "pyspy-record/cmd_dump.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libcommon/args.h"
+#include "libcommon/err.h"
+#include "libcommon/escape.h"
+#include "libcommon/human.h"
+#include "libcommon/log.h"
+#include "pyspy-record/attach.h"
+#include "pyspy-record/show/dump.h"
+#include "pyspy-record/target/children.h"
+
+enum { EXIT_FINE = 0, EXIT_ERROR = 1, EXIT_USAGE = 2 };
+enum {
+	OPT_PID = 1,
+	OPT_JSON,
+	OPT_SUBPROCESSES,
+	OPT_FULL_FILENAMES,
+	OPT_NONBLOCKING,
+	OPT_COLOUR,
+	OPT_HELP,
+	OPT_VERSION,
+	OPT_LOCALS,
+	OPT_REDACT_NAMES,
+	OPT_NO_REDACT,
+	OPT_NATIVE,
+	OPT_CORE,
+};
+
+static const struct arg_option table[] = {
+    {OPT_PID, 'p', "pid", "PID", "the process (decimal or 0x hex)"},
+    {OPT_JSON, 'j', "json", NULL, "as JSON"},
+    {OPT_SUBPROCESSES, 's', "subprocesses", NULL, "the processes that it started, too, and theirs"},
+    {OPT_NONBLOCKING, 0, "nonblocking", NULL, "stop nobody; what runs meanwhile is marked as not certain"},
+    {OPT_LOCALS, 'l', "locals", NULL, "the variables of each frame, too; -ll, -lll: more of each value"},
+    {OPT_REDACT_NAMES, 0, "redact-names", "REGEX", "hide values whose name it matches (" SECRETS_DEFAULT ")"},
+    {OPT_NO_REDACT, 0, "no-redact", NULL, "hide none"},
+    {OPT_FULL_FILENAMES, 0, "full-filenames", NULL, "whole file names"},
+    {OPT_COLOUR, 0, "color", "WHEN", "auto (a terminal; NO_COLOR, CLICOLOR, CLICOLOR_FORCE), always, never"},
+    {OPT_HELP, 'h', "help", NULL, "this help"},
+    {OPT_VERSION, 'V', "version", NULL, "print the version"},
+    /* known from py-spy, not there yet */
+    {OPT_NATIVE, 'n', "native", NULL, NULL},
+    {OPT_CORE, 'c', "core", "FILE", NULL},
+    {0},
+};
+
+struct dump_command {
+	int pid;
+	bool json, children, nonblocking;
+	struct dump_options show;
+	unsigned locals; /* how often -l was given */
+	const char *redact;
+	struct secrets secrets;
+};
+
+static void help(FILE *out)
+{
+	fputs("Examples:\n"
+	      "  pyspy-record dump -p 4711                 what each thread does now\n"
+	      "  pyspy-record dump -l -p 4711              with the variables of each frame\n"
+	      "  pyspy-record dump -s -p 4711              and the processes that it started\n"
+	      "  pyspy-record dump --json -p 4711 | jq '.threads[] | select(.holds_gil)'\n"
+	      "\n"
+	      "Usage: pyspy-record dump [options] -p PID\n"
+	      "\n"
+	      "Shows the Python stack of each thread, innermost frame first, at one moment: who holds the GIL is "
+	      "stopped\n"
+	      "while the stacks are read (well under 10 ms), and nobody else; threads that sleep are read as they "
+	      "stand.\n"
+	      "\n"
+	      "Options:\n",
+	      out);
+	args_help(out, table);
+	fputs("\n"
+	      "A thread is active when it is on a CPU or would be, or holds the GIL (+gil); +gc: it collects garbage.\n"
+	      "Exit status: 0 fine, 1 error, 2 usage.\n",
+	      out);
+}
+
+static bool is_on(const char *name)
+{
+	const char *value = getenv(name);
+	return value && *value && strcmp(value, "0") != 0;
+}
+
+static bool wants_colour(void)
+{
+	const char *no = getenv("NO_COLOR"), *cli = getenv("CLICOLOR");
+	if (no && *no)
+		return false;
+	if (is_on("CLICOLOR_FORCE"))
+		return true;
+	return isatty(STDOUT_FILENO) && !(cli && !strcmp(cli, "0"));
+}
+
+static int usage(const char *message)
+{
+	log_error("%s; `pyspy-record dump --help` lists the options", message);
+	return ERR_USAGE;
+}
+
+static int take_colour(struct dump_command *c, const char *value)
+{
+	if (!strcmp(value, "always") || !strcmp(value, "never"))
+		c->show.colour = value[0] == 'a';
+	else if (strcmp(value, "auto"))
+		return usage("--color wants auto, always or never");
+	return 0;
+}
+
+static int take_option(struct dump_command *c, int id, const char *value)
+{
+	switch (id) {
+	case ARGS_POSITIONAL:
+	case OPT_PID:
+		if (c->pid)
+			return usage("one process at a time");
+		if (human_parse_pid(value, &c->pid) < 0)
+			return usage("--pid wants a process id, decimal or 0x hex");
+		return 0;
+	case OPT_JSON:
+		c->json = true;
+		return 0;
+	case OPT_SUBPROCESSES:
+		c->children = true;
+		return 0;
+	case OPT_NONBLOCKING:
+		c->nonblocking = true;
+		return 0;
+	case OPT_FULL_FILENAMES:
+		c->show.full_filenames = true;
+		return 0;
+	case OPT_COLOUR:
+		return take_colour(c, value);
+	case OPT_HELP:
+		help(stdout);
+		return 1;
+	case OPT_VERSION:
+		printf("pyspy-record %s\n", PYSPY_VERSION);
+		return 1;
+	case OPT_LOCALS:
+		c->locals++;
+		return 0;
+	case OPT_REDACT_NAMES:
+		c->redact = value;
+		return 0;
+	case OPT_NO_REDACT:
+		c->redact = NULL;
+		return 0;
+	default:
+		return usage(id == OPT_NATIVE ? "--native is not there yet" : "--core is not there yet");
+	}
+}
+
+static int parse(struct dump_command *c, int argc, char **argv)
+{
+	struct args a;
+	const char *value;
+	int id;
+	*c = (struct dump_command){.show.colour = wants_colour(), .redact = SECRETS_DEFAULT};
+	args_init(&a, table, argc, argv, false);
+	while ((id = args_next(&a, &value)) != ARGS_END) {
+		if (id == ERR_USAGE)
+			return usage(a.message);
+		int rc = take_option(c, id, value);
+		if (rc)
+			return rc;
+	}
+	if (!c->pid)
+		return usage("which process? --pid PID");
+	char why[128];
+	if (c->redact && secrets_init(&c->secrets, c->redact, why, sizeof why) < 0) {
+		log_error("--redact-names `%s`: %s; it wants a POSIX extended regular expression", c->redact, why);
+		return ERR_USAGE;
+	}
+	return 0;
+}
+
+/* One process, printed. 0, or why there is nothing of it. */
+static int show_open(const struct dump_command *c, pid_t pid, bool is_child)
+{
+	static const struct session_signals no_signals;
+	struct dump_options show = c->show;
+	struct target *t = calloc(1, sizeof *t);
+	struct stops *stops = calloc(1, sizeof *stops);
+	struct snapshot s = {0};
+	struct facts facts = {0};
+	struct dump_locals locals = {.level = c->locals, .secrets = &c->secrets};
+	struct process_facts process = {0};
+	struct dump_process p = {.pid = pid,
+	                         .target = t,
+	                         .snapshot = &s,
+	                         .stops = stops,
+	                         .facts = &facts,
+	                         .locals = c->locals ? &locals : NULL};
+	char message[512] = "";
+	bool is_open = false, has_facts = false;
+	int rc = t && stops ? attach_open(t, pid, NULL, is_child ? 0 : UINT64_C(3000000000), false, &no_signals,
+	                                  message, sizeof message)
+	                    : ERR_NO_MEMORY;
+	if (rc == 0) {
+		is_open = true;
+		bool retries = interpreter_retries_calls(&t->interpreter);
+		if (!retries && !c->nonblocking)
+			log_info("process %d: CPython %s does not try interrupted calls again, so nobody is stopped",
+			         (int)pid, t->interpreter.version);
+		rc = snapshot_take(t, stops, retries && !c->nonblocking, c->locals ? dump_locals_visit : NULL, &locals,
+		                   &s);
+		if (rc == 0)
+			dump_locals_finish(&locals, t, &s);
+	}
+	if (rc == 0) {
+		facts_read(&t->reader, &t->interpreter.layout, t->interps[t->n_interps - 1].at, &facts, NULL);
+	} else {
+		has_facts = process_facts_read(pid, &process) == 0;
+		p.cmdline = process.cmdline;
+		p.n_cmdline = has_facts ? process.n_cmdline : 0;
+		p.is_python = rc != ERR_NOT_PYTHON && rc != ERR_AGAIN;
+		p.problem = !p.is_python     ? "it is not Python"
+		            : *message       ? message
+		            : rc == ERR_GONE ? "it has ended"
+		                             : err_words(rc);
+	}
+	if (rc < 0 && !is_child)
+		log_error("%s", *message ? message : p.problem);
+	else if (c->json)
+		dump_json_open(stdout, &p, &show);
+	else
+		dump_text(stdout, &p, &show);
+	if (rc == 0)
+		facts_done(&facts);
+	if (has_facts)
+		process_facts_done(&process);
+	dump_locals_done(&locals);
+	snapshot_done(&s);
+	if (is_open)
+		target_close(t);
+	free(stops);
+	free(t);
+	return rc;
+}
+
+/* JSON: each child stands in its parent's "children". */
+static void show_children(const struct dump_command *c, const struct children *children)
+{
+	unsigned depth = 0; /* of the object that is open */
+	for (size_t i = 0; i < children->list.n; i++) {
+		const struct children_entry *e = &children->list.v[i];
+		if (c->json) {
+			for (; depth >= e->depth; depth--)
+				dump_json_close(stdout);
+			if (i && children->list.v[i - 1].depth >= e->depth)
+				fputs(", ", stdout);
+			depth = e->depth;
+		} else {
+			putchar('\n');
+		}
+		show_open(c, e->pid, true);
+	}
+	for (; c->json && depth > 0; depth--)
+		dump_json_close(stdout);
+}
+
+int cmd_dump(int argc, char **argv, char *const *words)
+{
+	struct dump_command c;
+	struct children children = {0};
+	(void)words;
+	int rc = parse(&c, argc, argv);
+	if (rc)
+		return rc < 0 ? EXIT_USAGE : EXIT_FINE;
+	rc = show_open(&c, c.pid, false);
+	if (rc < 0) {
+		secrets_done(&c.secrets);
+		return EXIT_ERROR;
+	}
+	if (c.children && children_of(c.pid, &children) == 0)
+		show_children(&c, &children);
+	children_done(&children);
+	secrets_done(&c.secrets);
+	if (c.json) {
+		dump_json_close(stdout);
+		putchar('\n');
+	}
+	return EXIT_FINE;
+}

@@ -1,0 +1,20 @@
+/* secrets: which names have values that must not be shown.
+ *
+ * A name hides when the expression (POSIX extended, without regard to case) matches anywhere in it.
+ */
+#pragma once
+#include <regex.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SECRETS_DEFAULT "password|passwd|secret|token|api_?key|auth|credential|private_?key"
+
+struct secrets {
+	regex_t expression;
+	bool is_on; /* all zero: nothing is hidden */
+};
+
+/* 0; ERR_USAGE: `pattern` is no expression, and `why` (room for n) says what is wrong with it. */
+int secrets_init(struct secrets *s, const char *pattern, char *why, size_t n);
+void secrets_done(struct secrets *s);
+bool secrets_hides(const struct secrets *s, const char *name, size_t n);

@@ -1,0 +1,46 @@
+/* snapshot: all threads of a process at one moment.
+ *
+ * Flow:    target -> [snapshot] -> show/.
+ * How:     a thread that stands still (it sleeps, or waits for a CPU that we are on) has a certain stack. Who holds a
+ * GIL is stopped meanwhile, and so nobody can change what another thread of that interpreter has on its stack; a thread
+ * that runs without anybody holding the GIL is stopped too. Nobody else is. Then all is read at once, names included.
+ * When the GIL has moved between the look and the stop, again.
+ * Without stops (--nonblocking; 2.x, 3.3 and 3.4, whose interrupted calls fail) what runs is looked at a few times, and
+ * is not certain.
+ */
+#pragma once
+#include "pyspy-record/sample/target.h"
+
+struct snapshot_frame {
+	code_id code; /* in target.codes */
+	struct walk_frame frame;
+	struct linetable_place place;
+};
+
+struct snapshot_thread {
+	struct sample_thread *thread; /* the target's */
+	char state;                   /* letter of /proc/PID/task/TID/stat; 0 = not known */
+	uint32_t flags;               /* WIRE_FLAG_GIL, GIL_WAIT, GC */
+	bool is_certain;              /* this was its stack, at the moment of the snapshot */
+	bool is_cut;                  /* outermost frames are missing */
+	bool is_torn;                 /* no stack could be made of what was read */
+	size_t first, n;              /* in snapshot.frames, innermost first */
+};
+
+struct snapshot {
+	uint64_t realtime_ns;
+	VEC(struct snapshot_thread) threads; /* the main thread first, then by tid */
+	VEC(struct snapshot_frame) frames;
+	unsigned tries;
+	bool may_stop;
+};
+
+/* What is done with each snapshot that is good, while the threads still stand: look at what frames refer to, and end by
+ * until_ns (CLOCK_MONOTONIC). NULL = nothing. */
+typedef void snapshot_visit(void *ctx, struct target *t, struct snapshot *s, uint64_t until_ns);
+
+/* t is open, and was not looked at yet; stops->n etc. count. 0; ERR_GONE: it has ended; ERR_AGAIN: its threads could
+ * not be made out; ERR_MEMORY_READ; ERR_NO_MEMORY. snapshot_done in any case; threads point into t. */
+int snapshot_take(struct target *t, struct stops *stops, bool may_stop, snapshot_visit *visit, void *ctx,
+                  struct snapshot *s);
+void snapshot_done(struct snapshot *s);

@@ -1,0 +1,86 @@
+#include "pyspy-record/show/dump_locals.h"
+
+#include <string.h>
+
+#include "libcommon/clock.h"
+#include "libcommon/err.h"
+
+/* Values of those that run are read for so long at most; of a level. */
+static uint64_t patience_ns(unsigned level)
+{
+	return (level <= 1 ? 2 : level == 2 ? 10 : 60) * CLOCK_NS_PER_S;
+}
+
+static raddr_t modules_of(struct target *t)
+{
+	uint64_t modules = 0;
+	if (t->n_interps)
+		reader_word(&t->reader, t->interps[t->n_interps - 1].at + t->interpreter.layout.interp.modules,
+		            &modules);
+	return modules;
+}
+
+static bool make_room(struct dump_locals *d, size_t n)
+{
+	size_t more = n > d->lists.n ? n - d->lists.n : 0;
+	if (!vec_room(&d->lists, more) || !vec_room(&d->is_late, more))
+		return false;
+	for (; more > 0; more--) {
+		d->lists.v[d->lists.n++] = (struct locals_list){0};
+		d->is_late.n++;
+	}
+	memset(d->is_late.v, 0, d->is_late.n * sizeof *d->is_late.v);
+	return true;
+}
+
+static void read_thread(struct dump_locals *d, struct snapshot *s, const struct snapshot_thread *st, bool only_late)
+{
+	for (size_t i = st->first; i < st->first + st->n; i++) {
+		if (only_late && !d->is_late.v[i])
+			continue;
+		d->is_late.v[i] = d->reader.cache.is_late;
+		if (!d->reader.cache.is_late)
+			locals_read(&d->reader, &s->frames.v[i].frame, &d->lists.v[i]);
+		d->is_late.v[i] = d->reader.cache.is_late;
+	}
+}
+
+void dump_locals_visit(void *ctx, struct target *t, struct snapshot *s, uint64_t until_ns)
+{
+	struct dump_locals *d = ctx;
+	if (!d->is_open && locals_init(&d->reader, &t->reader, &t->interpreter.layout, d->level, d->secrets) < 0)
+		return;
+	d->is_open = true;
+	if (!make_room(d, s->frames.n))
+		return;
+	locals_begin(&d->reader, until_ns ? until_ns : clock_mono_ns() + patience_ns(d->level), modules_of(t));
+	for (int running = 1; running >= 0; running--)
+		for (size_t i = 0; i < s->threads.n; i++)
+			if ((s->threads.v[i].state == 'R') == running)
+				read_thread(d, s, &s->threads.v[i], false);
+}
+
+void dump_locals_finish(struct dump_locals *d, struct target *t, struct snapshot *s)
+{
+	if (!d->is_open || !d->reader.cache.is_late || d->is_late.n < s->frames.n)
+		return;
+	locals_begin(&d->reader, clock_mono_ns() + patience_ns(d->level), modules_of(t));
+	for (size_t i = 0; i < s->threads.n; i++)
+		read_thread(d, s, &s->threads.v[i], true);
+}
+
+void dump_locals_done(struct dump_locals *d)
+{
+	for (size_t i = 0; i < d->lists.n; i++)
+		locals_list_done(&d->lists.v[i]);
+	vec_free(&d->lists);
+	vec_free(&d->is_late);
+	if (d->is_open)
+		locals_done(&d->reader);
+	d->is_open = false;
+}
+
+const struct locals_list *dump_locals_at(const struct dump_locals *d, size_t i)
+{
+	return d && i < d->lists.n ? &d->lists.v[i] : NULL;
+}

@@ -503,7 +503,7 @@ int load_fd_ends(int fd, uint64_t most, struct load_ends *ends, struct load_resu
 
 	*r = (struct load_result){0};
 	if (s)
-		rc = load_all(&(struct load_to){look_feed, look_finish, s}, fd, most, r);
+		rc = load_all(&(struct load_to){look_feed, look_finish, s, NULL}, fd, most, r);
 	stream_free(s);
 	return rc;
 }

@@ -40,8 +40,13 @@ left() { # FILES...: these, and no other outputs
 clean() { rm -f ./*.svg ./*.txt ./*.json ./*.gz ./*.pyspy ./x; }
 
 # the examples of py-spy's README, as they stand there (its pid is 12345)
-timeout -s INT 1.2 "$front" record -o profile.svg --pid $victim 2>err # until Ctrl-C
-[ $? = 124 ] && grep -q "<svg" profile.svg && grep -q "work" profile.svg || fail "record -o profile.svg --pid"
+"$front" record -o profile.svg --pid $victim 2>err & recorder=$! # until Ctrl-C
+started+=("$recorder")
+recording_runs
+sleep 0.2
+kill -INT $recorder
+ended 0
+grep -q "<svg" profile.svg && grep -q "work" profile.svg || fail "record -o profile.svg --pid"
 left profile.svg
 rm profile.svg
 expect 0 "$front" record -o profile.svg -- python myprogram.py

@@ -99,7 +99,6 @@ void drain_take(struct drain *d)
 	struct seats *s = d->seats;
 	uint64_t news = 0, now = clock_mono_ns();
 	d->n++;
-	drain_complete(d);
 	for (size_t i = 0; i < s->n; i++) {
 		struct seat *seat = &s->v[i];
 		if (is_ours(seat) && (target_words(&seat->target) < 0 || seat->target.threads.n == 0))
@@ -110,6 +109,7 @@ void drain_take(struct drain *d)
 	drain_ring(d);
 	if (take_snapshot(d))
 		look_at_sleepers(d);
+	drain_complete(d); /* what ran up to now was without a clock */
 	for (size_t i = 0; i < s->n; i++)
 		if (is_ours(&s->v[i])) {
 			events_pace(&s->v[i].target, d->at_ns);

@@ -257,6 +257,14 @@ static int find_functions(struct loading *l, const char *name, struct code *c, u
 	return 0;
 }
 
+static bool begins_function(const struct code *c, uint32_t at)
+{
+	for (uint32_t i = 0; i < c->n_functions; i++)
+		if (c->functions[i].insn_off == at)
+			return true;
+	return false;
+}
+
 /* All functions come to stand behind a program that refers to one: there are few. */
 static int add_functions(struct loading *l, const char *name, struct code *c)
 {
@@ -273,14 +281,19 @@ static int add_functions(struct loading *l, const char *name, struct code *c)
 	}
 	free(f.insns);
 	TRY(rc);
+	TRY(find_functions(l, name, c, n));
 	for (uint32_t i = 0; i < c->n; i++) {
-		if (c->insns[i].code != LOAD_64)
+		struct bpf_insn *insn = &c->insns[i];
+		if (insn->code != LOAD_64)
 			continue;
-		if (c->insns[i].src_reg == PSEUDO_FUNCTION) /* as a jump to it from here */
-			c->insns[i].imm += (int32_t)(n - i - 1);
-		i++;
+		i++; /* it takes two places */
+		if (insn->src_reg != PSEUDO_FUNCTION)
+			continue;
+		if (!begins_function(c, (uint32_t)insn->imm + n))
+			return refuse(l, ERR_FORMAT, "program %s refers to the middle of a function", name);
+		insn->imm += (int32_t)(n - i); /* as a jump to it from here */
 	}
-	return find_functions(l, name, c, n);
+	return 0;
 }
 
 static int read_program(struct loading *l, const struct bpfobject_program *p, struct code *c)

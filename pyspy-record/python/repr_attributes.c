@@ -26,17 +26,6 @@ static int read_member(struct repr *p, raddr_t members, unsigned i, struct membe
 	return m->name ? 0 : ERR_AGAIN;
 }
 
-static int read_member_name(struct repr *p, raddr_t at, char *to, size_t room)
-{
-	for (size_t n = 0; n + 1 < room; n++) {
-		TRY(reader_read(p->reader, at + n, to + n, 1));
-		if (!to[n])
-			return 0;
-	}
-	to[room - 1] = 0;
-	return 0;
-}
-
 /* tp_members lies two words in front of tp_base in every version. */
 static int members_of(struct repr *p, raddr_t type, raddr_t *members)
 {
@@ -68,7 +57,7 @@ static int visit_slots(struct repr *p, raddr_t object, raddr_t type, repr_visit 
 	TRY(members_of(p, type, &members));
 	for (unsigned i = 0; object_is_address(members) && read_member(p, members, i, &m) == 0; i++) {
 		if ((m.type != MEMBER_OBJECT && m.type != MEMBER_OBJECT_EX) || m.offset < 16 ||
-		    m.offset > OBJECT_SIZE_MAX || read_member_name(p, m.name, name, sizeof name) < 0 ||
+		    m.offset > OBJECT_SIZE_MAX || repr_c_string(p, m.name, name, sizeof name) < 0 ||
 		    repr_word(p, object + (uint64_t)m.offset, &value) < 0 || !value)
 			continue;
 		int rc = visit(p, ctx, name, value);
@@ -162,6 +151,24 @@ int repr_any_attribute(struct repr *p, raddr_t object, const struct repr_type *t
 {
 	int rc = repr_attribute(p, object, t, name, value);
 	return rc == ERR_AGAIN ? repr_class_attribute(p, t, name, value, NULL) : rc;
+}
+
+int repr_c_string(struct repr *p, raddr_t at, char *to, size_t room)
+{
+	size_t n = 0;
+	while (n + 1 < room) {
+		size_t piece = 16 - (at + n) % 16; /* never into a page that it does not reach */
+		piece = piece < room - 1 - n ? piece : room - 1 - n;
+		int rc = reader_read(p->reader, at + n, to + n, piece);
+		if (rc == ERR_MEMORY_READ && piece > 1) /* the end of what is there */
+			rc = reader_read(p->reader, at + n, to + n, piece = 1);
+		TRY(rc);
+		if (memchr(to + n, 0, piece))
+			return 0;
+		n += piece;
+	}
+	to[n] = 0;
+	return 0;
 }
 
 uint64_t repr_dict_len(struct repr *p, raddr_t dict)

@@ -55,18 +55,6 @@ int repr_show_function(struct repr *p, raddr_t object, const struct repr_type *t
 	return show_named(p, object + p->shape->function.name, "<function ", ">");
 }
 
-/* A C string of the target. */
-static int c_string(struct repr *p, raddr_t at, char *to, size_t room)
-{
-	for (size_t n = 0; n + 1 < room; n++) {
-		TRY(reader_read(p->reader, at + n, to + n, 1));
-		if (!to[n])
-			return 0;
-	}
-	to[room - 1] = 0;
-	return 0;
-}
-
 int repr_show_builtin(struct repr *p, raddr_t object, const struct repr_type *t)
 {
 	uint64_t definition, name, self;
@@ -75,7 +63,7 @@ int repr_show_builtin(struct repr *p, raddr_t object, const struct repr_type *t)
 	TRY(repr_word(p, object + p->shape->builtin.definition, &definition));
 	TRY(repr_word(p, object + p->shape->builtin.self, &self));
 	TRY(repr_word(p, definition, &name)); /* ml_name is the first of PyMethodDef */
-	TRY(c_string(p, name, text, sizeof text));
+	TRY(repr_c_string(p, name, text, sizeof text));
 	const struct repr_type *of = self ? repr_type_of(p, self, &rc) : NULL;
 	if (!of || strcmp(of->storage->name, "module") == 0) {
 		repr_put(p, "<built-in function ");
@@ -138,6 +126,11 @@ static int show_descriptor(struct repr *p, raddr_t object, const char *open)
 	repr_put(p, open);
 	repr_put(p, " '");
 	repr_put_name(p, name);
+	/* 3.15: that of `object` is everybody's */
+	if (layout_minor(p->layout) >= 0x30f && strcmp(of->name, "object") == 0) {
+		repr_put(p, "'>");
+		return 0;
+	}
 	repr_put(p, "' of '");
 	repr_put_name(p, of->name);
 	repr_put(p, "' objects>");
@@ -172,6 +165,24 @@ static bool text_of(struct repr *p, raddr_t dict, const char *key, raddr_t *valu
 	       object_is_text(p->reader, p->layout, *value) == 1;
 }
 
+/* Of a module that came from no place: what loaded it. */
+static int show_loader(struct repr *p, raddr_t loader)
+{
+	int rc;
+	const struct repr_type *t = repr_type_of(p, loader, &rc), *class = NULL;
+	if (!t || repr_is_none(t))
+		return 0;
+	if (strcmp(t->storage->name, "type") == 0)
+		class = repr_type_at(p, loader, &rc);
+	if (class && strcmp(class->name, "BuiltinImporter") == 0)
+		repr_put(p, " (built-in)");
+	else if (class && strcmp(class->name, "FrozenImporter") == 0)
+		repr_put(p, " (frozen)");
+	else if (strstr(t->name, "NamespaceLoader"))
+		repr_put(p, " (namespace)");
+	return 0;
+}
+
 /* `<module 'os' from '/usr/lib/python3.11/os.py'>`: by its spec, else by its file */
 int repr_show_module(struct repr *p, raddr_t object, const struct repr_type *t)
 {
@@ -202,6 +213,8 @@ int repr_show_module(struct repr *p, raddr_t object, const struct repr_type *t)
 				repr_put_name(p, origin);
 				repr_put(p, ")");
 			}
+		} else if (repr_attribute(p, spec, st, "loader", &value) == 0) {
+			TRY(show_loader(p, value));
 		}
 	} else if (text_of(p, dict, "__file__", &file)) {
 		repr_put(p, " from ");
@@ -277,6 +290,24 @@ int repr_show_weakref(struct repr *p, raddr_t object, const struct repr_type *t)
 	return 0;
 }
 
+/* 3.13 and later have a mutex of a byte in place of a pointer, and what says that it is locked */
+int repr_show_lock(struct repr *p, raddr_t object, const struct repr_type *t)
+{
+	unsigned char locked;
+	bool is_mutex = layout_minor(p->layout) >= 0x30e;
+	TRY(reader_read(p->reader, object + repr_body(p) + (is_mutex ? 0 : 16), &locked, 1));
+	repr_put(p, locked & 1 ? "<locked " : "<unlocked ");
+	repr_put_type(p, t);
+	repr_format(p, " object at 0x%llx>", (unsigned long long)object);
+	return 0;
+}
+
+int repr_show_memory(struct repr *p, raddr_t object, const struct repr_type *t)
+{
+	repr_format(p, "<memory at 0x%llx>", (unsigned long long)object);
+	return 0;
+}
+
 int repr_show_cell(struct repr *p, raddr_t object, const struct repr_type *t)
 {
 	uint64_t to;
@@ -315,6 +346,8 @@ int repr_show_partial(struct repr *p, raddr_t object, const struct repr_type *t)
 	raddr_t words[3], item;
 	uint64_t n;
 	struct keywords k = {.p = p, .row = {.is_begun = true}};
+	if (p->layout->is_python2)
+		return repr_show_object(p, object, t);
 	TRY(reader_read(p->reader, object + repr_body(p), words, sizeof words));
 	TRY(repr_word(p, words[1] + p->layout->tuple.ob_size, &n));
 	if (n > 1 << 20)

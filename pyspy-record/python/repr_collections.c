@@ -20,20 +20,16 @@ static int read_deque(struct repr *p, raddr_t object, struct deque *d)
 {
 	uint64_t words[8];
 	unsigned minor = layout_minor(p->layout);
-	if (minor >= 0x303) { /* ob_size; leftblock, rightblock, leftindex, rightindex, state, maxlen */
-		TRY(reader_read(p->reader, object + repr_body(p), words, 7 * 8));
+	/* up to 2.6 both links, then the items; 2.7, 3.3 the items first; then the items between the links */
+	TRY(reader_read(p->reader, object + repr_body(p), words, 7 * 8));
+	if (minor >= 0x303) /* ob_size; leftblock, rightblock, leftindex, rightindex, state, maxlen */
 		*d = (struct deque){words[0], words[3], words[6], words[1], 64, 8, 8 + 64 * 8};
-		if (minor < 0x305) /* the items first, then the links */
-			*d = (struct deque){words[0],
-			                    words[3],
-			                    words[6],
-			                    words[1],
-			                    minor < 0x304 ? 62 : 64,
-			                    0,
-			                    minor < 0x304 ? 62 * 8 : 64 * 8};
-	} else { /* leftblock, rightblock, leftindex, rightindex, len, state, maxlen; both links first */
-		TRY(reader_read(p->reader, object + repr_body(p), words, 7 * 8));
+	else /* leftblock, rightblock, leftindex, rightindex, len, state, maxlen */
 		*d = (struct deque){words[4], words[2], words[6], words[0], 62, 16, 8};
+	if (minor == 0x207 || minor == 0x303) {
+		d->block_len = 62;
+		d->data_at = 0;
+		d->right_at = 62 * 8;
 	}
 	return d->n > (uint64_t)1 << 46 || d->left >= d->block_len + 1 ? ERR_TORN : 0;
 }
@@ -169,13 +165,12 @@ static void reorder(struct entries *e, const raddr_t *keys, size_t n)
 	}
 }
 
-/* 3.5 and later: a list of nodes (key, hash, next, prev) behind the dict: fast_nodes, their number, resize_sentinel,
- * state, first (Objects/odictobject.c). */
+/* 3.5 and later: a list of nodes (key, hash, next, previous); its first one follows the dict (seen in 3.6 to 3.15). */
 static size_t read_nodes(struct repr *p, raddr_t object, raddr_t *keys, size_t most)
 {
 	uint64_t node, words[3];
 	size_t n = 0;
-	if (repr_word(p, object + p->shape->dict.size + 32, &node) < 0)
+	if (repr_word(p, object + p->shape->dict.size, &node) < 0)
 		return 0;
 	while (node && n < most && reader_read(p->reader, node, words, sizeof words) == 0) {
 		keys[n++] = words[0];
@@ -340,7 +335,8 @@ static int show_array_text(struct repr *p, raddr_t items, uint64_t n, unsigned s
 		chars[i] = size == 1   ? raw[i]
 		           : size == 2 ? (uint32_t)(raw[2 * i] | raw[2 * i + 1] << 8)
 		                       : object_u32(raw, 4 * i);
-	repr_quote(p, p->layout->is_python2 && code == 'u' ? "u" : "", chars, k, n, code == 'c');
+	repr_quote(p, p->layout->is_python2 && code == 'u' ? "u" : "", chars, k, n,
+	           code == 'c' ? REPR_BYTES : REPR_TEXT);
 	return 0;
 }
 

@@ -155,13 +155,13 @@ static int show_items(struct repr *p, raddr_t set, struct repr_row *row)
 static int show_set(struct repr *p, raddr_t object, const char *open, const char *close)
 {
 	struct repr_row row = {0};
-	size_t n = strcspn(open, "(");
-	char cycle[REPR_NAME + 2];
+	size_t n = *open == '{' ? 0 : strcspn(open, "(");
+	char cycle[REPR_NAME + 4] = "set("; /* in place of a plain set's braces */
 	TRY(read_length(p, object + p->shape->set.used, &row.total));
-	memcpy(cycle, open, n);
-	memcpy(cycle + n, "(", 2);
-	if (n == 0) /* a plain set's braces */
-		strcpy(cycle, "set(");
+	if (n) {
+		memcpy(cycle, open, n);
+		memcpy(cycle + n, "(", 2);
+	}
 	if (row.total == 0) {
 		repr_put(p, cycle);
 		repr_put(p, p->layout->is_python2 ? "[])" : ")");

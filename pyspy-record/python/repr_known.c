@@ -33,6 +33,8 @@ static const struct repr_known types[] = {
     {"odict_items", repr_show_dict_items, 0},
     {"BaseException", repr_show_exception, REPR_HOLDS},
     {"exceptions.BaseException", repr_show_exception, REPR_HOLDS},
+    {"BaseExceptionGroup", repr_show_exception, REPR_HOLDS}, /* its own from 3.14 on */
+    {"ImportError", repr_show_import_error, REPR_HOLDS},     /* from 3.15 on */
     {"type", repr_show_type, 0},
     {"classobj", repr_show_class2, 0},
     {"instance", repr_show_instance2, 0},
@@ -50,6 +52,8 @@ static const struct repr_known types[] = {
     {"async_generator", repr_show_async_generator, 0},
     {"code", repr_show_code, 0},
     {"cell", repr_show_cell, 0},
+    {"_thread.lock", repr_show_lock, 0},
+    {"memoryview", repr_show_memory, 0},
     {"weakref", repr_show_weakref, 0},
     {"weakref.ReferenceType", repr_show_weakref, 0},
     {"functools.partial", repr_show_partial, REPR_HOLDS},
@@ -121,6 +125,8 @@ static const struct {
     {"UserString.UserString.__repr__", repr_show_userdata},
     {"collections.ChainMap.__repr__", repr_show_chainmap},
     {"fractions.Fraction.__repr__", repr_show_fraction},
+    {"decimal.Decimal.__repr__", repr_show_decimal2},
+    {"_pydecimal.Decimal.__repr__", repr_show_decimal2},
     {"uuid.UUID.__repr__", repr_show_uuid},
     {"pathlib.PurePath.__repr__", repr_show_path},
     {"pathlib._local.PurePath.__repr__", repr_show_path},

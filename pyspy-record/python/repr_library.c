@@ -47,6 +47,33 @@ int repr_show_decimal(struct repr *p, raddr_t object, const struct repr_type *t)
 	return 0;
 }
 
+/* Python's own: _sign, _int, the digits, and _exp, which is F, n or N of what is no number. */
+int repr_show_decimal2(struct repr *p, raddr_t object, const struct repr_type *t)
+{
+	raddr_t sign, digits, exponent;
+	int64_t is_negative, power;
+	char text[1024], kind[8];
+	TRY(repr_attribute(p, object, t, "_sign", &sign));
+	TRY(repr_attribute(p, object, t, "_int", &digits));
+	TRY(repr_attribute(p, object, t, "_exp", &exponent));
+	TRY(repr_int(p, sign, &is_negative));
+	TRY(repr_text(p, digits, text, sizeof text));
+	for (char *c = text; *c; c++)
+		if (*c < '0' || *c > '9')
+			return ERR_TORN;
+	repr_format(p, "Decimal('%s", is_negative ? "-" : "");
+	if (repr_text(p, exponent, kind, sizeof kind) == 0) {
+		bool is_signaling = *kind == 'N';
+		repr_put(p, *kind == 'F' ? "Infinity" : is_signaling ? "sNaN" : "NaN");
+		repr_put(p, *kind == 'F' ? "" : text);
+	} else {
+		TRY(repr_int(p, exponent, &power));
+		put_decimal(p, text, strlen(text), power);
+	}
+	repr_put(p, "')");
+	return 0;
+}
+
 int repr_show_fraction(struct repr *p, raddr_t object, const struct repr_type *t)
 {
 	raddr_t top, bottom;
@@ -72,9 +99,19 @@ int repr_show_uuid(struct repr *p, raddr_t object, const struct repr_type *t)
 	raddr_t number;
 	unsigned char raw[8] = {0}, digits[64] = {0};
 	unsigned __int128 v = 0;
+	int rc;
 	TRY(repr_attribute(p, object, t, "int", &number));
+	const struct repr_type *nt = repr_type_of(p, number, &rc);
+	if (!nt)
+		return rc;
 	TRY(reader_read(p->reader, number + l->integer.tag, raw, l->object.wide_sizes ? 8 : 4));
 	uint64_t tag = (uint64_t)object_size(l, raw, 0), n = l->integer.tag_has_count ? tag >> 3 : tag;
+	if (l->is_python2 && strcmp(nt->storage->name, "int") == 0) { /* one of a word */
+		uint64_t word;
+		TRY(repr_word(p, number + l->integer.value, &word));
+		v = word;
+		n = 0;
+	}
 	if (n > 9 || n * l->integer.digit_size > sizeof digits)
 		return ERR_TORN;
 	if (n)
@@ -150,7 +187,7 @@ int repr_show_path(struct repr *p, raddr_t object, const struct repr_type *t)
 		i += utf8_next(text + i, len - i, &chars[n++]);
 	repr_put_name(p, repr_short_name(t));
 	repr_put(p, "(");
-	repr_quote(p, p->layout->is_python2 ? "u" : "", chars, n, n, false);
+	repr_quote(p, p->layout->is_python2 ? "u" : "", chars, n, n, REPR_TEXT);
 	repr_put(p, ")");
 	return 0;
 }
@@ -205,7 +242,7 @@ int repr_show_match(struct repr *p, raddr_t object, const struct repr_type *t)
 		repr_put(p, "<");
 		repr_put_name(p, t->name);
 		repr_format(p, " object; span=(%llu, %llu), match=", (unsigned long long)from, (unsigned long long)to);
-		repr_quote(p, "", chars + from, n - from, to - from, false);
+		repr_quote(p, "", chars + from, n - from, to - from, REPR_TEXT);
 		repr_put(p, ">");
 	}
 	free(chars);
@@ -231,7 +268,7 @@ static int show_text(struct repr *p, const char *text, size_t n)
 			chars[k] = 0xdc00u + (unsigned char)text[i];
 		i += step;
 	}
-	repr_quote(p, "", chars, k, k, false);
+	repr_quote(p, "", chars, k, k, REPR_TEXT);
 	free(chars);
 	return 0;
 }

@@ -43,16 +43,15 @@ static int show_default(struct repr *p, raddr_t object, const struct repr_type *
 	snprintf(open, sizeof open, "<%s object at 0x%llx", safe_name(class, safe, sizeof safe),
 	         (unsigned long long)object);
 	repr_put(p, open);
-	bool is_leaf = row.total == 0 && !inner, is_deep = p->depth >= p->limits.depth;
-	if (!is_leaf && !is_deep) {
-		int go_on = repr_enter(p, object, ": ", "", UINT64_MAX);
-		if (go_on) {
-			repr_put(p, ": ");
-			if (inner)
-				TRY(inner(p, object, t));
-			TRY(show_attributes(p, object, t, &row));
-			repr_leave(p);
-		}
+	bool is_deep = p->depth >= p->limits.depth;
+	if (inner && !is_deep) { /* goes into the object itself */
+		repr_put(p, ": ");
+		TRY(inner(p, object, t));
+	}
+	if (row.total && !is_deep && repr_enter(p, object, ": ", "", UINT64_MAX)) {
+		repr_put(p, inner ? "" : ": ");
+		TRY(show_attributes(p, object, t, &row));
+		repr_leave(p);
 	}
 	repr_put(p, ">");
 	return 0;
@@ -212,24 +211,9 @@ static int name_in_members(struct repr *p, const struct repr_type *t, raddr_t me
 {
 	bool wide = p->layout->object.wide_sizes;
 	uint64_t name;
-	uint64_t want = p->layout->tuple.ob_item + i * 8;
-	for (unsigned k = 0; k < NAMED_MAX; k++) {
-		unsigned char raw[24];
-		TRY(reader_read(p->reader, members + k * (wide ? 40 : 32), raw, sizeof raw));
-		name = object_u64(raw, 0);
-		if (!name)
-			break;
-		if ((wide ? object_u64(raw, 16) : object_u32(raw, 12)) != want)
-			continue;
-		for (size_t n = 0; n + 1 < room; n++) {
-			TRY(reader_read(p->reader, name + n, to + n, 1));
-			if (!to[n])
-				return 0;
-		}
-		to[room - 1] = 0;
-		return 0;
-	}
-	return ERR_AGAIN;
+	/* by number and not by offset, as repr() does: items without a name are not among them */
+	TRY(repr_word(p, members + i * (wide ? 40 : 32), &name));
+	return name ? repr_c_string(p, name, to, room) : ERR_AGAIN;
 }
 
 static int show_named(struct repr *p, raddr_t object, const struct repr_type *t, const char *class, name_of *name_at,
@@ -260,12 +244,14 @@ int repr_show_namedtuple(struct repr *p, raddr_t object, const struct repr_type 
 {
 	raddr_t fields;
 	uint64_t n, items;
+	int rc;
 	TRY(repr_class_attribute(p, t, "_fields", &fields, NULL));
 	TRY(repr_word(p, fields + p->layout->tuple.ob_size, &n));
 	TRY(repr_word(p, object + p->layout->tuple.ob_size, &items));
 	if (n != items)
 		return repr_show_tuple(p, object, t);
-	return show_named(p, object, t, repr_short_name(t), name_in_fields, fields);
+	const struct repr_type *maker = p->layout->is_python2 && t->maker ? repr_type_at(p, t->maker, &rc) : NULL;
+	return show_named(p, object, t, repr_short_name(maker ? maker : t), name_in_fields, fields);
 }
 
 int repr_show_structseq(struct repr *p, raddr_t object, const struct repr_type *t)
@@ -298,7 +284,72 @@ int repr_show_exception(struct repr *p, raddr_t object, const struct repr_type *
 	return repr_vector(p, args, args + p->layout->tuple.ob_item, 1, "(", ")");
 }
 
+/* 3.15: `ImportError('x', name='m')`. Behind dict, args, notes, traceback, context, cause, a flag and msg: name, path.
+ */
+int repr_show_import_error(struct repr *p, raddr_t object, const struct repr_type *t)
+{
+	static const char *const names[] = {"name", "path"};
+	raddr_t words[2];
+	uint64_t n, args;
+	if (layout_minor(p->layout) < 0x30f)
+		return repr_show_exception(p, object, t);
+	TRY(reader_read(p->reader, object + repr_body(p) + 64, words, sizeof words));
+	TRY(repr_word(p, object + repr_body(p) + 8, &args));
+	TRY(repr_word(p, args + p->layout->tuple.ob_size, &n));
+	TRY(repr_show_exception(p, object, t));
+	for (int i = 0; i < 2; i++)
+		if (words[i]) {
+			size_t len = p->out->len;
+			if (len && p->out->data[len - 1] == ')') { /* go on in front of it */
+				p->out->len--;
+				p->chars--;
+			}
+			repr_format(p, "%s%s=", n || i ? ", " : "", names[i]);
+			TRY(repr_inner(p, words[i]));
+			repr_put(p, ")");
+		}
+	return 0;
+}
+
 /* --- types.SimpleNamespace */
+
+struct named {
+	VEC(struct named_value {
+		raddr_t value;
+		char name[REPR_NAME];
+	})
+	v;
+};
+
+static int gather_named(struct repr *p, void *ctx, const char *name, raddr_t value)
+{
+	struct named *g = ctx;
+	struct named_value v = {.value = value};
+	snprintf(v.name, sizeof v.name, "%s", name);
+	if (g->v.n >= 4096)
+		return 1;
+	return vec_push(&g->v, v) ? 0 : ERR_NO_MEMORY;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct named_value *)a)->name, ((const struct named_value *)b)->name);
+}
+
+/* Up to 3.8 sorted by name. */
+static int show_sorted(struct repr *p, raddr_t object, const struct repr_type *t, struct repr_row *row)
+{
+	struct named g = {0};
+	int rc = repr_attributes(p, object, t, gather_named, &g);
+	if (rc >= 0 && g.v.n)
+		qsort(g.v.v, g.v.n, sizeof *g.v.v, by_name);
+	for (size_t i = 0; rc >= 0 && i < g.v.n && repr_next(p, row); i++)
+		rc = repr_assign(p, g.v.v[i].name, g.v.v[i].value);
+	if (rc >= 0)
+		repr_row_end(p, row);
+	vec_free(&g.v);
+	return rc < 0 ? rc : 0;
+}
 
 int repr_show_namespace(struct repr *p, raddr_t object, const struct repr_type *t)
 {
@@ -308,7 +359,7 @@ int repr_show_namespace(struct repr *p, raddr_t object, const struct repr_type *
 		return 0;
 	repr_put_name(p, is_exact ? "namespace" : t->name);
 	repr_put(p, "(");
-	TRY(show_attributes(p, object, t, &row));
+	TRY((layout_minor(p->layout) < 0x309 ? show_sorted : show_attributes)(p, object, t, &row));
 	repr_put(p, ")");
 	repr_leave(p);
 	return 0;

@@ -91,6 +91,8 @@ int repr_dict_attributes(struct repr *p, raddr_t dict, repr_visit *visit, void *
 uint64_t repr_count_attributes(struct repr *p, raddr_t object, const struct repr_type *t);
 /* A text (str, 2.x also unicode) as UTF-8, cut to fit, NUL-terminated. */
 int repr_text(struct repr *p, raddr_t str, char *to, size_t n);
+/* A C string, as much of it as fits. */
+int repr_c_string(struct repr *p, raddr_t at, char *to, size_t room);
 int repr_word(struct repr *p, raddr_t at, uint64_t *word);
 /* Low 64 bits of an int; ERR_TORN when it is none. */
 int repr_int(struct repr *p, raddr_t object, int64_t *value);
@@ -118,24 +120,27 @@ repr_show repr_show_str, repr_show_unicode2, repr_show_bytes, repr_show_bytearra
 repr_show repr_show_list, repr_show_tuple, repr_show_dict, repr_show_set, repr_show_frozenset, repr_show_range,
     repr_show_xrange, repr_show_slice, repr_show_mappingproxy, repr_show_dict_keys, repr_show_dict_values,
     repr_show_dict_items; /* containers */
-repr_show repr_show_object, repr_show_custom, repr_show_exception, repr_show_dataclass, repr_show_attrs,
-    repr_show_namedtuple, repr_show_structseq, repr_show_namespace, repr_show_instance2, repr_show_fields; /* objects */
-repr_show repr_show_enum, repr_show_flag, repr_show_global_enum;                                           /* enum */
+repr_show repr_show_object, repr_show_custom, repr_show_exception, repr_show_import_error, repr_show_dataclass,
+    repr_show_attrs, repr_show_namedtuple, repr_show_structseq, repr_show_namespace, repr_show_instance2,
+    repr_show_fields;                                            /* objects */
+repr_show repr_show_enum, repr_show_flag, repr_show_global_enum; /* enum */
 repr_show repr_show_type, repr_show_enum_type, repr_show_class2, repr_show_function, repr_show_builtin,
     repr_show_method, repr_show_method_descriptor, repr_show_slot_wrapper, repr_show_getset, repr_show_member,
     repr_show_module, repr_show_generator, repr_show_coroutine, repr_show_async_generator, repr_show_code,
-    repr_show_weakref, repr_show_partial, repr_show_cell; /* callables */
+    repr_show_weakref, repr_show_partial, repr_show_cell, repr_show_lock, repr_show_memory; /* callables */
 repr_show repr_show_deque, repr_show_defaultdict, repr_show_ordereddict, repr_show_ordereddict2, repr_show_counter,
     repr_show_userdata, repr_show_chainmap, repr_show_array; /* collections */
 repr_show repr_show_date, repr_show_datetime, repr_show_time, repr_show_timedelta, repr_show_timezone,
     repr_show_zoneinfo; /* datetime */
-repr_show repr_show_decimal, repr_show_fraction, repr_show_uuid, repr_show_path, repr_show_pattern, repr_show_match,
-    repr_show_environ;                               /* library */
+repr_show repr_show_decimal, repr_show_decimal2, repr_show_fraction, repr_show_uuid, repr_show_path, repr_show_pattern,
+    repr_show_match, repr_show_environ;              /* library */
 repr_show repr_show_ndarray, repr_show_numpy_scalar; /* numpy */
 
 /* Also of subclasses: the name in front of the bracket. */
 const char *repr_short_name(const struct repr_type *t);
+enum repr_text_kind { REPR_TEXT, REPR_BYTES, REPR_BYTEARRAY /* always escapes ' */ };
 /* Text of `n` code points (or bytes) of `length`, quoted. */
-void repr_quote(struct repr *p, const char *prefix, const uint32_t *chars, size_t n, uint64_t length, bool is_bytes);
+void repr_quote(struct repr *p, const char *prefix, const uint32_t *chars, size_t n, uint64_t length,
+                enum repr_text_kind kind);
 /* A double's digits; `dot`: with ".0" where there is no other sign of a float; `sign`: + too. */
 void repr_double(struct repr *p, double v, bool dot, bool sign);

@@ -138,19 +138,25 @@ static size_t put_quoted(struct repr *p, uint32_t c, char quote, bool is_plain)
 	return put_escaped(p->out, c);
 }
 
-void repr_quote(struct repr *p, const char *prefix, const uint32_t *chars, size_t n, uint64_t length, bool is_bytes)
+void repr_quote(struct repr *p, const char *prefix, const uint32_t *chars, size_t n, uint64_t length,
+                enum repr_text_kind kind)
 {
 	char quote = choose_quote(chars, n), text[2] = {quote, 0};
-	bool is_plain = is_bytes || p->layout->is_python2;
+	bool is_plain = kind != REPR_TEXT || p->layout->is_python2;
 	size_t i = 0, room = repr_room(p), used = 0;
 	repr_put(p, prefix);
 	repr_put(p, text);
 	while (i < n && used < room) {
 		uint32_t c = chars[i++];
 		/* 2.x with 2 bytes a character; with 4 none comes in pairs */
-		if (p->layout->is_python2 && !is_bytes && c >> 10 == 0xd800 >> 10 && i < n &&
+		if (p->layout->is_python2 && kind == REPR_TEXT && c >> 10 == 0xd800 >> 10 && i < n &&
 		    chars[i] >> 10 == 0xdc00 >> 10)
 			c = 0x10000 + ((c & 0x3ff) << 10 | (chars[i++] & 0x3ff));
+		if (c == '\'' && kind == REPR_BYTEARRAY) {
+			buf_str(p->out, "\\'");
+			used += 2;
+			continue;
+		}
 		used += put_quoted(p, c, quote, is_plain);
 	}
 	p->chars += used;
@@ -166,7 +172,7 @@ static size_t worth(const struct repr *p)
 	return room < CHARS_MAX ? room : CHARS_MAX;
 }
 
-static int show_characters(struct repr *p, raddr_t object, const char *prefix, bool is_bytes)
+static int show_characters(struct repr *p, raddr_t object, const char *prefix, enum repr_text_kind kind)
 {
 	size_t most = worth(p), n;
 	uint64_t length;
@@ -175,23 +181,23 @@ static int show_characters(struct repr *p, raddr_t object, const char *prefix, b
 		return ERR_NO_MEMORY;
 	int rc = object_characters(p->reader, p->layout, object, chars, most, &n, &length);
 	if (rc == 0)
-		repr_quote(p, prefix, chars, n, length, is_bytes);
+		repr_quote(p, prefix, chars, n, length, kind);
 	free(chars);
 	return rc;
 }
 
 int repr_show_str(struct repr *p, raddr_t object, const struct repr_type *t)
 {
-	return show_characters(p, object, "", p->layout->is_python2);
+	return show_characters(p, object, "", p->layout->is_python2 ? REPR_BYTES : REPR_TEXT);
 }
 
 int repr_show_unicode2(struct repr *p, raddr_t object, const struct repr_type *t)
 {
-	return show_characters(p, object, "u", false);
+	return show_characters(p, object, "u", REPR_TEXT);
 }
 
 /* size bytes at `at` */
-static int show_bytes(struct repr *p, raddr_t at, uint64_t size, const char *prefix)
+static int show_bytes(struct repr *p, raddr_t at, uint64_t size, enum repr_text_kind kind)
 {
 	size_t n = worth(p);
 	n = size < n ? (size_t)size : n;
@@ -203,7 +209,7 @@ static int show_bytes(struct repr *p, raddr_t at, uint64_t size, const char *pre
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		chars[i] = raw[i];
 	if (rc == 0)
-		repr_quote(p, prefix, chars, n, size, true);
+		repr_quote(p, "b", chars, n, size, kind);
 	free(chars);
 	return rc;
 }
@@ -223,7 +229,7 @@ int repr_show_bytes(struct repr *p, raddr_t object, const struct repr_type *t)
 {
 	uint64_t size;
 	TRY(read_size(p, object, &size));
-	return show_bytes(p, object + p->layout->bytes.ob_sval, size, "b");
+	return show_bytes(p, object + p->layout->bytes.ob_sval, size, REPR_BYTES);
 }
 
 int repr_show_bytearray(struct repr *p, raddr_t object, const struct repr_type *t)
@@ -233,7 +239,7 @@ int repr_show_bytearray(struct repr *p, raddr_t object, const struct repr_type *
 	TRY(read_size(p, object, &size));
 	TRY(repr_word(p, object + p->shape->bytearray.start, &start));
 	repr_format(p, "%s(", layout_minor(p->layout) >= 0x307 ? repr_short_name(t) : "bytearray");
-	int rc = show_bytes(p, start, size, "b");
+	int rc = show_bytes(p, start, size, layout_minor(p->layout) < 0x30f ? REPR_BYTEARRAY : REPR_BYTES);
 	if (rc < 0) {
 		p->out->len = was;
 		p->chars = chars;

@@ -9,22 +9,6 @@ static bool is_python_class(const char *name, uint64_t flags)
 	return flags & REPR_HEAPTYPE && !strchr(name, '.');
 }
 
-/* A C string, as much as fits. */
-static int read_name(struct repr *p, raddr_t at, char *to, size_t room)
-{
-	size_t n = 0;
-	while (n + 1 < room) {
-		size_t piece = 16 - (at + n) % 16; /* never into a page that it does not reach */
-		piece = piece < room - 1 - n ? piece : room - 1 - n;
-		TRY(reader_read(p->reader, at + n, to + n, piece));
-		if (memchr(to + n, 0, piece))
-			return 0;
-		n += piece;
-	}
-	to[n] = 0;
-	return 0;
-}
-
 static int read_ssize(struct repr *p, raddr_t at, int64_t *v)
 {
 	unsigned char raw[8] = {0};
@@ -41,7 +25,7 @@ static int read_type(struct repr *p, raddr_t at, struct repr_type *t)
 	if (!object_is_address(at))
 		return ERR_TORN;
 	TRY(repr_word(p, at + l->type.name, &name));
-	TRY(read_name(p, name, t->name, sizeof t->name));
+	TRY(repr_c_string(p, name, t->name, sizeof t->name));
 	TRY(repr_word(p, at + l->type.flags, &t->flags));
 	TRY(read_ssize(p, at + l->type.basicsize, &t->basicsize));
 	TRY(read_ssize(p, at + p->shape->type.itemsize, &t->itemsize));
@@ -191,7 +175,7 @@ static repr_show *show_of_wrapper(struct repr *p, raddr_t wrapper)
 	char name[REPR_NAME];
 	if (object_type_is(p->reader, p->layout, wrapper, "wrapper_descriptor") != 1 ||
 	    repr_word(p, wrapper + repr_body(p), &type) < 0 || !object_is_address(type) ||
-	    repr_word(p, type + p->layout->type.name, &name_at) < 0 || read_name(p, name_at, name, sizeof name) < 0)
+	    repr_word(p, type + p->layout->type.name, &name_at) < 0 || repr_c_string(p, name_at, name, sizeof name) < 0)
 		return NULL;
 	const struct repr_known *known = repr_known_type(name);
 	return known ? known->show : NULL;
@@ -225,7 +209,9 @@ static repr_show *find_show(struct repr *p, struct repr_type *t)
 			break;
 		}
 	}
-	if (strcmp(t->storage->name, "tuple") == 0 && !is_python_class(t->name, t->flags))
+	if (!is_python_class(t->name, t->flags) &&
+	    (strcmp(t->storage->name, "tuple") == 0 || /* 2.x: they are no tuples */
+	     (p->layout->is_python2 && has_own(p, t->at, "n_sequence_fields"))))
 		return repr_show_structseq;
 	return repr_show_custom;
 }

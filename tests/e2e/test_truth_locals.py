@@ -1,0 +1,121 @@
+# Variables of frames: names, kinds and values, against the interpreter's own repr().
+import json
+import os
+import re
+import subprocess
+
+import harness as h
+from pythons import HOST
+
+AT = re.compile(r" at 0x[0-9a-f]+")
+MODULE = re.compile(r"(?s)<module .*>$")
+# whose word repr() is not: addresses are left out of these, and modules may be told in other words
+NO_ADDRESS = re.compile(r"<(function|bound method|built-in method|generator object|coroutine object|async_generator object|code object|method-wrapper|class \S+ at 0x)")
+
+
+def dumped(pid, *args):
+    p = subprocess.run([h.RECORD, "dump", "--json", "-p", str(pid)] + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    h.check(p.returncode == 0, "dump %s: exit status %d, %s" % (args, p.returncode, p.stderr[-300:]))
+    return json.loads(p.stdout.decode())
+
+
+def frames(d):
+    return [f for t in d["threads"] for f in t["frames"]]
+
+
+def variables(frame):
+    return {v["name"]: v for v in frame["locals"]}
+
+
+def alike(got, want):
+    if got == want:
+        return True
+    return bool(NO_ADDRESS.search(want)) and got == AT.sub("", want)
+
+
+def truth(py):
+    """hundreds of values, each as the interpreter prints it"""
+    outside, inside = py.folder()
+    with h.Victim(py, "values.py", [os.path.join(inside, "truth")]) as v:
+        d = dumped(v.pid, "-lll", "--no-redact")
+        small = dumped(v.pid, "-l")
+    with open(os.path.join(outside, "truth")) as f:
+        want = json.load(f)
+    hold = [f for f in frames(d) if f["name"] == "hold"]
+    h.check(len(hold) == 1, "frames of hold: %d" % len(hold))
+    got, wrong = variables(hold[0]), 0
+    h.check(set(got) - {"argument", "wait"} == set(want), "names: %s" % sorted(set(want) ^ set(got))[:5])
+    for name, (text, how, expression) in sorted(want.items()):
+        if name in got and not alike(got[name]["repr"], text):
+            wrong += 1
+            h.check(wrong > 12, "%s: %s\n  is    %s\n  repr: %s" % (name, expression, got[name]["repr"][:400], text[:400]))
+    h.note("%d values, %d of them not as repr()" % (len(want), wrong))
+    # the budget of -l: cut, and it says so
+    small = [f for f in frames(small) if f["name"] == "hold"][0]
+    h.check(len(small["locals"]) == 200 and small["locals_left_out"] == len(got) - 200, "%d variables, %d left out" % (len(small["locals"]), small["locals_left_out"]))
+    small = variables(small)
+    for name, (text, how, expression) in want.items():
+        if name not in small:
+            continue
+        s = small[name]["repr"]
+        h.check(len(s) <= 700, "%s: %d characters with -l" % (expression, len(s)))
+        if len(text) > 700:
+            h.check("\u2026" in s or "<int of" in s, "%s: cut without a word: %s" % (expression, s))
+        elif len(text) < 100 and how == "repr":
+            h.check(s == got[name]["repr"] or "\u2026" in s, "%s: -l %s" % (expression, s))
+
+
+def names(py):
+    """which variables a frame has: arguments, cells, free variables, bound ones only; classes, exec, modules; secrets"""
+    outside, inside = py.folder()
+    with h.Victim(py, "variables.py", [os.path.join(inside, "truth")]) as v:
+        shown, all_ = dumped(v.pid, "-l"), dumped(v.pid, "-lll", "--no-redact")
+        own = dumped(v.pid, "-l", "--redact-names", "^val")
+        text = subprocess.run([h.RECORD, "dump", "-l", "-p", str(v.pid)], stdout=subprocess.PIPE, timeout=60).stdout.decode()
+    with open(os.path.join(outside, "truth")) as f:
+        want = json.load(f)
+    got = frames(all_)[1:]
+    h.check([f["name"].rpartition(".")[2] for f in got] == [w[0] for w in want], "frames %s, truth %s" % ([f["name"] for f in got], [w[0] for w in want]))
+    n = 0
+    for g, (function, is_function, values, arguments) in zip(got, want):
+        mine = variables(g)
+        if is_function:
+            h.check(set(mine) == set(values), "%s: variables %s, truth %s" % (function, sorted(mine), sorted(values)))
+            h.check([name for name in arguments if name in values] == [x["name"] for x in g["locals"] if x["arg"]], "%s: arguments %s, truth %s" % (function, [x["name"] for x in g["locals"] if x["arg"]], arguments))
+        for name, text_ in values.items():
+            n += 1
+            h.check(name in mine and alike(mine[name]["repr"], text_) or " object at 0x" in text_ or "__builtins__" in text_, "%s: %s: %s, repr: %s" % (function, name, mine.get(name, {}).get("repr"), text_))
+    h.check(n > 30, "%d variables only" % n)
+    kinds = {(f["name"].rpartition(".")[2], x["name"]): x["kind"] for f in got for x in f["locals"]}
+    for key, kind in {("with_cells", "in_cell"): "cell", ("with_cells", "argument"): "local", ("with_cells", "made"): "cell", ("innermost", "own"): "free", ("innermost", "in_cell"): "free",
+                      ("Body", "class_variable"): "name", ("<module>", "exec_more"): "name"}.items():
+        h.check(kinds.get(key) == kind, "%s is %s, should be %s" % (key, kinds.get(key), kind))
+    # secrets, by default and by an expression of one's own
+    more = {f["name"]: variables(f) for f in frames(shown)}
+    m = more["more"]
+    h.check(m["api_key"]["hidden"] and m["api_key"]["repr"] == "<hidden>" and not m["data"]["hidden"], "%s" % m)
+    h.check(m["data"]["repr"] in ("{'token': <hidden>, 'plain': [1, {'Password': <hidden>}]}", "{'plain': [1, {'Password': <hidden>}], 'token': <hidden>}"), m["data"]["repr"])
+    h.check("abc" not in text and "module secret" not in text and "            api_key: <hidden>\n" in text and "        Arguments:\n" in text, text)
+    module = frames(shown)[-1]
+    h.check(module["name"] == "<module>" and {"number_of_module", "password_of_module", "NEWER"} <= set(variables(module)) and not {"os", "truth", "Text", "__name__"} & set(variables(module)), "%s" % sorted(variables(module)))
+    mine = {f["name"]: variables(f) for f in frames(own)}["more"]
+    h.check(mine["value"]["hidden"] and not mine["api_key"]["hidden"], "%s" % mine)
+    h.note("%d frames, %d variables" % (len(got), n))
+
+
+def refused(py):
+    with h.Victim(py, "variables.py", ["/dev/null"]) as v:
+        p = subprocess.run([h.RECORD, "dump", "-l", "--redact-names", "a[b", "-p", str(v.pid)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        h.check(p.returncode == 2 and not p.stdout and b"--redact-names" in p.stderr and p.stderr.count(b"\n") == 1, "%s" % p)
+        h.check(all(f["locals"] is None for f in frames(dumped(v.pid))), "locals that were not asked for")
+
+
+cases = []
+for py in h.interpreters() if h.FULL else h.interpreters(one_per_minor=True):
+    cases.append(("truth %s" % py, truth, py))
+    cases.append(("names %s" % py, names, py))
+for py in h.pythons(one_per_minor=True)[-1:]:
+    cases.append(("refused %s" % py, refused, py))
+
+if __name__ == "__main__":
+    h.main(cases)

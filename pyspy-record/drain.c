@@ -84,6 +84,16 @@ static void look_at_sleepers(struct drain *d)
 			events_look_proved(&s->v[i].target, s->w);
 }
 
+void drain_complete(struct drain *d)
+{
+	struct seats *s = d->seats;
+	if (!kernel_complete(d->kernel))
+		return;
+	for (size_t i = 0; i < s->n; i++)
+		if (is_ours(&s->v[i]))
+			events_bind(&s->v[i].target);
+}
+
 void drain_take(struct drain *d)
 {
 	struct seats *s = d->seats;
@@ -99,6 +109,7 @@ void drain_take(struct drain *d)
 	drain_ring(d);
 	if (take_snapshot(d))
 		look_at_sleepers(d);
+	drain_complete(d); /* what ran up to now was without a clock */
 	for (size_t i = 0; i < s->n; i++)
 		if (is_ours(&s->v[i])) {
 			events_pace(&s->v[i].target, d->at_ns);

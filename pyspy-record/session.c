@@ -483,6 +483,8 @@ int session_run(const struct record_options *o, const struct choice *choice, str
 	for (size_t i = 0; i < s.seats.n; i++)
 		seats_take(&s.seats, &s.seats.v[i]);
 	seats_look_around(&s.seats);
+	if (o->cpu_ppm && s.drain.kernel) /* what is bounded begins after it */
+		drain_complete(&s.drain);
 	begin(&s, wo.stop_ppm);
 	r->started = true;
 	int error = 0;

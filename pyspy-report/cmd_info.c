@@ -4,18 +4,19 @@
 #include "pyspy-report/view/info_json.h"
 #include "pyspy-report/view/info_text.h"
 
-enum { INFO_JSON = REPORT_OWN };
+enum { INFO_JSON = REPORT_OWN, INFO_CSV };
 
 static const struct arg_option rows[] = {
     {INFO_JSON, 'j', "json", NULL, "for programs: one JSON document with a schema_version"},
+    {INFO_CSV, 0, "csv", NULL, "the same as CSV rows of key and value"},
     {0},
 };
 
-static bool wants_json;
+static int format; /* the option that chose it; 0 = for people */
 
 static int info_option(int id, const char *value, char *message, size_t size)
 {
-	wants_json = id == INFO_JSON;
+	format = id;
 	return 0;
 }
 
@@ -26,8 +27,10 @@ static int cmd_info(const struct report_verb *verb, int argc, char **argv)
 
 	if (status != REPORT_GO_ON)
 		return status;
-	if (wants_json)
+	if (format == INFO_JSON)
 		rc = info_json_write(j.output.file, &j.profile, &j.summary);
+	else if (format == INFO_CSV)
+		rc = info_json_csv(j.output.file, &j.profile, &j.summary);
 	else
 		info_text_write(j.output.file, &j.profile, &j.summary);
 	return report_job_end(&j, rc, true);
@@ -37,7 +40,8 @@ const struct report_verb cmd_info_verb = {
     .name = "info",
     .summary = "What a recording is, how good it is, and what is missing in it.",
     .examples = "  pyspy-report info app.pyspy\n"
-                "  pyspy-report info --json app.pyspy | jq .samples\n",
+                "  pyspy-report info --json app.pyspy | jq .samples\n"
+                "  pyspy-report info --csv app.pyspy >info.csv\n",
     .about =
         "Host, recorder, engine, times; samples by state, by the way they were taken, by how certain they are; stops\n"
         "of the program and what recording cost; what was lost and what is damaged; processes and threads with their\n"

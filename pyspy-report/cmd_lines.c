@@ -114,7 +114,7 @@ static int write_lines(struct report_job *j)
 		rc = source_lines_sheet(j->output.file, lines.format, &shares, &j->naming, &j->summary, &j->filter,
 		                        &lines.view);
 	if (!rc && !lines.format) {
-		top_table_header(j->output.file, &j->profile, &j->summary, &j->filter);
+		top_table_header(j->output.file, &j->naming, NULL, &j->summary, &j->filter);
 		rc = source_lines_write(j->output.file, &shares, &j->naming, &j->summary, &lines.view);
 	}
 	line_shares_done(&shares);

@@ -103,7 +103,8 @@ static int cmd_top(const struct report_verb *verb, int argc, char **argv)
 	if (!rc)
 		rc = top.format ? top_table_sheet(j.output.file, top.format, &rank, &j.naming, &j.summary, &j.filter,
 		                                  &top.table)
-		                : top_table_write(j.output.file, &rank, &j.naming, &j.summary, &j.filter, &top.table);
+		                : top_table_write(j.output.file, &rank, &j.naming, &j.tree.options, &j.summary,
+		                                  &j.filter, &top.table);
 	rank_done(&rank);
 	return report_job_end(&j, rc, top.format == SHEET_TEXT);
 }

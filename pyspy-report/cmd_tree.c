@@ -121,7 +121,7 @@ static int write_text(struct report_job *j, const struct part *parts, size_t n)
 {
 	int rc = 0;
 
-	top_table_header(j->output.file, &j->profile, &j->summary, &j->filter);
+	top_table_header(j->output.file, &j->naming, &j->tree.options, &j->summary, &j->filter);
 	for (size_t i = 0; i < n && !rc; i++) {
 		struct call_tree_options o = tree.view;
 

@@ -80,6 +80,14 @@ int report_job_tree(struct report_job *j, const struct naming_options *naming, c
 	memset(&j->tree, 0, sizeof j->tree);
 	if (!rc)
 		rc = tree_build(&j->tree, &j->naming, &j->filter, tree);
+	if (rc == ERR_FULL && tree->invert) {
+		log_error(
+		    "cannot invert the call tree: it would have more than %d M frames; narrow it with --focus, or use "
+		    "-F or --level module; nothing was written",
+		    TREE_MAX_INVERTED >> 20);
+		done(j);
+		return REPORT_ERROR;
+	}
 	return rc < 0 ? give_up(j, "cannot build the call tree", rc) : REPORT_GO_ON;
 }
 

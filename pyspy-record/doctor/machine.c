@@ -136,7 +136,7 @@ static void examine_user_namespace(struct machine *m, struct findings *f)
 	unsigned long inside, outside, n;
 	ssize_t got = procfile_read("/proc/self/uid_map", map, sizeof map);
 	m->first_user_namespace = access_in_first_namespace();
-	if (got <= 0) {
+	if (got < 0) {
 		findings_add(f, "user_namespace", FINDING_OK, 0, "/proc/self/uid_map",
 		             "there are no user namespaces here");
 		return;
@@ -237,25 +237,27 @@ static void examine_own(struct machine *m, struct findings *f, bool alone)
 	             stop->worked ? "" : trial_words(stop), fatal ? "; so would be the recorder" : "");
 }
 
-/* A process of another user, the first that has a memory. 0 = none is seen. */
+/* A process of another user that can be read, else one that cannot. 0 = none is seen. */
 static pid_t find_other(struct trial *t, uint32_t *uid)
 {
 	struct process_facts p;
 	pid_t found = 0;
 	int tried = 0;
 	DIR *folder = opendir("/proc");
-	for (struct dirent *e; folder && !found && tried < TRIED_OTHERS && (e = readdir(folder));) {
+	for (struct dirent *e; folder && !t->worked && tried < TRIED_OTHERS && (e = readdir(folder));) {
 		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
 		if (pid <= 0 || process_is_kernel_thread(pid) || process_facts_read(pid, &p) < 0)
 			continue;
-		*uid = p.uid;
+		uint32_t its = p.uid;
 		process_facts_done(&p);
-		if (*uid == getuid())
+		if (its == getuid())
 			continue;
 		tried++;
 		trial_memory(pid, 0, t);
-		if (t->worked || t->error_number != ESRCH)
-			found = pid;
+		if (!t->worked && t->error_number == ESRCH)
+			continue;
+		found = pid;
+		*uid = its;
 	}
 	if (folder)
 		closedir(folder);

@@ -222,7 +222,8 @@ static void examine_namespace(const struct patient *p, struct findings *f, const
 	ssize_t n = readlink(path, theirs, sizeof theirs - 1);
 	theirs[n > 0 ? n : 0] = '\0';
 	if (n <= 0) {
-		findings_add(f, id, FINDING_OK, 0, path, "its %s namespace is not shown to us", file);
+		findings_add(f, id, level, remedies, path, "its %s namespace is not shown to us%s%s", file,
+		             level == FINDING_OK ? "" : "; ", level == FINDING_OK ? "" : words);
 		return;
 	}
 	snprintf(ours, sizeof ours, "/proc/self/ns/%s", file);
@@ -239,7 +240,8 @@ static void examine_namespaces(const struct patient *p, struct findings *f, cons
 	char words[128];
 	bool guilty = !p->memory.worked && access_obstacle(&p->access) == ACCESS_NAMESPACE;
 	examine_namespace(p, f, "user_namespace", "user",
-	                  guilty ? "our capabilities do not count there" : "we may look into it",
+	                  guilty ? "ours is not the first one, and our rights do not count outside of it"
+	                         : "we may look into it",
 	                  guilty ? FINDING_PROBLEM : FINDING_OK, guilty ? REMEDY_HOST | REMEDY_ENTER : 0);
 	snprintf(words, sizeof words, "there it is process %llu", (unsigned long long)number(status, "NSpid", -1, 10));
 	examine_namespace(p, f, "pid_namespace", "pid", words, FINDING_OK, 0);

@@ -15,6 +15,7 @@
 
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
+#include "pyspy-record/kernel/cpuclock.h"
 #include "pyspy-record/kernel/engine.h"
 
 enum { CHILD_NS = 1000 * 1000, STOP_STEPS = 2000, READ_BYTES = 16 };
@@ -188,7 +189,7 @@ static void run_kernel(const void *arg, void *out)
 		return;
 	}
 	t->tick_hz = kernel_tick_hz(k);
-	t->has_clocks = kernel_may_have_clocks(k);
+	t->has_clocks = cpuclock_may_be();
 	kernel_close(k);
 }
 

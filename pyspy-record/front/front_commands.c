@@ -81,13 +81,13 @@ static const struct arg_option top_options[] = {
 };
 static const struct arg_option dump_options[] = {
     PID,
-    {FRONT_CORE, 'c', "core", "FILE", "read a core file instead of a process"},
+    {FRONT_CORE, 'c', "core", "FILE", "read a core file instead of a process: not there yet"},
     FULL_FILENAMES,
-    {FRONT_LOCALS, 'l', "locals", NULL, "local variables too; -ll: with more of each"},
+    {FRONT_LOCALS, 'l', "locals", NULL, "local variables too; -ll: with more of each: not there yet"},
     {FRONT_JSON, 'j', "json", NULL, "as JSON"},
-    SUBPROCESSES,
+    {FRONT_SUBPROCESSES, 's', "subprocesses", NULL, "its subprocesses too"},
     NATIVE,
-    NONBLOCKING,
+    {FRONT_NONBLOCKING, 0, "nonblocking", NULL, "stop nobody"},
     HELP,
     {0},
 };
@@ -114,10 +114,9 @@ const struct front_command front_commands[] = {
      "a live table is not there yet; record some seconds instead: pyspy-record -d 5 -o x.pyspy -p PID, then "
      "pyspy-report top x.pyspy",
      top_options, NULL},
-    {"dump", "what each thread does now: not there yet", "pyspy dump [options] -p PID",
-     "  pyspy dump --pid 12345\n  pyspy dump --json --pid 12345\n", NULL,
-     "looking at one moment is not there yet; record a second instead: pyspy-record -d 1 -o x.pyspy -p PID, then "
-     "pyspy-report script -i x.pyspy",
+    {"dump", "what each thread does now", "pyspy dump [options] -p PID",
+     "  pyspy dump --pid 12345\n  pyspy dump --json --pid 12345\n",
+     "It runs pyspy-record dump. Options that are not there yet are named in one line, with exit status 2.\n", NULL,
      dump_options, NULL},
     {"completions", "a script that lets a shell complete this command's options", "pyspy completions SHELL",
      "  pyspy completions bash >~/.local/share/bash-completion/completions/pyspy\n"

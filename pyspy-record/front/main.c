@@ -11,7 +11,7 @@
 #include "libcommon/log.h"
 #include "pyspy-record/front/front_commands.h"
 #include "pyspy-record/front/front_completions.h"
-#include "pyspy-record/front/front_record.h"
+#include "pyspy-record/front/front_words.h"
 
 enum { EXIT_FINE = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_RECORDER = 125 };
 
@@ -67,7 +67,7 @@ static int usage(const char *before, const char *word, const char *after)
 }
 
 /* pyspy-record takes our place, with our pid, streams and signals. */
-static int run_record(char **words, bool is_program)
+static int run_recorder(char **words, bool is_program)
 {
 	static const char name[] = "pyspy-record";
 	char path[4096];
@@ -87,16 +87,18 @@ static int run_record(char **words, bool is_program)
 	return is_program ? EXIT_RECORDER : EXIT_ERROR;
 }
 
-static int command_record(int argc, char **argv)
+/* record and dump */
+static int command_recorder(const struct front_command *c, int argc, char **argv)
 {
 	struct front_words words;
-	bool is_program;
-	int rc = front_record_translate(&words, argc, argv, &is_program), status = EXIT_USAGE;
+	bool is_record = !strcmp(c->name, "record"), is_program = false;
+	int rc = is_record ? front_words_record(&words, argc, argv, &is_program) : front_words_dump(&words, argc, argv);
+	int status = EXIT_USAGE;
 
 	if (rc == 0)
-		status = run_record(words.v.v, is_program);
+		status = run_recorder(words.v.v, is_program);
 	else if (rc == 1) {
-		print_help(front_command_named("record"));
+		print_help(c);
 		status = EXIT_FINE;
 	} else if (rc == ERR_NO_MEMORY)
 		status = is_program ? EXIT_RECORDER : EXIT_ERROR;
@@ -174,8 +176,8 @@ static int dispatch(int argc, char **argv)
 	const struct front_command *c = front_command_named(word);
 	if (!c)
 		return usage("", word, ": no such command (record top dump completions help)");
-	if (!strcmp(c->name, "record"))
-		return command_record(argc - 1, argv + 1);
+	if (!strcmp(c->name, "record") || !strcmp(c->name, "dump"))
+		return command_recorder(c, argc - 1, argv + 1);
 	return command_other(c, argc - 1, argv + 1);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -139,6 +140,17 @@ int bpf_map_create(uint32_t type, uint32_t key_size, uint32_t value_size, uint32
 	return done(make(BPF_MAP_CREATE, &a));
 }
 
+int bpf_map_of_maps_create(int inner_fd, uint32_t max_entries, const char *name)
+{
+	union bpf_attr a = {.map_type = BPF_MAP_TYPE_ARRAY_OF_MAPS,
+	                    .key_size = sizeof(uint32_t),
+	                    .value_size = sizeof(uint32_t),
+	                    .max_entries = max_entries,
+	                    .inner_map_fd = (uint32_t)inner_fd};
+	set_name(a.map_name, name);
+	return done(make(BPF_MAP_CREATE, &a));
+}
+
 static int element(int command, int fd, const void *key, const void *value, uint64_t flags)
 {
 	union bpf_attr a = {.map_fd = (uint32_t)fd, .key = address(key), .value = address(value), .flags = flags};
@@ -232,27 +244,44 @@ int bpf_map_read(int fd, void *keys, size_t key_size, void *values, size_t value
 	return rc;
 }
 
-/* /sys knows too, but is not everywhere. Here it is what the kernel does that is counted: of a value that is all zeros
- * it writes one word for each CPU. */
+/* The value of a per-CPU map, read to where it ends with `room` entries before memory that there is not. True: it fits.
+ */
+static bool fits(int fd, unsigned char *end, uint32_t room)
+{
+	uint32_t zero = 0;
+	return bpf_map_lookup(fd, &zero, end - room * sizeof(uint64_t)) == 0;
+}
+
+/* /sys knows too, but is not everywhere. Here it is what the kernel does that is counted: of a value it writes one word
+ * for each CPU. */
 int bpf_possible_cpus(void)
 {
+	size_t bytes = CPUS_MAX * sizeof(uint64_t), page = (size_t)sysconf(_SC_PAGESIZE);
 	int fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(uint32_t), sizeof(uint64_t), 1, 0, "cpus");
 	if (fd < 0)
 		return fd;
-	uint64_t *words = malloc(CPUS_MAX * sizeof *words);
-	uint32_t zero = 0;
-	int rc = words ? 0 : ERR_NO_MEMORY, reason = ENOMEM;
-	if (words) {
-		memset(words, 0xff, CPUS_MAX * sizeof *words);
-		rc = bpf_map_lookup(fd, &zero, words);
-		reason = errno;
+	unsigned char *words = mmap(NULL, bytes + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int rc = words == MAP_FAILED || mprotect(words, bytes, PROT_READ | PROT_WRITE) < 0 ? ERR_NO_MEMORY : 0;
+	uint32_t most = 1, least = 0; /* more than least; most is enough */
+	while (rc == 0 && !fits(fd, words + bytes, most)) {
+		if (errno != EFAULT || most == CPUS_MAX)
+			rc = failed();
+		least = most;
+		most *= 2;
 	}
-	for (int i = 0; rc >= 0 && i < CPUS_MAX && words[i] == 0; i++)
-		rc = i + 1;
-	free(words);
+	while (rc == 0 && most - least > 1) {
+		uint32_t middle = least + (most - least) / 2;
+		if (fits(fd, words + bytes, middle))
+			most = middle;
+		else
+			least = middle;
+	}
+	int reason = errno;
+	if (words != MAP_FAILED)
+		munmap(words, bytes + page);
 	close(fd);
 	errno = reason;
-	return rc;
+	return rc < 0 ? rc : (int)most;
 }
 
 /* --- programs */

@@ -20,6 +20,9 @@
  * fit or is no letter, digit, _ or . is left out. */
 int bpf_map_create(uint32_t type, uint32_t key_size, uint32_t value_size, uint32_t max_entries, uint32_t flags,
                    const char *name);
+/* A new array of maps that are like inner_fd's; from Linux 5.10 on ring buffers of other sizes are. bpf_map_update
+ * comes back when no program uses the one that was there before (5.0). */
+int bpf_map_of_maps_create(int inner_fd, uint32_t max_entries, const char *name);
 /* Values of per-CPU maps are arrays with an entry for each possible CPU, each filled up to a multiple of 8 bytes. */
 int bpf_map_lookup(int fd, const void *key, void *value);
 /* flags: BPF_ANY, BPF_NOEXIST, BPF_EXIST. A program array takes the program's fd as its value (uint32_t). */
@@ -40,8 +43,8 @@ struct bpf_program {
 	uint32_t n_insns;
 	const char *license;
 	const char *name; /* as of maps */
-	/* Where its functions begin, from the program itself on, and a type for all of them: only programs whose functions
-	 * are called back by a helper need it. n_functions 0: it has none. */
+	/* Where its functions begin, from the program itself on, and a type for all of them: only programs whose
+	 * functions are called back by a helper need it. n_functions 0: it has none. */
 	int btf_fd;
 	const struct bpf_func_info *functions;
 	uint32_t n_functions;

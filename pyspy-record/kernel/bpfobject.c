@@ -257,6 +257,14 @@ static int find_functions(struct loading *l, const char *name, struct code *c, u
 	return 0;
 }
 
+static bool begins_function(const struct code *c, uint32_t at)
+{
+	for (uint32_t i = 0; i < c->n_functions; i++)
+		if (c->functions[i].insn_off == at)
+			return true;
+	return false;
+}
+
 /* All functions come to stand behind a program that refers to one: there are few. */
 static int add_functions(struct loading *l, const char *name, struct code *c)
 {
@@ -273,14 +281,19 @@ static int add_functions(struct loading *l, const char *name, struct code *c)
 	}
 	free(f.insns);
 	TRY(rc);
+	TRY(find_functions(l, name, c, n));
 	for (uint32_t i = 0; i < c->n; i++) {
-		if (c->insns[i].code != LOAD_64)
+		struct bpf_insn *insn = &c->insns[i];
+		if (insn->code != LOAD_64)
 			continue;
-		if (c->insns[i].src_reg == PSEUDO_FUNCTION) /* as a jump to it from here */
-			c->insns[i].imm += (int32_t)(n - i - 1);
-		i++;
+		i++; /* it takes two places */
+		if (insn->src_reg != PSEUDO_FUNCTION)
+			continue;
+		if (!begins_function(c, (uint32_t)insn->imm + n))
+			return refuse(l, ERR_FORMAT, "program %s refers to the middle of a function", name);
+		insn->imm += (int32_t)(n - i); /* as a jump to it from here */
 	}
-	return find_functions(l, name, c, n);
+	return 0;
 }
 
 static int read_program(struct loading *l, const struct bpfobject_program *p, struct code *c)
@@ -298,7 +311,8 @@ static int create_maps(struct loading *l, struct bpfobject_map *maps)
 		struct bpfobject_map *m = &maps[i];
 		if (m->type == 0)
 			continue;
-		m->fd = bpf_map_create(m->type, m->key_size, m->value_size, m->max_entries, m->flags, m->name);
+		m->fd = m->of ? bpf_map_of_maps_create(m->of->fd, m->max_entries, m->name)
+		              : bpf_map_create(m->type, m->key_size, m->value_size, m->max_entries, m->flags, m->name);
 		if (m->fd < 0) {
 			int rc = m->fd;
 			m->fd = -1;
@@ -342,8 +356,9 @@ static int load_program(struct loading *l, struct bpfobject_program *p, struct c
 		uint32_t type = 0;
 		program.btf_fd = bpf_function_type(&type);
 		if (program.btf_fd < 0)
-			return refuse(l, program.btf_fd, "the kernel refused a type for the functions of program %s: %s",
-			              p->section, bpf_words(errno, words, sizeof words));
+			return refuse(l, program.btf_fd,
+			              "the kernel refused a type for the functions of program %s: %s", p->section,
+			              bpf_words(errno, words, sizeof words));
 		program.n_functions = c->n_functions;
 		for (uint32_t i = 0; i < c->n_functions; i++)
 			c->functions[i].type_id = type;

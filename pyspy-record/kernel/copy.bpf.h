@@ -1,13 +1,19 @@
 /* copy: a sample of the current thread: which thread state is its own, and what of its memory makes up its stack.
  *
- * It goes through several programs, each of which calls the next one by its place in the map `more` (kernel_more): the one
- * of the moment says whose sample it is and why it is taken; then one begins and one follows the frames. So these two are
- * there, and checked by the kernel, once and not in each moment's program.
+ * It goes through several programs, each of which calls the next one by its place in the map `more` (kernel_more): the
+ * one of the moment says whose sample it is and why it is taken; then one begins and one follows the frames. So these
+ * two are there, and checked by the kernel, once and not in each moment's program.
  */
 #pragma once
 #include "pyspy-record/kernel/chain.bpf.h"
 
-enum { FORCE_WAKEUP = 2, AVAILABLE_DATA = 0, MAX_TAIL_CALLS = 33 /* as many as the kernel allows for */ };
+enum {
+	FORCE_WAKEUP = 2,
+	AVAILABLE_DATA = 0,
+	RING_SIZE = 1,
+	WAKE_PART = 4,       /* the recorder is called when one in so many bytes is in use */
+	MAX_TAIL_CALLS = 33, /* as many as the kernel allows for */
+};
 
 /* Comes back only when it failed. */
 static __always_inline void call_next(void *ctx, struct scratch *s, void *more, __u32 place)
@@ -107,19 +113,30 @@ static __always_inline bool send(struct scratch *s, bool is_kept)
 		return false;
 	s->sample.n_bytes = n;
 	/* The recorder comes by itself; it is called when the ring fills up faster than that. */
-	bool is_much = bpf_ringbuf_query(&ring, AVAILABLE_DATA) > s->process.wake_bytes;
-	if (bpf_ringbuf_output(&ring, &s->sample, sizeof s->sample + n, is_much ? FORCE_WAKEUP : NO_WAKEUP) == 0)
+	void *ring = current_ring();
+	if (!ring)
+		return false;
+	bool is_much = bpf_ringbuf_query(ring, AVAILABLE_DATA) > bpf_ringbuf_query(ring, RING_SIZE) / WAKE_PART;
+	if (bpf_ringbuf_output(ring, &s->sample, sizeof s->sample + n, is_much ? FORCE_WAKEUP : NO_WAKEUP) == 0)
 		return true;
 	count(KERNEL_COUNT_OVERRUN);
 	return false;
 }
 
+/* How far a program follows frames before it calls the next one, itself. The kernel walks each turn of a loop by itself
+ * when it checks a program, but those of bpf_loop once or twice. */
+enum follow_how {
+	FOLLOW_LOOP, /* to the end: by bpf_loop */
+	FOLLOW_ROW,  /* KERNEL_CHAIN frames, KERNEL_ROW objects */
+	FOLLOW_FEW,  /* checked in a tenth of the time: where there is no bpf_loop, until the other one is there */
+};
+
 /* All of it is there. */
-static __always_inline void finish(struct scratch *s, bool has_loop)
+static __always_inline void finish(struct scratch *s, enum follow_how how)
 {
 	struct kernel_last *last = s->is_list ? find_last(s) : NULL;
 	if (last)
-		find_same(s, last, has_loop);
+		find_same(s, last, how == FOLLOW_LOOP, how == FOLLOW_FEW ? KERNEL_FEW : KERNEL_LAST);
 	if (!send(s, last != NULL) || !last)
 		return;
 	if (s->same != last->n || s->list_end - s->list_begin != s->same * sizeof(struct kernel_frame))
@@ -205,59 +222,61 @@ static __always_inline void go_on(void *ctx, struct scratch *s, void *more)
 	send(s, false);
 }
 
-static __always_inline void copy_chunk(struct scratch *s, bool has_loop)
+static __always_inline void copy_chunk(struct scratch *s, enum follow_how how)
 {
 	if (!s->copy_left)
 		return;
-	if (has_loop) {
+	if (how == FOLLOW_LOOP) {
 		bpf_loop(KERNEL_DATA / KERNEL_COPY, each_part, &s, 0);
 		return;
 	}
-	for (int i = 0; i < KERNEL_DATA / KERNEL_COPY && goes_on(s, continue_chunk(s) ? STEP_ON : STEP_DONE); i++)
-		if (!s->copy_left)
+	for (int i = 0; i < (how == FOLLOW_FEW ? 2 : KERNEL_DATA / KERNEL_COPY); i++) {
+		s->rc = continue_chunk(s) ? STEP_ON : STEP_DONE;
+		if (s->rc == STEP_DONE || !s->copy_left)
 			break;
+	}
 }
 
-static __always_inline void walk_objects(struct scratch *s, bool has_loop)
+static __always_inline void walk_objects(struct scratch *s, enum follow_how how)
 {
-	if (has_loop) {
+	if (how == FOLLOW_LOOP) {
 		bpf_loop(KERNEL_OBJECTS, each_object, &s, 0);
 		return;
 	}
-	for (int i = 0; i < KERNEL_ROW && goes_on(s, step_object(s)); i++)
+	for (int i = 0; i < (how == FOLLOW_FEW ? KERNEL_FEW : KERNEL_ROW) && goes_on(s, step_object(s)); i++)
 		;
 }
 
-static __always_inline void walk_frames(struct scratch *s, bool has_loop)
+static __always_inline void walk_frames(struct scratch *s, enum follow_how how)
 {
-	if (has_loop) {
+	if (how == FOLLOW_LOOP) {
 		bpf_loop(KERNEL_LISTED, each_frame, &s, 0);
 		return;
 	}
-	for (int i = 0; i < KERNEL_CHAIN && goes_on(s, step(s)); i++)
+	for (int i = 0; i < (how == FOLLOW_FEW ? KERNEL_FEW : KERNEL_CHAIN) && goes_on(s, step(s)); i++)
 		;
 }
 
-static __always_inline void follow(void *ctx, struct scratch *s, void *more, bool has_loop)
+static __always_inline void follow(void *ctx, struct scratch *s, void *more, enum follow_how how)
 {
 	s->rc = STEP_ON;
 	if (s->process.frames_are_objects) {
 		if (s->header == NO_HEADER)
 			begin_objects(s);
-		walk_objects(s, has_loop);
+		walk_objects(s, how);
 		if (s->rc == STEP_DONE)
 			end_objects(s);
 	} else {
-		copy_chunk(s, has_loop);
-		if (s->rc == STEP_ON)
-			walk_frames(s, has_loop);
+		copy_chunk(s, how);
+		if (s->rc == STEP_ON && !s->copy_left)
+			walk_frames(s, how);
 		if (s->rc == STEP_CHUNK && !begin_next_chunk(s))
 			s->rc = STEP_DONE;
 	}
 	if (s->rc != STEP_DONE || begin_next(s))
 		go_on(ctx, s, more);
 	else
-		finish(s, has_loop);
+		finish(s, how);
 }
 
 /* Nobody has told us of this thread, or not what is so: no sample. */

@@ -1,6 +1,7 @@
 #include "pyspy-record/kernel/cpuclock.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/perf_event.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -12,6 +13,7 @@
 
 /* attr.inherit_thread, which linux/perf_event.h before 5.13 does not have: a bit of the word of flags. */
 enum { FLAGS_AT = 40, INHERIT_THREAD_BIT = 35 };
+enum { PERIOD_NS = 1000000000 }; /* of an event that is not to be */
 
 static int failed(void)
 {
@@ -49,7 +51,7 @@ static bool more_files(void)
 
 enum inherit { INHERIT_NONE, INHERIT_ALL, INHERIT_THREADS };
 
-static int open_event(pid_t tid, uint64_t period_ns, enum inherit inherit)
+static int open_event(pid_t tid, uint64_t period_ns, enum inherit inherit, int group_fd)
 {
 	struct perf_event_attr a = {.type = PERF_TYPE_SOFTWARE,
 	                            .size = PERF_ATTR_SIZE_VER5,
@@ -66,17 +68,26 @@ static int open_event(pid_t tid, uint64_t period_ns, enum inherit inherit)
 	}
 	int fd;
 	do
-		fd = (int)syscall(SYS_perf_event_open, &a, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+		fd = (int)syscall(SYS_perf_event_open, &a, tid, -1, group_fd, PERF_FLAG_FD_CLOEXEC);
 	while (fd < 0 && (errno == EINTR || (errno == EMFILE && more_files())));
 	return fd;
+}
+
+/* Rights are looked at before the group, which there is not. */
+bool cpuclock_may_be(void)
+{
+	int fd = open_event(0, PERIOD_NS, INHERIT_NONE, INT_MAX);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || failed() != ERR_PERMISSION;
 }
 
 int cpuclock_open(pid_t tid, uint64_t period_ns, int program_fd, bool *inherits, bool *forks)
 {
 	enum inherit how = inherits ? INHERIT_THREADS : INHERIT_NONE;
-	int fd = open_event(tid, period_ns, how);
+	int fd = open_event(tid, period_ns, how, -1);
 	while (fd < 0 && errno == EINVAL && how != INHERIT_NONE)
-		fd = open_event(tid, period_ns, --how);
+		fd = open_event(tid, period_ns, --how, -1);
 	if (fd < 0)
 		return failed();
 	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, program_fd) < 0 || ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0) {

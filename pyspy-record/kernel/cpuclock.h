@@ -17,6 +17,8 @@
  * *inherits tells whether they will, and *forks (may be NULL) whether processes that it forks get it too: Linux before
  * 5.13 knows no other way. */
 int cpuclock_open(pid_t tid, uint64_t period_ns, int program_fd, bool *inherits, bool *forks);
+/* False: we may have none, whatever the thread. Costs nothing; the first clock of a machine waits for all its CPUs. */
+bool cpuclock_may_be(void);
 /* Another period. The one that runs begins anew: whoever calls this oftener than the period gets no calls at all.
  * Interrupts the CPU that the thread runs on. Reaches this one event and none that was inherited from it. */
 int cpuclock_set_period(int fd, uint64_t period_ns);

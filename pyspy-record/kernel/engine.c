@@ -14,11 +14,12 @@
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "libcommon/fds.h"
+#include "libcommon/log.h"
 #include "pyspy-record/kernel/bpf.h"
-#include "pyspy-record/kernel/bpfobject.h"
 #include "pyspy-record/kernel/btf.h"
 #include "pyspy-record/kernel/cpuclock.h"
 #include "pyspy-record/kernel/lists.h"
+#include "pyspy-record/kernel/loading.h"
 #include "pyspy-record/kernel/ring.h"
 
 #ifndef PYSPY_HAS_KERNEL_ENGINE
@@ -28,47 +29,18 @@
 enum {
 	TASKS_LEAST = 4096,
 	TASKS_MOST = 65536,
+	PROCESSES_LEAST = 256,
 	PROCESSES_MOST = 4096,
-	RING_LEAST = 1 << 20,
+	RING_LEAST = 1 << 19, /* more than the largest sample */
 	RING_MOST = 64 << 20,
+	RING_GROWS = 2,              /* times, when more than three quarters of it were full */
+	RING_FIRST = 8,              /* the part of what it may grow to that it begins with */
 	SAMPLE_BYTES = 2 << 10,      /* of a sample, about */
-	DRAIN_NS = 50 * 1000 * 1000, /* the ring holds twice what comes in that time */
+	DRAIN_NS = 50 * 1000 * 1000, /* the ring may grow to hold twice what comes in that time */
 	THREADS_LEAST = 4,           /* there may be more soon */
 	SLOTS_LEAST = 64,            /* twice as many as threads: others come */
 	SLOTS_MOST = 1024,
-	WAKE_PART = 4, /* the recorder is called when one in so many bytes is in use */
-	SCRATCH_BYTES = KERNEL_DATA + KERNEL_COPY + 4096 + 1024,
 	FIRST_PID_NAMESPACE = 0xeffffffc, /* inode of the first pid namespace (PROC_PID_INIT_INO) */
-};
-
-enum map_index {
-	CONFIG,
-	PROCESSES,
-	BINDINGS,
-	TASKS,
-	COUNTS,
-	PHASES,
-	SCRATCHES,
-	LASTS,
-	MORE_TP,
-	MORE_PERF,
-	RING,
-	N_MAPS
-};
-enum program_index {
-	ON_TICK,
-	ON_CLOCK,
-	ON_SWITCH_STATE,
-	ON_SWITCH,
-	ON_FORK,
-	ON_EXIT,
-	BEGIN_TP,
-	FIND_TP,
-	FOLLOW_TP,
-	BEGIN_PERF,
-	FIND_PERF,
-	FOLLOW_PERF,
-	N_PROGRAMS
 };
 
 /* The timer interrupt of a busy CPU, where there is a tracepoint in it. */
@@ -84,11 +56,12 @@ struct kernel {
 	double rate_hz, stretch; /* the rate asked for; so many times slower it is */
 	uint32_t tick_hz;
 	enum kernel_clock clock;
-	struct bpfobject_map maps[N_MAPS];
-	struct bpfobject_program programs[N_PROGRAMS];
-	int tracepoints[N_PROGRAMS];
+	struct loading loading;
+	bool is_complete;             /* all is loaded that can be */
+	int tick, fork, exit;         /* attached tracepoints; -1 = not */
 	struct kernel_config *config; /* the map */
 	struct ring ring;
+	uint32_t ring_most; /* bytes that it may grow to */
 	struct kernel_lists lists;
 	uint32_t n_slots;
 	int poll_fd; /* -1: there is none, the ring is drained at its times only */
@@ -98,14 +71,6 @@ struct kernel {
 	uint64_t *counts; /* of all CPUs */
 	int n_cpus;
 };
-
-#if PYSPY_HAS_KERNEL_ENGINE
-extern const unsigned char asset_sample_bpf_o[];
-extern const unsigned int asset_sample_bpf_o_len;
-#else /* nothing to load, see kernel_open */
-static const unsigned char asset_sample_bpf_o[1];
-static const unsigned int asset_sample_bpf_o_len;
-#endif
 
 static uint64_t tick_ns(void)
 {
@@ -141,44 +106,22 @@ static uint32_t online_cpus(int possible)
 	return (uint32_t)(highest < possible ? highest : possible - 1) + 1;
 }
 
-static void fill_tables(struct kernel *k, const struct kernel_options *o)
+static struct loading_sizes sizes(struct kernel *k, const struct kernel_options *o)
 {
-	uint32_t tasks = power_of_two(8.0 * o->n_threads, TASKS_LEAST, TASKS_MOST);
 	uint32_t threads = o->n_threads < THREADS_LEAST ? THREADS_LEAST : o->n_threads;
 	double running = threads < (uint32_t)k->n_cpus ? threads : (double)k->n_cpus;
 	double bytes = (running + 1) * o->rate_hz * SAMPLE_BYTES * (DRAIN_NS * 1e-9) * 2;
+	k->ring_most = power_of_two(bytes, 2 * RING_LEAST, RING_MOST);
 	k->n_slots = power_of_two(2.0 * o->n_threads, SLOTS_LEAST, SLOTS_MOST);
-	/* all preallocated: programs of perf events may use no others before Linux 6.1 */
-	const struct bpfobject_map maps[N_MAPS] = {
-	    [CONFIG] = {"config", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct kernel_config), 1, BPF_F_MMAPABLE, -1},
-	    [PROCESSES] = {"processes", BPF_MAP_TYPE_HASH, 4, sizeof(struct kernel_process), PROCESSES_MOST, 0, -1},
-	    [BINDINGS] = {"bindings", BPF_MAP_TYPE_HASH, 4, sizeof(struct kernel_binding), tasks, 0, -1},
-	    [TASKS] = {"tasks", BPF_MAP_TYPE_HASH, 8, sizeof(struct kernel_task), tasks, 0, -1},
-	    [COUNTS] = {"counts", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, KERNEL_COUNT_END_, 0, -1},
-	    [PHASES] = {"phases", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct kernel_phases), 1, 0, -1},
-	    [SCRATCHES] = {"scratches", BPF_MAP_TYPE_ARRAY, 4, SCRATCH_BYTES, online_cpus(k->n_cpus), 0, -1},
-	    [LASTS] = {"lasts", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct kernel_last), k->n_slots, 0, -1},
-	    [MORE_TP] = {"more_tp", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, KERNEL_MORE_END_, 0, -1},
-	    [MORE_PERF] = {"more_perf", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, KERNEL_MORE_END_, 0, -1},
-	    [RING] = {"ring", BPF_MAP_TYPE_RINGBUF, 0, 0, power_of_two(bytes, RING_LEAST, RING_MOST), 0, -1},
+	k->tasks_max = power_of_two(8.0 * o->n_threads, TASKS_LEAST, TASKS_MOST);
+	return (struct loading_sizes){
+	    .processes = power_of_two(4.0 * o->n_threads, PROCESSES_LEAST, PROCESSES_MOST),
+	    .tasks = k->tasks_max,
+	    .slots = k->n_slots,
+	    .cpus = online_cpus(k->n_cpus),
+	    .ring_bytes = power_of_two((double)k->ring_most / RING_FIRST, RING_LEAST, k->ring_most),
+	    .without_loop = o->without_loop,
 	};
-	const struct bpfobject_program programs[N_PROGRAMS] = {
-	    [ON_TICK] = {"raw_tp/local_timer_entry", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
-	    [ON_CLOCK] = {"perf_event/clock", BPF_PROG_TYPE_PERF_EVENT, false, -1},
-	    [ON_SWITCH_STATE] = {"raw_tp/sched_switch_state", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
-	    [ON_SWITCH] = {"raw_tp/sched_switch", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
-	    [ON_FORK] = {"raw_tp/sched_process_fork", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
-	    [ON_EXIT] = {"raw_tp/sched_process_exit", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
-	    [BEGIN_TP] = {"raw_tp/begin", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
-	    [FIND_TP] = {"raw_tp/find", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
-	    [FOLLOW_TP] = {"raw_tp/follow_loop", BPF_PROG_TYPE_RAW_TRACEPOINT, false, -1},
-	    [BEGIN_PERF] = {"perf_event/begin", BPF_PROG_TYPE_PERF_EVENT, false, -1},
-	    [FIND_PERF] = {"perf_event/find", BPF_PROG_TYPE_PERF_EVENT, false, -1},
-	    [FOLLOW_PERF] = {"perf_event/follow_loop", BPF_PROG_TYPE_PERF_EVENT, false, -1},
-	};
-	memcpy(k->maps, maps, sizeof maps);
-	memcpy(k->programs, programs, sizeof programs);
-	k->tasks_max = tasks;
 }
 
 /* What the tracepoint of switches and helpers do not tell before Linux 5.18. Without BTF it stays unknown. */
@@ -194,7 +137,8 @@ static void find_members(struct kernel_config *c)
 /* Ids in the kernel are those of the first pid namespace; ours may be another one. */
 static int configure(struct kernel *k)
 {
-	k->config = mmap(NULL, sizeof *k->config, PROT_READ | PROT_WRITE, MAP_SHARED, k->maps[CONFIG].fd, 0);
+	k->config =
+	    mmap(NULL, sizeof *k->config, PROT_READ | PROT_WRITE, MAP_SHARED, k->loading.maps[MAP_CONFIG].fd, 0);
 	if (k->config == MAP_FAILED) {
 		k->config = NULL;
 		return ERR_SYSTEM;
@@ -205,46 +149,26 @@ static int configure(struct kernel *k)
 		k->config->ns_dev = st.st_dev;
 		k->config->ns_ino = st.st_ino;
 	}
-	if (k->programs[ON_SWITCH].fd >= 0)
+	if (k->loading.needs_member)
 		find_members(k->config);
-	for (uint32_t i = 0; i < KERNEL_MORE_END_; i++) {
-		static const enum program_index tp[] = {BEGIN_TP, FOLLOW_TP, FIND_TP}, pe[] = {BEGIN_PERF, FOLLOW_PERF, FIND_PERF};
-		uint32_t fd = (uint32_t)k->programs[tp[i]].fd;
-		TRY(bpf_map_update(k->maps[MORE_TP].fd, &i, &fd, BPF_ANY));
-		fd = (uint32_t)k->programs[pe[i]].fd;
-		TRY(bpf_map_update(k->maps[MORE_PERF].fd, &i, &fd, BPF_ANY));
-	}
 	return 0;
 }
 
-static int attach(struct kernel *k, enum program_index i, const char *tracepoint)
+static int attach(const struct kernel *k, int *attached, enum loading_program i, const char *tracepoint)
 {
-	if (k->programs[i].fd < 0 || !tracepoint[0])
+	if (!tracepoint[0])
 		return ERR_UNSUPPORTED;
-	k->tracepoints[i] = bpf_raw_tracepoint_open(tracepoint, k->programs[i].fd);
-	return k->tracepoints[i] < 0 ? k->tracepoints[i] : 0;
-}
-
-/* Where kernel.perf_event_paranoid is above 2, which Debian's kernels know, CAP_PERFMON is not enough. */
-bool kernel_may_have_clocks(const struct kernel *k)
-{
-	int fd = cpuclock_open(0, CLOCK_NS_PER_S, k->programs[ON_CLOCK].fd, NULL, NULL);
-	if (fd >= 0)
-		cpuclock_close(fd);
-	return fd != ERR_PERMISSION;
+	*attached = bpf_raw_tracepoint_open(tracepoint, k->loading.programs[i].fd);
+	return *attached < 0 ? *attached : 0;
 }
 
 static int attach_all(struct kernel *k, char *why, size_t size)
 {
-	static const struct {
-		enum program_index program;
-		const char *name;
-	} needed[] = {{ON_FORK, "sched_process_fork"}, {ON_EXIT, "sched_process_exit"}};
 	char words[160];
-	const char *name = "";
-	int rc = 0;
-	for (size_t i = 0; i < sizeof needed / sizeof *needed && rc == 0; i++)
-		rc = attach(k, needed[i].program, name = needed[i].name);
+	const char *name = "sched_process_fork";
+	int rc = attach(k, &k->fork, ON_FORK, name);
+	if (rc == 0)
+		rc = attach(k, &k->exit, ON_EXIT, name = "sched_process_exit");
 	if (rc < 0) {
 		snprintf(why, size, "tracepoint %s: %s", name, bpf_words(errno, words, sizeof words));
 		return rc;
@@ -252,7 +176,8 @@ static int attach_all(struct kernel *k, char *why, size_t size)
 	uint64_t tick = tick_ns();
 	k->tick_hz = tick ? (uint32_t)((CLOCK_NS_PER_S + tick / 2) / tick) : 0;
 	k->clock = KERNEL_CLOCK_OWN;
-	if (attach(k, ON_TICK, TICK_TRACEPOINT) == 0 && (k->rate_hz <= k->tick_hz || !kernel_may_have_clocks(k)))
+	/* Where kernel.perf_event_paranoid is above 2, which Debian's kernels know, CAP_PERFMON is not enough. */
+	if (attach(k, &k->tick, ON_TICK, TICK_TRACEPOINT) == 0 && (k->rate_hz <= k->tick_hz || !cpuclock_may_be()))
 		k->clock = KERNEL_CLOCK_TICK;
 	return 0;
 }
@@ -290,34 +215,12 @@ static int explain(int rc, char *why, size_t size)
 	return rc;
 }
 
-/* The program for switches that asks what only newer kernels know, else the other one. */
-static int load(struct kernel *k, char *why, size_t size, FILE *log)
-{
-	k->programs[ON_SWITCH].type = 0;
-	if (bpfobject_load(asset_sample_bpf_o, asset_sample_bpf_o_len, k->maps, N_MAPS, k->programs, N_PROGRAMS, why,
-	                   size, NULL) == 0) {
-		if (attach(k, ON_SWITCH_STATE, "sched_switch") == 0)
-			return 0;
-		bpfobject_close(k->maps, N_MAPS, k->programs, N_PROGRAMS);
-	}
-	k->programs[ON_SWITCH].type = BPF_PROG_TYPE_RAW_TRACEPOINT;
-	k->programs[ON_SWITCH_STATE].type = 0;
-	TRY(bpfobject_load(asset_sample_bpf_o, asset_sample_bpf_o_len, k->maps, N_MAPS, k->programs, N_PROGRAMS, why,
-	                   size, log));
-	int rc = attach(k, ON_SWITCH, "sched_switch");
-	if (rc < 0) {
-		char words[160];
-		snprintf(why, size, "tracepoint sched_switch: %s", bpf_words(errno, words, sizeof words));
-	}
-	return rc;
-}
-
-static int load_with_log(struct kernel *k, char *why, size_t size)
+static int load_with_log(struct kernel *k, const struct loading_sizes *sizes, char *why, size_t size)
 {
 	char *text = NULL;
 	size_t n = 0;
 	FILE *log = open_memstream(&text, &n);
-	int rc = load(k, why, size, log);
+	int rc = loading_first(&k->loading, sizes, why, size, log);
 	if (log)
 		fclose(log);
 	if (rc < 0 && rc != ERR_PERMISSION && n) /* the verifier's own words, for whoever has to mend it */
@@ -327,27 +230,27 @@ static int load_with_log(struct kernel *k, char *why, size_t size)
 }
 
 /* Only the program's own calls wake us: the ring is hardly ever empty. */
-static void open_poll(struct kernel *k)
+static void poll_ring(struct kernel *k)
 {
 	struct epoll_event e = {.events = EPOLLIN | EPOLLET};
-	k->poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (k->poll_fd >= 0)
-		epoll_ctl(k->poll_fd, EPOLL_CTL_ADD, k->maps[RING].fd, &e);
+		epoll_ctl(k->poll_fd, EPOLL_CTL_ADD, k->loading.maps[MAP_RING].fd, &e);
 }
 
-static int open_all(struct kernel *k, char *why, size_t size)
+static int open_all(struct kernel *k, const struct loading_sizes *sizes, char *why, size_t size)
 {
-	int rc = load_with_log(k, why, size);
+	int rc = load_with_log(k, sizes, why, size);
 	if (rc < 0)
 		return explain(rc, why, size);
 	rc = configure(k);
 	if (rc == 0)
-		rc = ring_open(&k->ring, k->maps[RING].fd, k->maps[RING].max_entries);
+		rc = ring_open(&k->ring, k->loading.maps[MAP_RING].fd, sizes->ring_bytes);
 	if (rc < 0) {
 		snprintf(why, size, "the maps: %s", strerror(errno));
 		return explain(rc, why, size);
 	}
-	open_poll(k);
+	k->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	poll_ring(k);
 	rc = attach_all(k, why, size);
 	return rc < 0 ? explain(rc, why, size) : 0;
 }
@@ -365,7 +268,8 @@ int kernel_open(struct kernel **out, const struct kernel_options *o, char *why, 
 		return ERR_NO_MEMORY;
 	k->rate_hz = o->rate_hz;
 	k->stretch = 1;
-	k->poll_fd = -1;
+	k->poll_fd = k->tick = k->fork = k->exit = -1;
+	loading_init(&k->loading);
 	k->n_cpus = bpf_possible_cpus(); /* the kernel fills so many entries of a per-CPU value: no guesses */
 	if (k->n_cpus < 0) {
 		char words[160];
@@ -374,14 +278,12 @@ int kernel_open(struct kernel **out, const struct kernel_options *o, char *why, 
 		free(k);
 		return explain(rc, why, why_size);
 	}
-	for (int i = 0; i < N_PROGRAMS; i++)
-		k->tracepoints[i] = -1;
-	fill_tables(k, o);
+	struct loading_sizes s = sizes(k, o);
 	k->keys = calloc(k->tasks_max, sizeof *k->keys);
 	k->tasks = calloc(k->tasks_max, sizeof *k->tasks);
 	k->counts = calloc((size_t)k->n_cpus, sizeof *k->counts);
 	int rc = k->keys && k->tasks && k->counts ? lists_init(&k->lists, k->n_slots) : ERR_NO_MEMORY;
-	rc = rc == 0 ? open_all(k, why, why_size) : rc;
+	rc = rc == 0 ? open_all(k, &s, why, why_size) : rc;
 	if (rc < 0) {
 		kernel_close(k);
 		return rc;
@@ -394,16 +296,15 @@ void kernel_close(struct kernel *k)
 {
 	if (!k)
 		return;
-	for (int i = 0; i < N_PROGRAMS; i++)
-		if (k->tracepoints[i] >= 0)
-			close(k->tracepoints[i]);
-	if (k->poll_fd >= 0)
-		close(k->poll_fd);
+	const int fds[] = {k->tick, k->fork, k->exit, k->poll_fd};
+	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 	if (k->config)
 		munmap(k->config, sizeof *k->config);
 	ring_close(&k->ring);
 	lists_done(&k->lists);
-	bpfobject_close(k->maps, N_MAPS, k->programs, N_PROGRAMS);
+	loading_done(&k->loading);
 	free(k->keys);
 	free(k->tasks);
 	free(k->counts);
@@ -443,11 +344,10 @@ int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, b
 	q.triggers = KERNEL_ON_SWITCH | KERNEL_ON_CLOCK | (own_clock ? KERNEL_ON_TICK_FOR_SOME : KERNEL_ON_TICK);
 	q.tick_chance = chance >= 1 ? UINT32_MAX : (uint32_t)(chance * UINT32_MAX);
 	q.clock_period_ns = k->stretch > 1 ? kernel_period_ns(k) : 0;
-	q.wake_bytes = k->maps[RING].max_entries / WAKE_PART;
 	uint8_t *mark = &k->config->processes[kernel_mark_of_process(key)];
 	struct kernel_process known;
-	bool is_new = bpf_map_lookup(k->maps[PROCESSES].fd, &key, &known) < 0;
-	TRY(bpf_map_update(k->maps[PROCESSES].fd, &key, &q, BPF_ANY));
+	bool is_new = bpf_map_lookup(k->loading.maps[MAP_PROCESSES].fd, &key, &known) < 0;
+	TRY(bpf_map_update(k->loading.maps[MAP_PROCESSES].fd, &key, &q, BPF_ANY));
 	if (is_new && *mark < UINT8_MAX)
 		++*mark; /* at the most it stays for ever: only a mark */
 	return 0;
@@ -459,14 +359,14 @@ void kernel_leave(struct kernel *k, pid_t tgid)
 	uint8_t *mark = &k->config->processes[kernel_mark_of_process(key)];
 	const struct kernel_task *tasks;
 	uint64_t now;
-	if (bpf_map_delete(k->maps[PROCESSES].fd, &key) < 0)
+	if (bpf_map_delete(k->loading.maps[MAP_PROCESSES].fd, &key) < 0)
 		return;
 	if (*mark && *mark < UINT8_MAX)
 		--*mark;
 	int n = kernel_tasks(k, &tasks, &now); /* nobody will look at them any more */
 	for (int i = 0; i < n; i++)
 		if (tasks[i].tgid == key)
-			bpf_map_delete(k->maps[TASKS].fd, &k->keys[i]);
+			bpf_map_delete(k->loading.maps[MAP_TASKS].fd, &k->keys[i]);
 }
 
 int kernel_bind(struct kernel *k, pid_t tid, const struct kernel_binding *b)
@@ -474,13 +374,13 @@ int kernel_bind(struct kernel *k, pid_t tid, const struct kernel_binding *b)
 	uint32_t key = (uint32_t)tid;
 	struct kernel_binding bound = *b;
 	bound.slot = lists_slot(&k->lists, tid, &bound.round);
-	return bpf_map_update(k->maps[BINDINGS].fd, &key, &bound, BPF_ANY);
+	return bpf_map_update(k->loading.maps[MAP_BINDINGS].fd, &key, &bound, BPF_ANY);
 }
 
 void kernel_unbind(struct kernel *k, pid_t tid)
 {
 	uint32_t key = (uint32_t)tid;
-	bpf_map_delete(k->maps[BINDINGS].fd, &key);
+	bpf_map_delete(k->loading.maps[MAP_BINDINGS].fd, &key);
 	lists_release(&k->lists, tid);
 }
 
@@ -490,10 +390,29 @@ int kernel_frames(struct kernel *k, const struct kernel_sample *m, const struct 
 	return lists_take(&k->lists, m, sent, n_sent, frames, n);
 }
 
+bool kernel_complete(struct kernel *k)
+{
+	char why[400];
+	if (k->is_complete)
+		return false;
+	k->is_complete = true;
+	if (loading_rest(&k->loading, why, sizeof why) < 0)
+		log_info("some of the kernel engine is missing: %s", why);
+	return true;
+}
+
+bool kernel_has_clocks(const struct kernel *k)
+{
+	return k->is_complete;
+}
+
 int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits)
 {
-	int fd =
-	    cpuclock_open(tid, period_ns ? period_ns : kernel_period_ns(k), k->programs[ON_CLOCK].fd, inherits, NULL);
+	kernel_complete(k);
+	int program = k->loading.programs[ON_CLOCK].fd;
+	if (program < 0)
+		return ERR_UNSUPPORTED;
+	int fd = cpuclock_open(tid, period_ns ? period_ns : kernel_period_ns(k), program, inherits, NULL);
 	if (fd < 0)
 		return fd;
 	fd = fds_keep(fd);
@@ -522,10 +441,42 @@ void kernel_clock_slow(struct kernel *k, int fd, unsigned times)
 	cpuclock_set_period(fd, kernel_period_ns(k) * times);
 }
 
+/* A larger one in its place. It is read to its end when no program writes into it any more; samples come over in order,
+ * for those in the new one are later. Where that cannot be it stays: what does not fit is counted. */
+static int grow_ring(struct kernel *k, struct visit *v)
+{
+	struct bpfobject_map *m = &k->loading.maps[MAP_RING];
+	uint32_t zero = 0, most = k->ring_most, size = (uint32_t)k->ring.size * RING_GROWS;
+	struct ring larger = {0};
+	k->ring_most = 0; /* when this fails, so will the next time */
+	size = size < most ? size : most;
+	int fd = bpf_map_create(m->type, 0, 0, size, 0, m->name);
+	if (fd < 0)
+		return 0;
+	uint32_t value = (uint32_t)fd;
+	if (ring_open(&larger, fd, size) < 0 ||
+	    bpf_map_update(k->loading.maps[MAP_RINGS].fd, &zero, &value, BPF_ANY) < 0) {
+		ring_close(&larger);
+		close(fd);
+		return 0;
+	}
+	k->ring_most = most;
+	int rc = ring_drain(&k->ring, visit_record, v, 0);
+	ring_close(&k->ring);
+	close(m->fd);
+	k->ring = larger;
+	m->fd = fd;
+	m->max_entries = size;
+	poll_ring(k);
+	return rc;
+}
+
 int kernel_drain(struct kernel *k, kernel_visit *visit, void *ctx)
 {
 	struct visit v = {visit, ctx};
-	return ring_drain(&k->ring, visit_record, &v, 0);
+	bool is_much = ring_waiting(&k->ring) > k->ring.size / 4 * 3;
+	TRY(ring_drain(&k->ring, visit_record, &v, 0));
+	return is_much && k->ring.size < k->ring_most ? grow_ring(k, &v) : 0;
 }
 
 bool kernel_wait(struct kernel *k, uint64_t until_ns)
@@ -543,8 +494,8 @@ bool kernel_wait(struct kernel *k, uint64_t until_ns)
 int kernel_tasks(struct kernel *k, const struct kernel_task **tasks, uint64_t *now_ns)
 {
 	uint32_t n = 0;
-	int rc =
-	    bpf_map_read(k->maps[TASKS].fd, k->keys, sizeof *k->keys, k->tasks, sizeof *k->tasks, k->tasks_max, &n);
+	int rc = bpf_map_read(k->loading.maps[MAP_TASKS].fd, k->keys, sizeof *k->keys, k->tasks, sizeof *k->tasks,
+	                      k->tasks_max, &n);
 	*now_ns = clock_mono_ns();
 	*tasks = k->tasks;
 	return rc < 0 && rc != ERR_FULL ? rc : (int)n;
@@ -554,7 +505,7 @@ void kernel_counts(struct kernel *k, uint64_t counts[KERNEL_COUNT_END_])
 {
 	for (uint32_t i = 0; i < KERNEL_COUNT_END_; i++) {
 		counts[i] = 0;
-		if (bpf_map_lookup(k->maps[COUNTS].fd, &i, k->counts) < 0)
+		if (bpf_map_lookup(k->loading.maps[MAP_COUNTS].fd, &i, k->counts) < 0)
 			continue;
 		for (int cpu = 0; cpu < k->n_cpus; cpu++)
 			counts[i] += k->counts[cpu];

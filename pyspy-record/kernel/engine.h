@@ -17,6 +17,7 @@ struct kernel;
 struct kernel_options {
 	double rate_hz;
 	uint32_t n_threads; /* of all processes, about: sizes the maps */
+	bool without_loop;  /* as on Linux before 5.17: for tests */
 };
 
 /* What takes the samples of running threads. */
@@ -34,8 +35,6 @@ const char *kernel_capabilities(void);
 void kernel_close(struct kernel *k); /* NULL: nothing */
 enum kernel_clock kernel_clock(const struct kernel *k);
 uint32_t kernel_tick_hz(const struct kernel *k);
-/* Are perf events allowed? Without them there are no more samples than ticks. */
-bool kernel_may_have_clocks(const struct kernel *k);
 
 /* Look at this process from now on, as `p` says (triggers and the chance of a tick are filled in here), or by other
  * rules than so far. `own_clock`: its running threads are sampled by clocks of their own, whatever the engine's way is.
@@ -55,9 +54,16 @@ uint64_t kernel_period_ns(const struct kernel *k); /* between two samples of a r
 void kernel_slow(struct kernel *k, double stretch);
 double kernel_stretch(const struct kernel *k);
 
-/* A clock of its own for this thread; threads that it starts inherit it where the kernel can (*inherits; NULL: they
- * shall not). period_ns 0: the period that the rate asks for. Returns a file descriptor for kernel_clock_vary and
- * close(2), or an error: ERR_GONE, ERR_FULL (no more events), ERR_PERMISSION, ERR_SYSTEM. */
+/* What the first samples can do without is loaded only now: 5 to 10 ms; before Linux 5.17 some 150. True: there was
+ * something. Until then running threads are sampled on the tick alone, and those that nobody bound are not looked for.
+ */
+bool kernel_complete(struct kernel *k);
+/* It was: clocks can be opened, or never will be. */
+bool kernel_has_clocks(const struct kernel *k);
+/* A clock of its own for this thread, after kernel_complete if need be; threads that it starts inherit it where the
+ * kernel can (*inherits; NULL: they shall not). period_ns 0: the period that the rate asks for. Returns a file
+ * descriptor for kernel_clock_vary and close(2), or an error: ERR_GONE, ERR_FULL (no more events), ERR_PERMISSION,
+ * ERR_SYSTEM. */
 int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits);
 /* Another period, a quarter more or less at most: nothing shall run in step with it. `draw`: a random number. */
 void kernel_clock_vary(struct kernel *k, int fd, uint64_t draw);

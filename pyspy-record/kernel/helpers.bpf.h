@@ -30,8 +30,9 @@ static long (*const bpf_map_update_elem)(void *map, const void *key, const void 
 static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 /* 4.2. Comes back only when it failed; at most 33 in a row. */
 static long (*const bpf_tail_call)(void *ctx, void *prog_array, uint32_t index) = (void *)12;
-/* 5.17, and only for functions of programs that come with BTF (bpfobject does that). Calls each(i, ctx) until that returns
- * 1, at most n times (1 << 23); ctx: something on the stack. However many turns, the kernel checks `each` once or twice. */
+/* 5.17, and only for functions of programs that come with BTF (bpfobject does that). Calls each(i, ctx) until that
+ * returns 1, at most n times (1 << 23); ctx: something on the stack. However many turns, the kernel checks `each` once
+ * or twice. */
 static long (*const bpf_loop)(uint32_t n, void *each, void *ctx, uint64_t flags) = (void *)181;
 
 /* --- memory. 5.5, GPL. 0 or negative, and then `to` is all zeros (_str: the bytes with the 0, at most size). They

@@ -76,14 +76,14 @@ static __attribute__((noinline)) long each_same(__u64 i, struct compared *c)
 	return !is_same(c->s, c->last, i);
 }
 
-/* How many frames, from the outermost on, are as they were in the thread's last sample? */
-static __always_inline void find_same(struct scratch *s, struct kernel_last *last, bool has_loop)
+/* How many frames, from the outermost on, are as they were in the thread's last sample? At most n are looked at. */
+static __always_inline void find_same(struct scratch *s, struct kernel_last *last, bool has_loop, int n)
 {
 	struct compared c = {s, last};
 	if (has_loop)
 		bpf_loop(KERNEL_LAST, each_same, &c, 0);
 	else
-		for (int i = 0; i < KERNEL_LAST; i++)
+		for (int i = 0; i < n; i++)
 			if (!is_same(s, last, i))
 				break;
 }

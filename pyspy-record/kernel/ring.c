@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -18,7 +20,7 @@ static int failed(void)
 	return errno == EPERM || errno == EACCES ? ERR_PERMISSION : errno == ENOMEM ? ERR_NO_MEMORY : ERR_SYSTEM;
 }
 
-/* Pages of the map: the consumer's, the producer's, the data, the data again. */
+/* Pages of the map: the consumer's, the producer's, the data, the data again (which is not mapped here). */
 int ring_open(struct ring *r, int fd, size_t size)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -28,7 +30,7 @@ int ring_open(struct ring *r, int fd, size_t size)
 	void *consumer = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (consumer == MAP_FAILED)
 		return failed();
-	void *producer = mmap(NULL, page + 2 * size, PROT_READ, MAP_SHARED, fd, (off_t)page);
+	void *producer = mmap(NULL, page + size, PROT_READ, MAP_SHARED, fd, (off_t)page);
 	if (producer == MAP_FAILED) {
 		int rc = failed();
 		munmap(consumer, page);
@@ -46,13 +48,32 @@ void ring_close(struct ring *r)
 	if (r->consumer)
 		munmap(r->consumer, page);
 	if (r->producer)
-		munmap((void *)(uintptr_t)r->producer, page + 2 * r->size);
+		munmap((void *)(uintptr_t)r->producer, page + r->size);
+	free(r->whole);
 	*r = (struct ring){0};
 }
 
 size_t ring_waiting(const struct ring *r)
 {
 	return __atomic_load_n(r->producer, __ATOMIC_ACQUIRE) - *r->consumer;
+}
+
+/* The n bytes that begin at `at`, in one piece. */
+static const unsigned char *in_one_piece(struct ring *r, uint64_t at, size_t n)
+{
+	size_t from = at & (r->size - 1), first = r->size - from;
+	if (n <= first)
+		return r->data + from;
+	if (n > r->whole_room) {
+		unsigned char *room = realloc(r->whole, n);
+		if (!room)
+			return NULL;
+		r->whole = room;
+		r->whole_room = n;
+	}
+	memcpy(r->whole, r->data + from, first);
+	memcpy(r->whole + first, r->data, n - first);
+	return r->whole;
 }
 
 /* The kernel moves the producer on when it has written a busy header, and takes the busy bit away when the record is
@@ -74,7 +95,10 @@ int ring_drain(struct ring *r, ring_visit *visit, void *ctx, size_t max_bytes)
 		size_t whole = (n + sizeof(struct header) + 7) & ~(size_t)7;
 		if (whole > __atomic_load_n(r->producer, __ATOMIC_ACQUIRE) - at)
 			return ERR_DAMAGED;
-		int rc = length & BPF_RINGBUF_DISCARD_BIT ? 0 : visit(ctx, record + sizeof(struct header), n);
+		const unsigned char *body = in_one_piece(r, at + sizeof(struct header), n);
+		if (!body)
+			return ERR_NO_MEMORY;
+		int rc = length & BPF_RINGBUF_DISCARD_BIT ? 0 : visit(ctx, body, n);
 		at += whole;
 		__atomic_store_n(r->consumer, at, __ATOMIC_RELEASE);
 		if (rc)

@@ -104,9 +104,10 @@ static __always_inline struct scratch *scratch_of_cpu(void)
 
 NEXT_OF_BOTH(begin, begin(ctx, s, &more_tp), begin(ctx, s, &more_perf))
 NEXT_OF_BOTH(find, find(ctx, s, &more_tp), find(ctx, s, &more_perf))
-NEXT_OF_BOTH(follow, follow(ctx, s, &more_tp, false), follow(ctx, s, &more_perf, false))
-/* Linux 5.17: bpf_loop */
-NEXT_OF_BOTH(follow_loop, follow(ctx, s, &more_tp, true), follow(ctx, s, &more_perf, true))
+NEXT_OF_BOTH(follow, follow(ctx, s, &more_tp, FOLLOW_ROW), follow(ctx, s, &more_perf, FOLLOW_ROW))
+NEXT(raw_tp, follow_few, more_tp, follow(ctx, s, &more_tp, FOLLOW_FEW))
+/* Linux 5.17 */
+NEXT_OF_BOTH(follow_loop, follow(ctx, s, &more_tp, FOLLOW_LOOP), follow(ctx, s, &more_perf, FOLLOW_LOOP))
 
 /* --- switches: who leaves a CPU, who gets it */
 

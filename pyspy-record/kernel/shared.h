@@ -14,12 +14,13 @@ enum {
 	KERNEL_OBJECTS = 8000,   /* frame objects (up to 3.10) that are followed */
 	KERNEL_MARKS = 1 << 16,
 	KERNEL_LENGTHS = 8,
-	KERNEL_PHASES = 64,    /* parts of a tick's period that are told apart */
+	KERNEL_PHASES = 64, /* parts of a tick's period that are told apart */
 	KERNEL_PHASES_MANY = 2048,
 	KERNEL_DATA = 1 << 18, /* bytes of pieces in a sample: at this mark no more are added ... */
 	KERNEL_COPY = 1 << 15, /* ... and this is the most that one addition takes */
 	KERNEL_CHAIN = 80,     /* frames followed before the program calls itself again; */
-	KERNEL_ROW = 256,      /* frame objects */
+	KERNEL_ROW = 256,      /* frame objects; */
+	KERNEL_FEW = 8,        /* both, in the first moments on kernels before 5.17 */
 	KERNEL_LISTED = 2600,  /* frames of a list at most: the program follows no more of them */
 	KERNEL_LAST = 256,     /* frames of a thread's last list that are kept */
 };
@@ -38,8 +39,8 @@ static inline __u32 kernel_mark_of_process(__u32 tgid)
 	return tgid & (KERNEL_MARKS - 1);
 }
 
-/* Map `phases`, entry 0, of each CPU: how many of its timer's interrupts came in each part of the tick's period, and the
- * most in one part; lately, and the time before that, of as many. */
+/* Map `phases`, entry 0, of each CPU: how many of its timer's interrupts came in each part of the tick's period, and
+ * the most in one part; lately, and the time before that, of as many. */
 struct kernel_phases {
 	__u32 now[KERNEL_PHASES], before[KERNEL_PHASES];
 	__u32 most_now, most; /* most: in both */
@@ -73,11 +74,10 @@ struct kernel_process {
 	/* Of a thread with one state frames are sent one by one (struct kernel_frame), and only those that are not as
 	 * they were in its last sample. frame_copy: offset of the index of its copy of the code; 0 = there is none.
 	 * Frames of the owners from owner_cstack on run no code: their other words are anything. */
-	__u32 frames_are_listed, frame_copy, owner_cstack, unused;
+	__u32 frames_are_listed, frame_copy, owner_cstack;
 	__u32 gil_last_holder;              /* followed by `locked` */
 	__u32 interp_gc, interp_generation; /* in an interpreter; 0 = there is none */
 	__u32 n_gils;
-	__u32 wake_bytes;  /* so much in the ring: the recorder is called */
 	__u64 gil_current; /* address of the word that names the running thread state (up to 3.11); 0 = none */
 	__u64 gc;          /* address of the word that tells of the collector where there is one for all; 0 = none */
 	struct {

@@ -17,7 +17,7 @@ BPF_MAP(scratches);
 BPF_MAP(lasts);
 BPF_MAP(more_tp);
 BPF_MAP(more_perf);
-BPF_MAP(ring);
+BPF_MAP(rings);
 
 enum { LONG_SLEEP_NS = 5000000, NO_WAKEUP = 1 };
 
@@ -108,11 +108,19 @@ static __always_inline void fill_record(struct kernel_record *r, __u32 kind, con
 	r->off_chance = t->off_chance;
 }
 
+/* The recorder puts a larger one in its place when it fills up. */
+static __always_inline void *current_ring(void)
+{
+	__u32 zero = 0;
+	return bpf_map_lookup_elem(&rings, &zero);
+}
+
 static __always_inline void send_notice(__u32 kind, const struct kernel_task *t, __u64 now, __u64 slept_ns)
 {
 	struct kernel_record r;
 	fill_record(&r, kind, t, now);
 	r.slept_ns = slept_ns;
-	if (bpf_ringbuf_output(&ring, &r, sizeof r, NO_WAKEUP))
+	void *ring = current_ring();
+	if (ring && bpf_ringbuf_output(ring, &r, sizeof r, NO_WAKEUP))
 		count(KERNEL_COUNT_OVERRUN);
 }

@@ -88,12 +88,18 @@ static struct events_thread *add_thread(struct events *e, pid_t tid)
 	return &e->threads.v[e->threads.n - 1];
 }
 
+/* Its clock cannot be had, or not yet. */
+static bool wants_tick(const struct events *e, const struct events_thread *et)
+{
+	return et->lacks_clock || (e->own_clock && !et->has_clock);
+}
+
 void events_bind_thread(struct target *t, struct events_thread *et)
 {
 	const struct layout *l = &t->interpreter.layout;
 	bool has_tid = l->tstate.native_thread_id || t->events.rules.pthread_tid; /* else its pthread_t must do */
 	struct kernel_binding b = {.ns_tid = has_tid ? (uint64_t)et->thread->ns_tid : et->thread->pthread,
-	                           .wants_tick = et->lacks_clock};
+	                           .wants_tick = wants_tick(&t->events, et)};
 	for (int empty = 0; empty < 2; empty++) /* those without frames only where there is room */
 		for (size_t i = 0; i < et->thread->states.n && b.n < KERNEL_STATES_MAX; i++) {
 			const struct sample_state *s = et->thread->states.v[i];
@@ -104,14 +110,13 @@ void events_bind_thread(struct target *t, struct events_thread *et)
 			b.states[b.n].interp = in->at;
 			b.states[b.n++].gil = in->gil;
 		}
-	if (et->bound_n == b.n && et->bound_tick == et->lacks_clock &&
-	    memcmp(et->bound, b.states, sizeof et->bound) == 0)
+	if (et->bound_n == b.n && et->bound_tick == b.wants_tick && memcmp(et->bound, b.states, sizeof et->bound) == 0)
 		return;
 	if (kernel_bind(t->events.kernel, et->tid, &b) < 0)
 		return;
 	et->was_bound = true;
 	et->bound_n = b.n;
-	et->bound_tick = et->lacks_clock;
+	et->bound_tick = b.wants_tick;
 	memcpy(et->bound, b.states, sizeof et->bound);
 }
 

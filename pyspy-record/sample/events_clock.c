@@ -21,6 +21,8 @@ enum {
 /* A clock that samples the thread, or one that the tick is compared with. */
 void events_open_clock(struct events *e, struct events_thread *et)
 {
+	if (!kernel_has_clocks(e->kernel)) /* in the first moments: events_bind will try again */
+		return;
 	if (!e->own_clock && (e->n_clocks >= COMPARED_MOST || e->lockstep.verdict != LOCKSTEP_UNKNOWN))
 		return;
 	/* Threads that it starts do not inherit it: each would begin a period anew, and the kernel swaps events between
@@ -56,7 +58,7 @@ bool events_compare(struct target *t, struct events_thread *et, const struct ker
 static void open_clock_now(struct target *t, struct events_thread *et)
 {
 	events_open_clock(&t->events, et);
-	if (et->lacks_clock && et->thread)
+	if (et->thread) /* does it want the tick? */
 		events_bind_thread(t, et);
 }
 

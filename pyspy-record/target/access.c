@@ -17,7 +17,7 @@ bool access_in_first_namespace(void)
 {
 	char map[256];
 	unsigned long inside, outside, n;
-	return procfile_read("/proc/self/uid_map", map, sizeof map) <= 0 ||
+	return procfile_read("/proc/self/uid_map", map, sizeof map) < 0 ||
 	       (sscanf(map, "%lu %lu %lu", &inside, &outside, &n) == 3 && inside == 0 && outside == 0 &&
 	        n == UINT32_MAX);
 }

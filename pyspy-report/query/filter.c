@@ -149,7 +149,10 @@ bool filter_matches(const struct filter_patterns *set, const struct profile *p, 
 	buf_reset(b);
 	if (f.kind == WIRE_FUNCTION_SYNTHETIC)
 		buf_u8(b, '[');
-	buf_put(b, name, n);
+	if (l->function || l->symbol)
+		buf_put(b, name, n);
+	else
+		buf_printf(b, "0x%llx", (unsigned long long)l->offset);
 	if (f.kind == WIRE_FUNCTION_SYNTHETIC)
 		buf_u8(b, ']');
 	if (filter_finds(set, PATTERN_FUNCTION, buf_cstr(b), b->len))

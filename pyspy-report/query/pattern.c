@@ -85,8 +85,12 @@ static size_t pattern_place(const char *s, int error, int flags)
 {
 	size_t n = strlen(s);
 
-	while (n > 0 && pattern_try(s, n - 1, flags) == error)
-		n--;
+	for (; n > 0; n--) {
+		int rc = pattern_try(s, n - 1, flags);
+
+		if (rc != error && !(rc && error == REG_EBRACK)) /* "[" alone is wrong in another way than "[a" */
+			break;
+	}
 	return n ? n - 1 : 0;
 }
 

@@ -43,7 +43,7 @@ static inline uint64_t tree_total(const struct tree *t, uint32_t node)
 	return t->by_time ? t->nodes.v[node].total_ns : t->nodes.v[node].total_n;
 }
 
-enum { TREE_MAX_INVERTED = 32 << 20 };
+enum { TREE_MAX_INVERTED = 16 << 20 };
 
 /* More than one process has samples that are kept. */
 bool tree_wants_processes(const struct profile *p, const struct filter *f);

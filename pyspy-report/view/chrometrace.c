@@ -21,6 +21,7 @@ struct chrometrace {
 	VEC(uint64_t) pids; /* by process; 0 = none given yet */
 	VEC(uint64_t) tids; /* by track */
 	uint64_t made_up;
+	struct buf track;     /* `","pid":1,"tid":2,"ts":` */
 	uint32_t open;        /* path of the frames that are open */
 	VEC(uint32_t) opened; /* paths of those that are to be opened, innermost first */
 };
@@ -137,31 +138,35 @@ static int put_names(struct chrometrace *c)
 	return rc;
 }
 
-static void put_slice(struct chrometrace *c, const char *phase, size_t track, uint64_t ns, uint32_t path)
+/* The greater part of a trace is this: what a track's and a frame's events have in common is made once. */
+static void put_slice(struct chrometrace *c, char phase, const char *when, size_t n_when, uint32_t path)
 {
 	struct jsonout *j = &c->json;
 	size_t n;
 	const char *text = frame_text_get(&c->texts, c->shape->nodes.v[path].frame, &n);
 
-	put_head(c, phase, c->pids.v[process_of(c, track)], c->tids.v[track]);
-	put_time(c, ns);
-	jsonout_key(j, "name");
-	jsonout_plain(j, "\"");
+	jsonout_line(j);
+	fwrite_unlocked("{\"ph\":\"", 1, 7, j->out);
+	putc_unlocked(phase, j->out);
+	fwrite_unlocked(c->track.data, 1, c->track.len, j->out);
+	fwrite_unlocked(when, 1, n_when, j->out);
 	fwrite_unlocked(text, 1, n, j->out);
-	putc_unlocked('"', j->out);
-	jsonout_close(j, '}');
+	fwrite_unlocked("\"}", 1, 2, j->out);
+	j->comma = true;
 }
 
 /* From the open frames to those of `path`: what differs is closed, innermost first, and opened, outermost first. */
-static int change_to(struct chrometrace *c, size_t track, uint64_t ns, uint32_t path)
+static int change_to(struct chrometrace *c, uint64_t ns, uint32_t path)
 {
+	char when[64];
 	const struct shape_node *list = c->shape->nodes.v;
 	uint32_t open = c->open, want = path;
+	size_t n = (size_t)snprintf(when, sizeof when, "%" PRIu64 ".%03u,\"name\":\"", ns / 1000, (unsigned)(ns % 1000));
 
 	c->opened.n = 0;
 	while (open != want) {
 		if (list[open].depth >= list[want].depth) {
-			put_slice(c, "E", track, ns, open);
+			put_slice(c, 'E', when, n, open);
 			open = list[open].parent;
 		} else {
 			if (!vec_push(&c->opened, want))
@@ -170,7 +175,7 @@ static int change_to(struct chrometrace *c, size_t track, uint64_t ns, uint32_t 
 		}
 	}
 	while (c->opened.n)
-		put_slice(c, "B", track, ns, c->opened.v[--c->opened.n]);
+		put_slice(c, 'B', when, n, c->opened.v[--c->opened.n]);
 	c->open = path;
 	return c->texts.all.err;
 }
@@ -182,14 +187,18 @@ static int put_track(struct chrometrace *c, size_t track)
 	uint64_t at = 0;
 	int rc = timeline_read(&reader, c->timeline, track);
 
+	buf_reset(&c->track);
+	buf_printf(&c->track, "\",\"pid\":%" PRIu64 ",\"tid\":%" PRIu64 ",\"ts\":", c->pids.v[process_of(c, track)],
+	           c->tids.v[track]);
+	rc = rc ? rc : c->track.err;
 	while (!rc && (rc = timeline_next_timed(&reader, &run)) > 0) {
-		rc = run.begin_ns > at ? change_to(c, track, at, 0) : 0;
+		rc = run.begin_ns > at ? change_to(c, at, 0) : 0;
 		if (!rc)
-			rc = change_to(c, track, run.begin_ns, run.path);
+			rc = change_to(c, run.begin_ns, run.path);
 		at = run.begin_ns + run.length_ns;
 	}
 	timeline_read_done(&reader);
-	return rc ? rc : change_to(c, track, at, 0);
+	return rc ? rc : change_to(c, at, 0);
 }
 
 static void put_counter(struct chrometrace *c, uint64_t pid, uint64_t ns, const char *name, const char *what,
@@ -284,6 +293,7 @@ int chrometrace_write(FILE *out, struct timeline *t, const struct shape *p, cons
 	c.meters = m;
 	c.made_up = MADE_UP;
 	frame_text_init(&c.texts, p->naming, escape_json);
+	buf_init(&c.track, 0);
 	jsonout_init(&c.json, out);
 	rc = put_all(&c, o);
 	written = jsonout_done(&c.json);
@@ -291,5 +301,6 @@ int chrometrace_write(FILE *out, struct timeline *t, const struct shape *p, cons
 	vec_free(&c.pids);
 	vec_free(&c.tids);
 	vec_free(&c.opened);
+	buf_done(&c.track);
 	return rc ? rc : written;
 }

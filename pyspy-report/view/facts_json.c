@@ -31,10 +31,10 @@ static json_t *totals(const struct summary *s)
 {
 	json_t *o = json_object();
 
-	put_amount(o, "all", s->all.samples.n, s->all.ns.n);
+	put_amount(o, "all", s->all.samples.n + s->outside_n, s->all.ns.n + s->outside_ns);
 	put_amount(o, "kept", s->kept.samples.n, s->kept.ns.n);
-	put_amount(o, "idle", s->all.samples.idle, s->all.ns.idle);
-	put_amount(o, "gil", s->all.samples.gil, s->all.ns.gil);
+	put_amount(o, "outside_time", s->outside_n, s->outside_ns);
+	put_amount(o, "idle_left_out", s->idle.samples.n, s->idle.ns.n);
 	return o;
 }
 

@@ -73,7 +73,7 @@ static int layout_children(struct layout *a, const struct flame_box *parent)
 		begin += total;
 	}
 	a->out->n_hidden += n_hidden;
-	if (hidden >= a->least && hidden &&
+	if (n_hidden && hidden && /* however thin: who zooms in sees it */
 	    !vec_push(&a->todo, ((struct flame_box){parent->node, parent->depth + 1, begin, hidden, n_hidden})))
 		return ERR_NO_MEMORY;
 	/* a stack is emptied from its end: leftmost last */

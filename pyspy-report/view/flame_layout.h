@@ -2,7 +2,7 @@
  * samples or nanoseconds, as the tree weighs (tree_total), rows are depths.
  *
  * Frames too small to see are put together: each parent has at most one box "and n more frames", behind its children.
- * Nothing is left out silently: what has no box is counted.
+ * Nothing is left out silently: what has weight and no box of its own is in such a box, and is counted.
  */
 #pragma once
 #include "pyspy-report/query/tree.h"
@@ -15,7 +15,7 @@ struct flame_box {
 };
 
 struct flame_layout_options {
-	uint64_t max_frames; /* boxes of frames, at most */
+	uint64_t max_frames; /* boxes of frames, at most; each may have one for more */
 	double min_share;    /* of the whole weight: less is not drawn as a frame */
 	bool by_weight;      /* children heaviest first; else by name */
 };

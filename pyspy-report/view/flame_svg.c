@@ -14,8 +14,9 @@ extern const unsigned int asset_flame_svg_js_len, asset_flame_svg_css_len;
 
 /* In units of the viewBox; flame_svg.js reads those it needs from the attributes. */
 enum { WIDTH = 1200, MARGIN = 10, INNER = WIDTH - 2 * MARGIN, TOP = 124, ROW = 17, BOX = 16, FONT = 12, BOTTOM = 12 };
-#define CHAR_WIDTH 7.25 /* of a 12 unit monospace font, the widest that are in use */
-#define MIN_WIDTH  0.1  /* a frame narrower than this goes into a box for more */
+#define CHAR_WIDTH 7.25                           /* of a 12 unit monospace font, the widest that are in use */
+enum { COLUMNS = 162, LINES_MAX = 6, LINE = 17 }; /* of a text of the header */
+#define MIN_WIDTH 0.1                             /* a frame narrower than this goes into a box for more */
 
 struct svg {
 	FILE *out;
@@ -27,6 +28,12 @@ struct svg {
 	unsigned shift; /* data-x and data-w are weights >> shift */
 	struct buf raw, safe, xml;
 	struct buf name; /* of the box at hand */
+	struct svg_text {
+		struct buf safe; /* made visible */
+		size_t n_lines, ends[LINES_MAX];
+		bool is_cut;
+	} samples, losses; /* of the header */
+	int extra;         /* what lines beyond the first of each push down */
 };
 
 /* Bytes of s that fit into `columns`; a cut leaves room for an ellipsis. */
@@ -72,30 +79,40 @@ static void put_text(struct svg *g, size_t columns)
 	put(g, &g->raw, columns);
 }
 
-static void put_line(struct svg *g, const char *id, int y)
+/* Where the lines of the text end: at spaces, where there are any. */
+static void wrap(struct svg_text *t)
 {
-	fprintf(g->out, "<text id=\"%s\" x=\"%d\" y=\"%d\">", id, MARGIN, y);
-	put_text(g, (size_t)(INNER / CHAR_WIDTH));
-	fputs("</text>\n", g->out);
-	buf_reset(&g->raw);
+	const char *s = buf_cstr(&t->safe);
+	size_t at = 0;
+
+	for (t->n_lines = 0; at < t->safe.len && t->n_lines < LINES_MAX; t->n_lines++) {
+		size_t n = fit(s + at, t->safe.len - at, COLUMNS, &t->is_cut), k = n;
+
+		while (t->is_cut && k > n / 2 && s[at + k - 1] != ' ')
+			k--;
+		at += t->is_cut && k > n / 2 && t->n_lines + 1 < LINES_MAX ? k : n;
+		t->ends[t->n_lines] = at;
+	}
 }
 
-static void put_header(struct svg *g, const struct filter *f, const struct flame_svg_options *o)
+static void take_text(struct svg *g, struct svg_text *t)
+{
+	buf_init(&t->safe, 0);
+	escape_text(&t->safe, buf_cstr(&g->raw), g->raw.len);
+	buf_reset(&g->raw);
+	wrap(t);
+	g->extra += t->n_lines > 1 ? (int)(t->n_lines - 1) * LINE : 0;
+}
+
+/* Everything that stands over the picture and may need several lines. */
+static void make_header(struct svg *g, const struct filter *f)
 {
 	const struct profile *p = g->n->profile;
 	char a[HUMAN_SIZE], b[HUMAN_SIZE];
 
-	if (o->title)
-		buf_str(&g->raw, o->title);
-	else
-		caption_command(&g->raw, p, g->s);
-	fputs("<title>", g->out);
-	put_text(g, 1000);
-	fputs("</title>\n", g->out);
-	put_line(g, "title", 24);
 	caption_samples(&g->raw, p, g->s, f);
 	caption_frames(&g->raw, g->n, &g->t->options);
-	put_line(g, "samples", 43);
+	take_text(g, &g->samples);
 	buf_str(&g->raw, "lost: ");
 	caption_losses(&g->raw, p, g->s);
 	if (g->raw.len == 6)
@@ -103,7 +120,43 @@ static void put_header(struct svg *g, const struct filter *f, const struct flame
 	if (g->layout.n_hidden)
 		buf_printf(&g->raw, "; %s of %s frames are too small to draw: hatched boxes stand for them",
 		           human_count(a, g->layout.n_hidden), human_count(b, g->layout.n_frames));
-	put_line(g, "losses", 60);
+	take_text(g, &g->losses);
+}
+
+static void put_lines(struct svg *g, const char *id, struct svg_text *t, int y)
+{
+	size_t at = 0;
+
+	fprintf(g->out, "<text id=\"%s\" x=\"%d\" y=\"%d\">", id, MARGIN, y);
+	for (size_t i = 0; i < t->n_lines; i++) {
+		buf_reset(&g->xml);
+		escape_xml(&g->xml, buf_cstr(&t->safe) + at, t->ends[i] - at);
+		if (i)
+			fprintf(g->out, "<tspan x=\"%d\" dy=\"%d\">", MARGIN, LINE);
+		fwrite(buf_cstr(&g->xml), 1, g->xml.len, g->out);
+		if (t->is_cut && i + 1 == t->n_lines)
+			fputs("\xE2\x80\xA6", g->out);
+		if (i)
+			fputs("</tspan>", g->out);
+		at = t->ends[i];
+	}
+	fputs("</text>\n", g->out);
+}
+
+static void put_header(struct svg *g, const struct flame_svg_options *o)
+{
+	if (o->title)
+		buf_str(&g->raw, o->title);
+	else
+		caption_command(&g->raw, g->n->profile, g->s);
+	fputs("<title>", g->out);
+	put_text(g, 1000);
+	fprintf(g->out, "</title>\n<text id=\"title\" x=\"%d\" y=\"24\">", MARGIN);
+	put_text(g, COLUMNS);
+	fputs("</text>\n", g->out);
+	buf_reset(&g->raw);
+	put_lines(g, "samples", &g->samples, 43);
+	put_lines(g, "losses", &g->losses, 60 + (g->samples.n_lines > 1 ? (int)(g->samples.n_lines - 1) * LINE : 0));
 }
 
 static void put_legend(struct svg *g, const struct flame_svg_options *o)
@@ -111,7 +164,7 @@ static void put_legend(struct svg *g, const struct flame_svg_options *o)
 	char color[PALETTE_SIZE];
 	int x = MARGIN;
 
-	fputs("<g id=\"legend\">\n", g->out);
+	fprintf(g->out, "<g id=\"legend\" transform=\"translate(0,%d)\">\n", g->extra);
 	for (int i = 0; i < NAMING_ORIGINS; i++) {
 		fprintf(g->out,
 		        "<rect x=\"%d\" y=\"70\" width=\"10\" height=\"10\" fill=\"%s\"/><text x=\"%d\" "
@@ -130,13 +183,14 @@ static void put_legend(struct svg *g, const struct flame_svg_options *o)
 static void put_controls(struct svg *g)
 {
 	fprintf(g->out,
-	        "<text id=\"unzoom\" class=\"button hide\" x=\"%d\" y=\"100\" tabindex=\"0\" role=\"button\">Reset "
+	        "<text id=\"unzoom\" class=\"button hide\" x=\"%d\" y=\"%d\" tabindex=\"0\" role=\"button\">Reset "
 	        "zoom</text>\n"
-	        "<text id=\"search\" class=\"button hide\" x=\"%d\" y=\"100\" tabindex=\"0\" "
+	        "<text id=\"search\" class=\"button hide\" x=\"%d\" y=\"%d\" tabindex=\"0\" "
 	        "role=\"button\">Search</text>\n"
-	        "<text id=\"matched\" x=\"%d\" y=\"100\" text-anchor=\"end\"/>\n"
-	        "<text id=\"details\" x=\"%d\" y=\"117\">Open this file in a browser to zoom and search.</text>\n",
-	        MARGIN, MARGIN + 120, WIDTH - MARGIN, MARGIN);
+	        "<text id=\"matched\" x=\"%d\" y=\"%d\" text-anchor=\"end\"/>\n"
+	        "<text id=\"details\" x=\"%d\" y=\"%d\">Open this file in a browser to zoom and search.</text>\n",
+	        MARGIN, 100 + g->extra, MARGIN + 120, 100 + g->extra, WIDTH - MARGIN, 100 + g->extra, MARGIN,
+	        117 + g->extra);
 }
 
 static double to_x(const struct svg *g, uint64_t weight)
@@ -180,7 +234,7 @@ static void put_box(struct svg *g, const struct flame_box *b)
 {
 	double x = to_x(g, b->begin), w = to_x(g, b->begin + b->total) - x;
 	uint64_t begin = b->begin >> g->shift;
-	int y = TOP + ROW * (int)b->depth;
+	int y = TOP + g->extra + ROW * (int)b->depth;
 	char color[PALETTE_SIZE] = "", count[HUMAN_SIZE], share[HUMAN_SIZE];
 
 	buf_reset(&g->name);
@@ -218,9 +272,9 @@ static void put_asset(struct svg *g, const char *before, const unsigned char *s,
 	fputs(after, g->out);
 }
 
-static void put_document(struct svg *g, const struct filter *f, const struct flame_svg_options *o)
+static void put_document(struct svg *g, const struct flame_svg_options *o)
 {
-	int64_t height = TOP + ROW * ((int64_t)g->layout.max_depth + 1) + BOTTOM;
+	int64_t height = TOP + g->extra + ROW * ((int64_t)g->layout.max_depth + 1) + BOTTOM;
 
 	fprintf(g->out,
 	        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -228,8 +282,8 @@ static void put_document(struct svg *g, const struct filter *f, const struct fla
 	        "\" "
 	        "preserveAspectRatio=\"xMinYMin meet\" data-all=\"%" PRIu64 "\" data-left=\"%d\" data-inner=\"%d\" "
 	        "data-top=\"%d\" data-row=\"%d\">\n",
-	        WIDTH, height, g->all >> g->shift, MARGIN, INNER, TOP, ROW);
-	put_header(g, f, o);
+	        WIDTH, height, g->all >> g->shift, MARGIN, INNER, TOP + g->extra, ROW);
+	put_header(g, o);
 	put_asset(g, "<style><![CDATA[\n", asset_flame_svg_css, asset_flame_svg_css_len, "]]></style>\n");
 	fputs("<defs><pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" "
 	      "patternTransform=\"rotate(45)\"><rect width=\"6\" height=\"6\" fill=\"#ddd\"/><rect width=\"2\" "
@@ -242,7 +296,7 @@ static void put_document(struct svg *g, const struct filter *f, const struct fla
 		fprintf(g->out,
 		        "<text x=\"%d\" y=\"%d\">No %s left: nothing was recorded, or the filters leave "
 		        "nothing (-i shows idle samples).</text>\n",
-		        MARGIN, TOP + BOX, g->t->by_time ? "time is" : "samples are");
+		        MARGIN, TOP + g->extra + BOX, g->t->by_time ? "time is" : "samples are");
 	for (size_t i = 0; i < g->layout.boxes.n && g->all; i++)
 		put_box(g, &g->layout.boxes.v[i]);
 	fputs("</g>\n", g->out);
@@ -263,8 +317,12 @@ int flame_svg_write(FILE *out, const struct tree *t, const struct naming *n, con
 	buf_init(&g.safe, 0);
 	buf_init(&g.xml, 0);
 	if (!rc) {
-		put_document(&g, f, o);
+		make_header(&g, f);
+		put_document(&g, o);
 		rc = g.name.err ? g.name.err : g.raw.err ? g.raw.err : g.safe.err ? g.safe.err : g.xml.err;
+		rc = rc ? rc : g.samples.safe.err ? g.samples.safe.err : g.losses.safe.err;
+		buf_done(&g.samples.safe);
+		buf_done(&g.losses.safe);
 	}
 	buf_done(&g.name);
 	buf_done(&g.raw);

@@ -8,6 +8,7 @@
 #include "pyspy-report/query/stops.h"
 #include "pyspy-report/view/caption.h"
 #include "pyspy-report/view/json_text.h"
+#include "pyspy-report/view/sheet.h"
 #include "pyspy-report/view/words.h"
 
 static json_t *number(uint64_t n)
@@ -334,11 +335,9 @@ static json_t *damage(const struct profile *p)
 	return o;
 }
 
-int info_json_write(FILE *out, const struct profile *p, const struct summary *s)
+static json_t *document(const struct profile *p, const struct summary *s)
 {
 	json_t *o = json_object(), *list = json_array();
-	int rc;
-
 	uint64_t n = s->all.samples.n;
 
 	put_number(o, "schema_version", INFO_JSON_SCHEMA);
@@ -353,9 +352,90 @@ int info_json_write(FILE *out, const struct profile *p, const struct summary *s)
 	put(o, "recordings", list);
 	put(o, "processes", processes(p, s));
 	put(o, "damage", damage(p));
+	return o;
+}
+
+int info_json_write(FILE *out, const struct profile *p, const struct summary *s)
+{
+	json_t *o = document(p, s);
+	int rc;
+
 	errno = 0;
 	rc = json_dumpf(o, out, JSON_INDENT(1) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
 	fputc('\n', out);
 	json_decref(o);
 	return rc && !ferror(out) ? ERR_NO_MEMORY : 0;
+}
+
+static void csv_value(struct sheet *t, const json_t *value)
+{
+	char number[40];
+
+	switch (json_typeof(value)) {
+	case JSON_STRING:
+		sheet_text(t, json_string_value(value), json_string_length(value));
+		break;
+	case JSON_INTEGER:
+		sheet_signed(t, json_integer_value(value));
+		break;
+	case JSON_REAL:
+		snprintf(number, sizeof number, "%.6g", json_real_value(value));
+		sheet_made(t, number, strlen(number));
+		break;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		sheet_bool(t, json_is_true(value));
+		break;
+	default:
+		sheet_none(t);
+	}
+}
+
+/* As deep as the document is: five levels. */
+static int csv_rows(struct sheet *t, struct buf *key, const json_t *value)
+{
+	size_t len = key->len;
+	int rc = 0;
+
+	if (json_is_object(value)) {
+		const char *name;
+		json_t *one;
+
+		json_object_foreach((json_t *)value, name, one)
+		{
+			buf_printf(key, "%s%s", len ? "." : "", name);
+			rc = rc ? rc : csv_rows(t, key, one);
+			key->len = len;
+		}
+		return rc;
+	}
+	if (json_is_array(value)) {
+		for (size_t i = 0; i < json_array_size(value) && !rc; i++) {
+			buf_printf(key, ".%zu", i);
+			rc = csv_rows(t, key, json_array_get(value, i));
+			key->len = len;
+		}
+		return rc;
+	}
+	sheet_text(t, buf_cstr(key), key->len);
+	csv_value(t, value);
+	return key->err ? key->err : sheet_row(t);
+}
+
+int info_json_csv(FILE *out, const struct profile *p, const struct summary *s)
+{
+	static const struct sheet_column columns[] = {{"key", NULL}, {"value", NULL}};
+	json_t *o = document(p, s);
+	struct sheet t;
+	struct buf key;
+	int rc, err;
+
+	buf_init(&key, 0);
+	rc = sheet_begin(&t, out, SHEET_CSV, columns, 2, NULL);
+	if (!rc)
+		rc = csv_rows(&t, &key, o);
+	err = sheet_end(&t);
+	buf_done(&key);
+	json_decref(o);
+	return rc == ERR_IO ? 0 : rc ? rc : err;
 }

@@ -153,6 +153,12 @@ static void put_header(struct view *v, const struct summary *s)
 		put_moment(v, i);
 	put_distances(v);
 	v->raw.len = 0;
+	if (v->shape->filter->gil_only)
+		buf_str(&v->raw, " -g");
+	filter_words(v->shape->filter, &v->raw);
+	if (v->raw.len)
+		fprintf(v->out, "%-8s%s\n", "filters", safe(v, buf_cstr(&v->raw), v->raw.len));
+	v->raw.len = 0;
 	caption_losses(&v->raw, v->p, s);
 	fprintf(v->out, "%-9s%s\n", "lost", v->raw.len ? safe(v, buf_cstr(&v->raw), v->raw.len) : "nothing");
 }

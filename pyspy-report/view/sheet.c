@@ -70,14 +70,19 @@ int sheet_begin(struct sheet *s, FILE *out, enum sheet_format format, const stru
 	return s->row.err;
 }
 
+static bool sheet_is_json(const struct sheet *s)
+{
+	return s->format == SHEET_JSON || s->format == SHEET_JSON_LINES;
+}
+
 /* What stands before a cell. */
 static void sheet_cell(struct sheet *s)
 {
 	bool is_first = s->at == 0;
 
-	if (s->format == SHEET_CSV)
-		buf_str(&s->row, is_first ? "" : ",");
-	else {
+	if (!sheet_is_json(s)) {
+		buf_str(&s->row, is_first ? "" : s->format == SHEET_TABS ? "\t" : ",");
+	} else {
 		if (is_first && s->format == SHEET_JSON)
 			buf_str(&s->row, s->n_rows ? ",\n" : "\n");
 		buf_printf(&s->row, "%s\"%s\": ", is_first ? "{" : ", ", s->columns[s->at].name);
@@ -124,8 +129,7 @@ void sheet_bool(struct sheet *s, bool yes)
 void sheet_none(struct sheet *s)
 {
 	sheet_cell(s);
-	if (s->format != SHEET_CSV)
-		buf_str(&s->row, "null");
+	buf_str(&s->row, sheet_is_json(s) ? "null" : s->format == SHEET_TABS ? "-" : "");
 }
 
 static void sheet_quoted(struct buf *out, const char *text, size_t n)
@@ -152,12 +156,20 @@ static void sheet_quoted(struct buf *out, const char *text, size_t n)
 
 void sheet_text(struct sheet *s, const char *text, size_t n)
 {
+	if (!n && s->format == SHEET_TABS) {
+		sheet_none(s);
+		return;
+	}
 	sheet_cell(s);
-	if (s->format != SHEET_CSV) {
+	if (sheet_is_json(s)) {
 		sheet_json(&s->row, json_text_bytes(text, n), 0);
 		return;
 	}
 	s->safe.len = 0;
+	if (s->format == SHEET_TABS) {
+		escape_text(&s->row, text, n);
+		return;
+	}
 	if (n && text[0] && strchr("=+-@", text[0])) {
 		buf_printf(&s->safe, "\\x%02x", (unsigned char)text[0]);
 		escape_text(&s->safe, text + 1, n - 1);
@@ -168,9 +180,23 @@ void sheet_text(struct sheet *s, const char *text, size_t n)
 	sheet_quoted(&s->row, buf_cstr(&s->safe), s->safe.len);
 }
 
+void sheet_made(struct sheet *s, const void *bytes, size_t n)
+{
+	sheet_cell(s);
+	buf_put(&s->row, bytes, n);
+}
+
+void sheet_more(struct sheet *s, const void *bytes, size_t n)
+{
+	buf_put(&s->row, bytes, n);
+}
+
 int sheet_row(struct sheet *s)
 {
-	buf_str(&s->row, s->format == SHEET_CSV ? "\r\n" : s->format == SHEET_JSON ? "}" : "}\n");
+	static const char *const ends[] = {
+	    [SHEET_CSV] = "\r\n", [SHEET_JSON] = "}", [SHEET_JSON_LINES] = "}\n", [SHEET_TABS] = "\n"};
+
+	buf_str(&s->row, ends[s->format]);
 	sheet_flush(s);
 	s->at = 0;
 	s->n_rows++;

@@ -1,10 +1,11 @@
-/* sheet: a table for programs, written row by row: CSV, one JSON document, or JSON lines.
+/* sheet: a table for programs, written row by row: CSV, one JSON document, JSON lines, or lines with tabs.
  *
  * CSV is RFC 4180: CRLF, a header row, quotes where needed. Names of columns say the unit (_ns, _percent, _samples).
  * Texts of the profiled program are as in the text views (escape_text: \n, \x1b, \udc80), so that a row is a line; one
  * that begins with = + - @ has \x3d and so on in place of that character, because spreadsheets would run it.
  * JSON has them as they are (json_text.h says what becomes of bad bytes): {head..., "columns": [...], "rows": [...]},
- * one row on each line, rows are objects with the columns' names. JSON lines are the rows alone.
+ * one row on each line, rows are objects with the columns' names. JSON lines are the rows alone. Lines with tabs have
+ * no head; what is empty is - there.
  * Memory: one row. Write errors stay in `out` (ferror).
  */
 #pragma once
@@ -13,7 +14,13 @@
 
 #include "libcommon/buf.h"
 
-enum sheet_format { SHEET_TEXT = 0 /* not a sheet: the view for people */, SHEET_CSV, SHEET_JSON, SHEET_JSON_LINES };
+enum sheet_format {
+	SHEET_TEXT = 0 /* not a sheet: the view for people */,
+	SHEET_CSV,
+	SHEET_JSON,
+	SHEET_JSON_LINES,
+	SHEET_TABS
+};
 
 struct sheet_column {
 	const char *name;
@@ -42,6 +49,9 @@ void sheet_percent(struct sheet *s, uint64_t part, uint64_t whole);
 void sheet_text(struct sheet *s, const char *text, size_t n);
 void sheet_bool(struct sheet *s, bool yes); /* true, false */
 void sheet_none(struct sheet *s);           /* an empty cell; null */
+/* A cell that is right for the format as it is, and more of the same. */
+void sheet_made(struct sheet *s, const void *bytes, size_t n);
+void sheet_more(struct sheet *s, const void *bytes, size_t n);
 /* The row is complete. 0, ERR_NO_MEMORY, or ERR_IO when the output failed. */
 int sheet_row(struct sheet *s);
 /* 0 or ERR_NO_MEMORY (then the document is not complete). */

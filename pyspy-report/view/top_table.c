@@ -1,5 +1,7 @@
 #include "pyspy-report/view/top_table.h"
 
+#include <string.h>
+
 #include "libcommon/err.h"
 #include "libcommon/escape.h"
 #include "libcommon/human.h"
@@ -19,11 +21,15 @@ static void put_line(FILE *out, const char *what, struct buf *raw)
 	buf_reset(raw);
 }
 
-void top_table_header(FILE *out, const struct profile *p, const struct summary *s, const struct filter *f)
+void top_table_header(FILE *out, const struct naming *n, const struct tree_options *t, const struct summary *s,
+                      const struct filter *f)
 {
-	struct buf b;
+	static const char usual[] = "; by function (-F)";
+	const struct profile *p = n->profile;
+	struct buf b, frames;
 
 	buf_init(&b, 0);
+	buf_init(&frames, 0);
 	caption_command(&b, p, s);
 	put_line(out, "command", &b);
 	caption_samples(&b, p, s, f);
@@ -32,6 +38,13 @@ void top_table_header(FILE *out, const struct profile *p, const struct summary *
 	if (!b.len)
 		buf_str(&b, "nothing");
 	put_line(out, "lost", &b);
+	if (t)
+		caption_frames(&frames, n, t);
+	if (frames.len > 2 && strcmp(buf_cstr(&frames), usual) != 0) {
+		buf_put(&b, frames.data + 2, frames.len - 2);
+		put_line(out, "frames", &b);
+	}
+	buf_done(&frames);
 	buf_done(&b);
 }
 
@@ -82,8 +95,8 @@ static void put_row(FILE *out, const struct rank *r, const struct rank_row *k, u
 		        human_duration(time[1], k->total_ns), text);
 }
 
-int top_table_write(FILE *out, const struct rank *r, const struct naming *n, const struct summary *s,
-                    const struct filter *f, const struct top_table_options *o)
+int top_table_write(FILE *out, const struct rank *r, const struct naming *n, const struct tree_options *t,
+                    const struct summary *s, const struct filter *f, const struct top_table_options *o)
 {
 	uint64_t all = summary_shares(s, &s->kept)->n;
 	size_t shown = o->limit && o->limit < r->rows.n ? o->limit : r->rows.n;
@@ -92,7 +105,7 @@ int top_table_write(FILE *out, const struct rank *r, const struct naming *n, con
 
 	buf_init(&raw, 0);
 	buf_init(&safe, 0);
-	top_table_header(out, n->profile, s, f);
+	top_table_header(out, n, t, s, f);
 	if (r->rows.n)
 		put_head(out, r);
 	for (size_t i = 0; i < shown && !raw.err && !safe.err; i++) {

@@ -13,7 +13,7 @@ enum { ENGINE_BINDINGS = 256, ENGINE_CLOCKS = 256, ENGINE_SLOTS = 8 };
 struct kernel {
 	double rate_hz, stretch; /* stretch 0: 1 */
 	enum kernel_clock clock;
-	bool inherits;
+	bool inherits, lacks_clocks; /* lacks: so far */
 	int clocks_error; /* not 0: there are no clocks to be had */
 	int watch_error;  /* not 0: kernel_watch fails */
 	bool is_watched, own_clock;
@@ -36,6 +36,11 @@ struct kernel {
 enum kernel_clock kernel_clock(const struct kernel *k)
 {
 	return k->clock;
+}
+
+bool kernel_has_clocks(const struct kernel *k)
+{
+	return !k->lacks_clocks;
 }
 
 double kernel_stretch(const struct kernel *k)

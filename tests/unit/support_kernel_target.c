@@ -266,17 +266,34 @@ size_t kt_count(const struct kernel_target *t, uint32_t kind, uint32_t trigger)
 	return n;
 }
 
-struct kernel *kt_engine(double rate_hz)
+struct kernel *kt_engine(const struct kernel_options *o)
 {
 	char why[512];
 	struct kernel *k;
-	int rc = kernel_open(&k, &(struct kernel_options){.rate_hz = rate_hz, .n_threads = 4}, why, sizeof why);
+	int rc = kernel_open(&k, o, why, sizeof why);
 	if (rc == 0)
 		return k;
 	if (rc != ERR_PERMISSION && rc != ERR_UNSUPPORTED)
 		fail_msg("%s", why);
 	print_message("skipped: %s\n", why);
 	return NULL;
+}
+
+struct kernel *kt_engine_complete(double rate_hz)
+{
+	struct kernel *k = kt_engine(&(struct kernel_options){.rate_hz = rate_hz, .n_threads = 4});
+	if (k)
+		kernel_complete(k);
+	return k;
+}
+
+struct kernel *kt_engine_without_loop(double rate_hz)
+{
+	struct kernel *k =
+	    kt_engine(&(struct kernel_options){.rate_hz = rate_hz, .n_threads = 4, .without_loop = true});
+	if (k)
+		kernel_complete(k);
+	return k;
 }
 
 void kt_tell(struct kernel_target *t)

@@ -74,7 +74,10 @@ struct kernel_target {
 };
 
 /* An engine; NULL where there may be none, and a word why. */
-struct kernel *kt_engine(double rate_hz);
+struct kernel *kt_engine(const struct kernel_options *o);
+/* With all of its programs; and with those of kernels before 5.17. */
+struct kernel *kt_engine_complete(double rate_hz);
+struct kernel *kt_engine_without_loop(double rate_hz);
 /* The process waits. k: watched, its thread bound, nothing samples it but switches. */
 void kt_open(struct kernel_target *t, struct kernel *k);
 void kt_close(struct kernel_target *t);

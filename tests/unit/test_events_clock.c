@@ -19,6 +19,7 @@ static struct support_world world;
 static struct target *const t = &world.t;
 static struct events *const e = &world.t.events;
 static struct kernel engine;
+static bool engine_lacks_clocks; /* when it begins */
 static support_world_events got;
 static pid_t main_tid, other_tid; /* the other one sleeps until the test is over */
 static raddr_t main_tstate, other_tstate;
@@ -32,7 +33,8 @@ static void begin(enum kernel_clock clock, int clocks_error)
 	other_tstate = support_world_thread(&world, other_tid);
 	support_world_push(&world, 0, 1);
 	support_world_push(&world, 1, 2);
-	engine = (struct kernel){.rate_hz = 100, .clock = clock, .clocks_error = clocks_error};
+	engine = (struct kernel){
+	    .rate_hz = 100, .clock = clock, .clocks_error = clocks_error, .lacks_clocks = engine_lacks_clocks};
 	assert_int_equal(events_begin(t, world.w, &engine), 0);
 	begin_ns = e->threads.v[0].told_ns;
 	events_before_drain(t);
@@ -184,6 +186,19 @@ static void test_no_clocks_to_be_had(void **state)
 	begin(KERNEL_CLOCK_OWN, ERR_GONE); /* it ends just now */
 	assert_int_equal(e->counts.no_clock, 0);
 	assert_false(support_engine_binding(&engine, main_tid)->wants_tick);
+	end();
+}
+
+/* In the first moments: the tick is wanted until there are clocks. */
+static void test_no_clocks_yet(void **state)
+{
+	engine_lacks_clocks = true;
+	begin(KERNEL_CLOCK_OWN, 0);
+	engine.lacks_clocks = engine_lacks_clocks = false;
+	assert_true(engine.n_clocks == 0 && e->counts.no_clock == 0);
+	assert_true(support_engine_binding(&engine, main_tid)->wants_tick);
+	events_bind(t);
+	assert_true(engine.n_clocks == 2 && !support_engine_binding(&engine, main_tid)->wants_tick);
 	end();
 }
 
@@ -458,6 +473,7 @@ int main(void)
 	    cmocka_unit_test(test_rate),
 	    cmocka_unit_test(test_rate_and_weights),
 	    cmocka_unit_test(test_no_clocks_to_be_had),
+	    cmocka_unit_test(test_no_clocks_yet),
 	    cmocka_unit_test(test_tick_is_trusted),
 	    cmocka_unit_test(test_tick_is_not_trusted),
 	    cmocka_unit_test(test_cpu_time_that_goes_back),

@@ -50,7 +50,11 @@ static bool set_up(void)
 	    {.code = BPF_JMP | BPF_EXIT},
 	};
 	char *log;
-	const struct bpf_program p = {BPF_PROG_TYPE_PERF_EVENT, insns, N_OF(insns), "GPL", "count"};
+	const struct bpf_program p = {.type = BPF_PROG_TYPE_PERF_EVENT,
+	                              .insns = insns,
+	                              .n_insns = N_OF(insns),
+	                              .license = "GPL",
+	                              .name = "count"};
 	program = bpf_program_load(&p, &log);
 	if (program < 0)
 		fail_msg("%s", log ? log : strerror(errno));

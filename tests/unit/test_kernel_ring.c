@@ -18,6 +18,7 @@ struct fake {
 	struct ring ring;
 	unsigned char *pages;
 	uint64_t *producer;
+	unsigned char *once;
 	int fd;
 };
 
@@ -33,11 +34,18 @@ static void fake_open(struct fake *f)
 	void *again = mmap(f->pages + 3 * SIZE, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, f->fd, 2 * SIZE);
 	assert_ptr_equal(again, f->pages + 3 * SIZE);
 	f->producer = (uint64_t *)(f->pages + SIZE);
-	f->ring = (struct ring){(uint64_t *)f->pages, f->producer, f->pages + 2 * SIZE, SIZE};
+	/* the reader's own mapping ends with the data */
+	f->once = mmap(NULL, 2 * SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(f->once != MAP_FAILED);
+	assert_ptr_equal(mmap(f->once, SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, f->fd, 2 * SIZE), f->once);
+	f->ring =
+	    (struct ring){.consumer = (uint64_t *)f->pages, .producer = f->producer, .data = f->once, .size = SIZE};
 }
 
 static void fake_close(struct fake *f)
 {
+	free(f->ring.whole);
+	munmap(f->once, 2 * SIZE);
 	munmap(f->pages, 4 * SIZE);
 	close(f->fd);
 }
@@ -241,7 +249,7 @@ static void test_the_kernels(void **state)
 	assert_int_equal(ring_drain(&r, visit, &s, 0), 0);
 	assert_int_equal(s.n, 0);
 	assert_int_equal(ring_waiting(&r), 0);
-	assert_int_equal(r.data[0] | r.data[2 * SIZE] | r.data[4 * SIZE - 1], 0); /* it is all mapped, twice */
+	assert_int_equal(r.data[0] | r.data[2 * SIZE - 1], 0); /* it is all mapped */
 	ring_close(&r);
 	assert_null(r.consumer);
 }

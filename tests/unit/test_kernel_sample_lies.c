@@ -455,7 +455,7 @@ static void test_anything(void **state)
 static int set_up(void **state)
 {
 	union bpf_attr a = {.enable_stats.type = BPF_STATS_RUN_TIME};
-	k = kt_engine(1000);
+	k = kt_engine_complete(1000);
 	stats = k ? (int)syscall(SYS_bpf, BPF_ENABLE_STATS, &a, sizeof a) : -1;
 	return 0;
 }

@@ -172,7 +172,13 @@ static void test_pthread(void **state)
 
 static int set_up(void **state)
 {
-	k = kt_engine(1000);
+	k = kt_engine_complete(1000);
+	return 0;
+}
+
+static int set_up_without_loop(void **state)
+{
+	k = kt_engine_without_loop(1000);
 	return 0;
 }
 
@@ -188,5 +194,6 @@ int main(void)
 	    cmocka_unit_test(test_whole),     cmocka_unit_test(test_too_deep), cmocka_unit_test(test_circles),
 	    cmocka_unit_test(test_not_there), cmocka_unit_test(test_pthread),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	int rc = cmocka_run_group_tests(tests, set_up, tear_down);
+	return rc ? rc : cmocka_run_group_tests(tests, set_up_without_loop, tear_down);
 }

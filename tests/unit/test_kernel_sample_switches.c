@@ -317,7 +317,7 @@ static void test_snapshot(void **state)
 
 static int set_up(void **state)
 {
-	k = kt_engine(1000);
+	k = kt_engine_complete(1000);
 	return 0;
 }
 

@@ -264,7 +264,7 @@ static void test_tick(void **state)
 {
 	if (!k)
 		skip();
-	struct kernel *engine = kt_engine(100);
+	struct kernel *engine = kt_engine_complete(100);
 	assert_non_null(engine);
 	bool has_tick = kernel_clock(engine) == KERNEL_CLOCK_TICK;
 	if (has_tick)
@@ -377,7 +377,7 @@ static void test_wait(void **state)
 
 static int set_up(void **state)
 {
-	k = kt_engine(1000);
+	k = kt_engine_complete(1000);
 	return 0;
 }
 

@@ -1,4 +1,4 @@
-#include "pyspy-record/front/front_record.h"
+#include "pyspy-record/front/front_words.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -141,6 +141,8 @@ static int name_output(char *out, size_t size, const struct asked *asked)
 		}
 	}
 	name[n] = 0;
+	if (!n)
+		strcpy(name, "python");
 	if (!localtime_r(&now, &tm) || !strftime(when, sizeof when, "%Y-%m-%dT%H-%M-%S%z", &tm))
 		strcpy(when, "0");
 	snprintf(out, size, "%s-%s.%s", name, when, suffix);
@@ -173,25 +175,36 @@ static int add_output(struct front_words *w, struct asked *asked)
 	return add(w, "--output=%s", asked->output);
 }
 
-static int translate(struct front_words *w, struct args *a, struct asked *asked)
+/* The next option as args_next gives it; py-spy takes -d=10, too. */
+static int next(struct args *a, const char **value)
+{
+	int id = args_next(a, value);
+	const char *word = a->index > 1 ? a->argv[a->index - 1] : "";
+	if (id > 0 && *value && *value != word && word[1] != '-' && **value == '=')
+		++*value;
+	return id;
+}
+
+static int bad_words(const struct args *a, const char *command)
+{
+	log_error("%s; see pyspy %s --help", a->message, command);
+	return ERR_USAGE;
+}
+
+static int record(struct front_words *w, struct args *a, struct asked *asked)
 {
 	const char *value;
 	int id;
 
 	TRY(add(w, "pyspy-record"));
 	TRY(add(w, "record"));
-	while ((id = args_next(a, &value)) > 0) {
-		const char *word = a->argv[a->index - 1];
+	while ((id = next(a, &value)) > 0) {
 		if (id == FRONT_HELP)
 			return 1;
-		if (value && value != word && word[1] != '-' && *value == '=') /* py-spy takes -d=10, too */
-			value++;
 		TRY(take(w, asked, id, value));
 	}
-	if (id < 0) {
-		log_error("%s; see pyspy record --help", a->message);
-		return ERR_USAGE;
-	}
+	if (id < 0)
+		return bad_words(a, "record");
 	asked->program = a->index < a->argc ? a->argv + a->index : NULL;
 	if (!asked->program && !asked->pid) {
 		log_error(
@@ -207,16 +220,58 @@ static int translate(struct front_words *w, struct args *a, struct asked *asked)
 	return add_end(w);
 }
 
-int front_record_translate(struct front_words *w, int argc, char **argv, bool *is_program)
+static int no_memory(int rc)
+{
+	if (rc == ERR_NO_MEMORY)
+		log_error("cannot start: %s", err_words(rc));
+	return rc;
+}
+
+int front_words_record(struct front_words *w, int argc, char **argv, bool *is_program)
 {
 	struct asked asked = {0};
 	struct args a;
 
 	memset(w, 0, sizeof *w);
 	args_init(&a, front_command_named("record")->options, argc, argv, true);
-	int rc = translate(w, &a, &asked);
-	if (rc == ERR_NO_MEMORY)
-		log_error("cannot start: %s", err_words(rc));
+	int rc = record(w, &a, &asked);
 	*is_program = asked.program != NULL;
-	return rc;
+	return no_memory(rc);
+}
+
+/* Its options have the same names there, and what is not there yet says so itself. */
+static int dump(struct front_words *w, struct args *a)
+{
+	const char *value;
+	bool has_target = false;
+	int id;
+
+	TRY(add(w, "pyspy-record"));
+	TRY(add(w, "dump"));
+	while ((id = next(a, &value)) > 0) {
+		const struct arg_option *o = a->table;
+		if (id == FRONT_HELP)
+			return 1;
+		while (o->id != id)
+			o++;
+		has_target |= id == FRONT_PID || id == FRONT_CORE;
+		TRY(value ? add(w, "--%s=%s", o->long_name, value) : add(w, "--%s", o->long_name));
+	}
+	if (id == ERR_USAGE)
+		return bad_words(a, "dump");
+	if (id == ARGS_POSITIONAL || !has_target) {
+		log_error("%s; name a process (--pid PID), see pyspy dump --help",
+		          id == ARGS_POSITIONAL ? "dump starts no program" : "nothing to look at");
+		return ERR_USAGE;
+	}
+	return add_end(w);
+}
+
+int front_words_dump(struct front_words *w, int argc, char **argv)
+{
+	struct args a;
+
+	memset(w, 0, sizeof *w);
+	args_init(&a, front_command_named("dump")->options, argc, argv, false);
+	return no_memory(dump(w, &a));
 }

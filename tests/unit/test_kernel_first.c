@@ -1,0 +1,193 @@
+/* The kernel engine in its first moments, before all of its programs are there, with and without bpf_loop; and its ring
+ * when nobody drains it. */
+#include "tests/unit/support_test.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include "libcommon/clock.h"
+#include "tests/unit/support_kernel_target.h"
+
+static struct kernel *k;
+static struct kernel_target t;
+
+static bool open_first(bool without_loop)
+{
+	k = kt_engine(&(struct kernel_options){.rate_hz = 100000, .n_threads = 1, .without_loop = without_loop});
+	if (!k)
+		return false;
+	kt_open(&t, k);
+	assert_int_equal(kernel_watch(k, t.pid, &t.rules, false), 0); /* each tick, and no clock */
+	return true;
+}
+
+static void close_first(void)
+{
+	kt_close(&t);
+	kernel_close(k);
+}
+
+static uint32_t u32_at(const void *p, size_t offset)
+{
+	uint32_t v;
+	memcpy(&v, (const char *)p + offset, sizeof v);
+	return v;
+}
+
+/* How many samples there are on the tick, all of them with so many bytes of stack and cut so. */
+static size_t samples(size_t bytes, uint32_t cut)
+{
+	size_t n = 0;
+	kt_run(&t, KT_SPIN, 40);
+	for (size_t i = 0; i < t.records.n; i++) {
+		const struct kernel_sample *m = t.records.v[i].m;
+		if (m->head.kind != KERNEL_SAMPLE || m->head.trigger != KERNEL_ON_TICK)
+			continue;
+		assert_int_equal(m->cut, cut);
+		size_t copied = 0, at = 0;
+		const char *pieces = (const char *)(m + 1);
+		for (; at < m->n_bytes; at += sizeof(struct kernel_piece) + (u32_at(pieces, at + 8) + 7) / 8 * 8)
+			if (u32_at(pieces, at + 12) != KERNEL_PIECE_TSTATE)
+				copied += u32_at(pieces, at + 8);
+		assert_int_equal(at, m->n_bytes);
+		if (!cut)
+			assert_int_equal(copied, bytes);
+		n++;
+	}
+	return n;
+}
+
+/* The bytes of all chunks, as they are copied: the top one with what lies behind its newest frame. */
+static size_t chunk_bytes(void)
+{
+	size_t sum = 0;
+	for (size_t i = 0; i < t.n_chunks; i++) {
+		uint64_t size = kt_get(&t, t.chunks[i] + 8), top = kt_get(&t, t.chunks[i] + 16);
+		uint64_t used = i + 1 < t.n_chunks ? 24 + top * 8 : t.top - t.chunks[i] + KERNEL_FRAME_MAX;
+		sum += used > size ? size : used;
+	}
+	return sum;
+}
+
+static void push_and_expect(unsigned n, uint32_t cut)
+{
+	kt_clear(&t);
+	kt_chunk(&t, 300000);
+	kt_push(&t, KT_FRAME_SIZE, n);
+	kt_set_root(&t, t.frames[t.n_frames - 1]);
+	assert_true(samples(chunk_bytes(), cut) > 0);
+}
+
+static void test_with_loop(void **state)
+{
+	if (!open_first(false))
+		skip();
+	push_and_expect(1, 0);
+	push_and_expect(300, 0);
+	push_and_expect(3000, 0);
+	assert_false(kernel_has_clocks(k));
+	close_first();
+}
+
+/* Before Linux 5.17 not all of a deep stack fits in the first moments, and that is said; then it does. */
+static void test_without_loop(void **state)
+{
+	if (!open_first(true))
+		skip();
+	push_and_expect(1, 0);
+	push_and_expect(200, 0);
+	push_and_expect(1500, KERNEL_CUT_FULL); /* 108 KB: four parts of the chunk, two a program */
+	assert_true(kernel_complete(k));
+	assert_false(kernel_complete(k));
+	push_and_expect(1500, 0);
+	close_first();
+}
+
+/* Nobody is looked for yet who was not bound: that is told, and samples come when it is. */
+static void test_not_bound(void **state)
+{
+	if (!open_first(false))
+		skip();
+	uint64_t counts[KERNEL_COUNT_END_];
+	kernel_unbind(k, t.pid);
+	kt_run(&t, KT_SPIN, 40);
+	assert_int_equal(kt_count(&t, KERNEL_SAMPLE, 0), 0);
+	kernel_counts(k, counts);
+	assert_true(counts[KERNEL_COUNT_UNKNOWN] > 0);
+	assert_int_equal(kernel_bind(k, t.pid, &t.binding), 0);
+	kt_run(&t, KT_SPIN, 40);
+	assert_true(kt_count(&t, KERNEL_SAMPLE, KERNEL_ON_TICK) > 0);
+	close_first();
+}
+
+static uint64_t cpu_ns(void)
+{
+	clockid_t clock;
+	struct timespec now;
+	assert_int_equal(clock_getcpuclockid(t.pid, &clock), 0);
+	assert_int_equal(clock_gettime(clock, &now), 0);
+	return (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+struct seen {
+	uint64_t n, last_ns;
+	size_t bytes;
+};
+
+static int see(void *ctx, const struct kernel_record *r, size_t n)
+{
+	struct seen *s = ctx;
+	if (r->kind != KERNEL_SAMPLE || r->tgid != (uint32_t)t.pid)
+		return 0;
+	assert_true(r->time_ns >= s->last_ns); /* one thread: in order, from ring to ring */
+	s->last_ns = r->time_ns;
+	s->bytes += n;
+	s->n++;
+	return 0;
+}
+
+/* It fills up, which is counted; then there is room for more of them, until it is as large as it may be. */
+static void test_ring_grows(void **state)
+{
+	uint64_t counts[KERNEL_COUNT_END_];
+	k = kt_engine(&(struct kernel_options){.rate_hz = 10000, .n_threads = 1});
+	if (!k)
+		skip();
+	kt_open(&t, k);
+	kt_clear(&t);
+	kt_chunk(&t, 100000);
+	kt_push(&t, KT_FRAME_SIZE, 1000);
+	kt_set_root(&t, t.frames[t.n_frames - 1]);
+	kt_clock(&t);
+	size_t before = 0;
+	for (int i = 0; i < 5; i++) { /* 1, 2, 4, 8 and 8 MB */
+		kt_begin(&t, KT_SPIN);
+		uint64_t until = cpu_ns() + 200000000;
+		while (cpu_ns() < until)
+			usleep(10000);
+		struct seen s = {0};
+		assert_int_equal(kernel_drain(k, see, &s), 0);
+		kernel_counts(k, counts);
+		assert_true(counts[KERNEL_COUNT_OVERRUN] > 0);
+		assert_true(s.n > 1);
+		if (i && before < 6 << 20)
+			assert_true(s.bytes > before * 3 / 2);
+		else if (i)
+			assert_true(s.bytes < before * 5 / 4);
+		before = s.bytes;
+		kt_begin(&t, KT_WAIT);
+	}
+	assert_true(before > 6 << 20 && before < 9 << 20);
+	close_first();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_with_loop),
+	    cmocka_unit_test(test_without_loop),
+	    cmocka_unit_test(test_not_bound),
+	    cmocka_unit_test(test_ring_grows),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -56,7 +56,7 @@ int ends_fd(int fd, uint64_t most, struct ends *ends, struct feed_result *r)
 
 	*r = (struct feed_result){0};
 	if (s)
-		rc = feed_fd(&(struct feed_to){look_feed, look_finish, s}, fd, most, r);
+		rc = feed_fd(&(struct feed_to){look_feed, look_finish, s, NULL}, fd, most, r);
 	stream_free(s);
 	return rc;
 }

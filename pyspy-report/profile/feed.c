@@ -28,6 +28,8 @@ static int feed_chunks(const struct feed_to *to, int fd, uint64_t most, unsigned
 		int rc = to->feed(to->ctx, chunk, (size_t)n);
 		if (rc)
 			return rc;
+		if (to->progress)
+			to->progress(r->bytes);
 	}
 }
 

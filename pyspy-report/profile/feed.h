@@ -9,6 +9,7 @@ struct feed_to {
 	int (*feed)(void *ctx, const void *bytes, size_t n);
 	int (*finish)(void *ctx);
 	void *ctx;
+	void (*progress)(uint64_t bytes); /* NULL, or: told after each chunk how many there were so far */
 };
 
 struct feed_result {

@@ -382,7 +382,7 @@ int load_fd(struct profile *p, int fd, const char *name, uint64_t most, const st
 
 	*r = (struct feed_result){0};
 	if (l)
-		rc = feed_fd(&(struct feed_to){load_feed_any, load_finish_any, l}, fd, most, r);
+		rc = feed_fd(&(struct feed_to){load_feed_any, load_finish_any, l, o ? o->progress : NULL}, fd, most, r);
 	load_free(l);
 	return rc;
 }

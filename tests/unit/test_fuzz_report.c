@@ -132,8 +132,8 @@ static void show(struct profile *p)
 	assert_int_equal(flame_svg_write(out, &t, &n, &s, &everything, &(struct flame_svg_options){.max_frames = 50}),
 	                 0);
 	show_tables(out, p, &t, &n, &s);
-	info_text_write(out, p, &s);
-	assert_int_equal(info_json_write(out, p, &s), 0);
+	info_text_write(out, p, &s, &everything);
+	assert_int_equal(info_json_write(out, p, &s, &everything), 0);
 	fclose(out);
 	rank_done(&rank);
 	tree_done(&t);

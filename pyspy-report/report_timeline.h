@@ -26,6 +26,7 @@ struct report_timeline {
 struct report_timeline_options {
 	bool by_state; /* struct timeline */
 	bool meters;
+	bool by_text; /* struct naming_options */
 };
 
 /* Command line -> output, timeline, words. NULL: *status is the exit status (all is said and freed). */

@@ -16,6 +16,7 @@
 #include "libcommon/human.h"
 #include "libcommon/log.h"
 #include "libcommon/path.h"
+#include "pyspy-report/report_progress.h"
 #include "pyspy-report/view/words.h"
 
 static const char *advice(int error_number)
@@ -214,6 +215,18 @@ static int begin_source(struct report_source *s, bool twice)
 	return rc;
 }
 
+/* Of what is still to be read of it. */
+static void begin_progress(const char *what, const struct report_source *s, int fd)
+{
+	struct stat st;
+	off_t at = lseek(fd, 0, SEEK_CUR);
+	uint64_t all = UINT64_MAX;
+
+	if (at >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= at)
+		all = (uint64_t)(st.st_size - at);
+	report_progress_begin(what, s->name, all < s->most ? all : s->most);
+}
+
 static int load_source(struct report_source *s, struct profile *p, const struct load_options *load)
 {
 	struct load_result r = {0};
@@ -223,10 +236,13 @@ static int load_source(struct report_source *s, struct profile *p, const struct 
 	if (fd < 0)
 		r.error_number = errno;
 	else
+		begin_progress("reading", s, fd);
+	if (fd >= 0)
 		rc = load_fd(p, fd, strcmp(s->name, "-") == 0 ? "standard input" : s->name, s->most, load, &r);
 	if (fd >= 0 && is_own)
 		close(fd);
 	s->most = r.bytes < s->most ? r.bytes : s->most;
+	report_progress_end();
 	return rc ? say(rc, s->name, &r) : 0;
 }
 
@@ -265,7 +281,7 @@ static int list_sources(struct report_input *in, const struct report_options *o)
 
 int report_input_load(struct report_input *in, struct profile *p, const struct report_options *o, bool replays)
 {
-	struct load_options load = {.span = o->rules.span, .ends = &in->ends};
+	struct load_options load = {.span = o->rules.span, .ends = &in->ends, .progress = report_progress_bytes};
 	bool looks = span_needs_end(&o->rules.span);
 	int rc = profile_init(p), status;
 
@@ -324,6 +340,12 @@ static int on_again(void *ctx, const struct profile *p, const struct lane_stretc
 	return to->rc;
 }
 
+/* The result does not go to the terminal where the bar would be. */
+static bool writes_elsewhere(const struct report_options *o)
+{
+	return (o->output && strcmp(o->output, "-") != 0) || !isatty(STDOUT_FILENO);
+}
+
 static int replay(struct report_input *in, struct profile *p, const struct report_options *o, struct load_options *load,
                   struct replay_to *to)
 {
@@ -342,7 +364,11 @@ static int replay(struct report_input *in, struct profile *p, const struct repor
 		load->first = s->first;
 		fd = open_source(s, &is_own);
 		r.error_number = errno;
+		load->progress = writes_elsewhere(o) ? report_progress_bytes : NULL;
+		if (fd >= 0 && load->progress)
+			begin_progress("reading again", s, fd);
 		rc = fd < 0 ? ERR_SYSTEM : load_fd(p, fd, "", s->most, load, &r);
+		report_progress_end();
 		if (fd >= 0 && is_own)
 			close(fd);
 		if (to->rc)

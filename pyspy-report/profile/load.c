@@ -371,6 +371,7 @@ struct load_to {
 	int (*feed)(void *ctx, const void *bytes, size_t n);
 	int (*finish)(void *ctx);
 	void *ctx;
+	void (*progress)(uint64_t bytes);
 };
 
 static int load_chunks(const struct load_to *to, int fd, uint64_t most, unsigned char *chunk, struct load_result *r)
@@ -393,6 +394,8 @@ static int load_chunks(const struct load_to *to, int fd, uint64_t most, unsigned
 		int rc = to->feed(to->ctx, chunk, (size_t)n);
 		if (rc)
 			return rc;
+		if (to->progress)
+			to->progress(r->bytes);
 	}
 }
 
@@ -426,7 +429,8 @@ int load_fd(struct profile *p, int fd, const char *name, uint64_t most, const st
 
 	*r = (struct load_result){0};
 	if (l)
-		rc = load_all(&(struct load_to){load_feed_any, load_finish_any, l}, fd, most, r);
+		rc =
+		    load_all(&(struct load_to){load_feed_any, load_finish_any, l, o ? o->progress : NULL}, fd, most, r);
 	load_free(l);
 	return rc;
 }
@@ -499,7 +503,7 @@ int load_fd_ends(int fd, uint64_t most, struct load_ends *ends, struct load_resu
 
 	*r = (struct load_result){0};
 	if (s)
-		rc = load_all(&(struct load_to){look_feed, look_finish, s}, fd, most, r);
+		rc = load_all(&(struct load_to){look_feed, look_finish, s, NULL}, fd, most, r);
 	stream_free(s);
 	return rc;
 }

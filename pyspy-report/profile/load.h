@@ -21,6 +21,7 @@ struct load_options {
 	 * `first` is the number of the input's first recording, `name` as it was. */
 	bool replays;
 	uint32_t first;
+	void (*progress)(uint64_t bytes); /* NULL, or: told now and then how many bytes were read */
 };
 
 /* When each recording of an input ends. */

@@ -155,7 +155,7 @@ for k, py in enumerate(everyone):
     add("threads made in C", in_c, only=((2, 7), (3, 7), (3, 11), (3, 13), (3, 14)))
     if py.version < (3, 6):
         continue
-    add("nested, in a thread, swapped, busy", nested, "swap", "thread", "busy")
+    add("nested, in a thread, swapped, busy", nested, "swap", "thread", "busy", only=((3, 6), (3, 8), (3, 9), (3, 10), (3, 11), (3, 12), (3, 14), (3, 15)))
     add("nested", nested, only=((3, 9), (3, 12), (3, 15)))
     if py.version >= (3, 8):
         add("parked", hosts, "", only=((3, 8), (3, 13)))

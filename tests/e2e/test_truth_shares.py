@@ -219,21 +219,21 @@ def judge():
 OLD = ((2, 7), (3, 6), (3, 7), (3, 8), (3, 9), (3, 10))  # their frames are heap objects
 SHAPES = {"functions": functions, "lines": lines, "threads": threads, "asyncio": polling, "sleeper": sleeper}
 # in the quick form each shape is tried on one of the old versions, from outside or by the kernel
-OLD_FEW = {"functions": (3, 6), "lines": (3, 8), "threads": (2, 7)}
+OLD_FEW = {"functions": (3, 6), "threads": (2, 7)}
 OLD_KERNEL = {"functions": (3, 7), "sleeper": (3, 9), "asyncio": (3, 10)}
 
 # and each shape on one of these
-FEW = {11: ("threads", "asyncio, free"), 12: ("lines", "sleeper"), 13: ("functions", "asyncio")}
+FEW = {11: ("threads", "asyncio, free"), 12: ("lines",), 13: ("functions", "sleeper")}
 
 cases = []
 for py in h.pythons():
     for shape, f in SHAPES.items():
-        if h.FULL or (("functions",) if py.kind == "system" else FEW[py.minor]).count(shape):
+        if h.FULL or (py.kind != "system" and shape in FEW[py.minor]):
             cases.append(("%s %s" % (shape, py), f, py))
     # the recorder free to go where the target is (pyspy-record/sample/hold.h), as users have it; else each has a CPU
     if h.FULL or py.kind != "system" and "asyncio, free" in FEW[py.minor]:
         cases.append(("asyncio %s, free" % py, polling, py, True))
-    if h.FULL or py.minor == 12:
+    if h.FULL or (py.minor == 12 and py.kind != "system"):
         cases.append(("functions %s, 200 Hz, free" % py, functions, py, 200, 600, True))
     if h.FULL:
         cases.append(("functions %s, free" % py, functions, py, RATE, 600, True))

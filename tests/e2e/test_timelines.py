@@ -204,6 +204,19 @@ def test_nothing_and_bad(work):
     check("two files: six threads", len(d["profiles"]) == 6, [p["name"] for p in d["profiles"]])
 
 
+def test_twice(work):
+    """two recorders at once: each thread twice, and told apart"""
+    path, copy_ = os.path.join(work, "many.pyspy"), os.path.join(work, "copy")
+    with open(path, "rb") as f, open(copy_, "wb") as g:
+        g.write(f.read())
+    for k in KINDS:
+        d = view(k, "-i", path, copy_)
+        check(k + ": twice: rules", not t.problems(k, d), t.problems(k, d))
+        check(k + ": twice: both", sum(t.sums(k, d).values()) == 2 * sum(t.sums(k, view(k, "-i", path)).values()))
+    names = [p["name"] for p in view("speedscope", "-i", path, copy_)["profiles"]]
+    check("twice: names", len(set(names)) == len(names) == 8, names)
+
+
 def test_no_room(work):
     """more runs than stay in memory; then the temporary file cannot grow: one line, nothing written"""
     if not FULL:
@@ -260,6 +273,7 @@ def main():
         test_names(work)
         test_deep(work)
         test_nothing_and_bad(work)
+        test_twice(work)
         test_no_room(work)
         test_checks_refuse(work)
     if failed:

@@ -184,8 +184,8 @@ def firefox_problems(d):
             bad.append("%s: times go back" % t["name"])
         if not below(x["stack"], "stackTable", True) or not isinstance(t["pid"], str):
             bad.append("%s: stacks or pid" % t["name"])
-    pairs = Counter((t["pid"], t["tid"], t["name"]) for t in d["threads"])
-    bad += ["%s: %d tracks" % (k, n) for k, n in pairs.items() if n > 1 and not k[2].startswith("[")]
+    pairs = Counter((t["pid"], t["name"]) for t in d["threads"])
+    bad += ["%s: %d tracks" % (k, n) for k, n in pairs.items() if n > 1]
     return bad[:20]
 
 

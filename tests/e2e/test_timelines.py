@@ -126,6 +126,8 @@ def test_views(work):
         subprocess.run([os.path.join(BUILD, "unit", program), "--write", work], check=True, timeout=60)
     for f in sorted(os.listdir(work)):
         name, path = f[:-6], os.path.join(work, f)
+        if name in ("wide", "deep") and not FULL:
+            continue
         if name != "hostile": # not even the reader reads bytes that are no UTF-8
             against_reader(name, path)
         against_top(name, path, "-i")

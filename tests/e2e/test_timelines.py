@@ -160,6 +160,11 @@ def test_names(work):
     check("reused: three processes", len(pids) == 3 and sum("(pid 520)" in n for n in pids.values()) == 2, pids)
     check("reused: the first has its own number", "first.py" in pids.get(520, ""), pids)
     check("reused: others are above all pids", all(p == 520 or p > 1 << 22 for p in pids), pids)
+    d = view("chrometrace", "-i", os.path.join(work, "holes.pyspy"), os.path.join(work, "elsewhere.pyspy"))
+    pids = {e["pid"]: e["args"]["name"] for e in d["traceEvents"] if e["name"] == "process_name"}
+    check("hosts: two processes, told apart", sorted(pids.values()) == ["python3 elsewhere.py (pid 500 on web-2)", "python3 holes.py (pid 500 on build-07)"], pids)
+    d = view("firefox", "-i", os.path.join(work, "holes.pyspy"), os.path.join(work, "elsewhere.pyspy"))
+    check("hosts: firefox", len({x["pid"] for x in d["threads"]}) == 2, [x["pid"] for x in d["threads"]])
     d = view("firefox", "-i", os.path.join(work, "reused.pyspy"))
     check("reused: firefox", len({x["pid"] for x in d["threads"]}) == 3, [x["pid"] for x in d["threads"]])
 

@@ -16,6 +16,7 @@
 #include "libcommon/human.h"
 #include "libcommon/log.h"
 #include "libcommon/path.h"
+#include "pyspy-report/report_progress.h"
 #include "pyspy-report/view/words.h"
 
 static const char *advice(int error_number)
@@ -33,7 +34,7 @@ static const char *advice(int error_number)
 	}
 }
 
-static int say(int code, const char *file, const struct load_result *r)
+static int say(int code, const char *file, const struct feed_result *r)
 {
 	struct buf name;
 
@@ -171,7 +172,7 @@ static int copy_source(struct report_source *s, int from)
 		if (n == 0)
 			return 0;
 		if (n < 0 && errno != EINTR)
-			return say(ERR_SYSTEM, s->name, &(struct load_result){.error_number = errno});
+			return say(ERR_SYSTEM, s->name, &(struct feed_result){.error_number = errno});
 		if (n > 0 && !write_all(s->fd, chunk, (size_t)n))
 			return no_copy(s, folder);
 	}
@@ -194,7 +195,7 @@ static int begin_source(struct report_source *s, bool twice)
 	off_t at;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		struct load_result r = {.error_number = errno};
+		struct feed_result r = {.error_number = errno};
 
 		if (fd >= 0 && !is_stdin)
 			close(fd);
@@ -214,32 +215,47 @@ static int begin_source(struct report_source *s, bool twice)
 	return rc;
 }
 
+/* Of what is still to be read of it. */
+static void begin_progress(const char *what, const struct report_source *s, int fd)
+{
+	struct stat st;
+	off_t at = lseek(fd, 0, SEEK_CUR);
+	uint64_t all = UINT64_MAX;
+
+	if (at >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= at)
+		all = (uint64_t)(st.st_size - at);
+	report_progress_begin(what, s->name, all < s->most ? all : s->most);
+}
+
 static int load_source(struct report_source *s, struct profile *p, const struct load_options *load)
 {
-	struct load_result r = {0};
+	struct feed_result r = {0};
 	bool is_own = false;
 	int rc = ERR_SYSTEM, fd = open_source(s, &is_own);
 
 	if (fd < 0)
 		r.error_number = errno;
 	else
+		begin_progress("reading", s, fd);
+	if (fd >= 0)
 		rc = load_fd(p, fd, strcmp(s->name, "-") == 0 ? "standard input" : s->name, s->most, load, &r);
 	if (fd >= 0 && is_own)
 		close(fd);
 	s->most = r.bytes < s->most ? r.bytes : s->most;
+	report_progress_end();
 	return rc ? say(rc, s->name, &r) : 0;
 }
 
-static int look_at_source(struct report_source *s, struct load_ends *ends)
+static int look_at_source(struct report_source *s, struct ends *ends)
 {
-	struct load_result r = {0};
+	struct feed_result r = {0};
 	bool is_own = false;
 	int rc = ERR_SYSTEM, fd = open_source(s, &is_own);
 
 	if (fd < 0)
 		r.error_number = errno;
 	else
-		rc = load_fd_ends(fd, s->most, ends, &r);
+		rc = ends_fd(fd, s->most, ends, &r);
 	if (fd >= 0 && is_own)
 		close(fd);
 	s->most = r.bytes;
@@ -265,7 +281,7 @@ static int list_sources(struct report_input *in, const struct report_options *o)
 
 int report_input_load(struct report_input *in, struct profile *p, const struct report_options *o, bool replays)
 {
-	struct load_options load = {.span = o->rules.span, .ends = &in->ends};
+	struct load_options load = {.span = o->rules.span, .ends = &in->ends, .progress = report_progress_bytes};
 	bool looks = span_needs_end(&o->rules.span);
 	int rc = profile_init(p), status;
 
@@ -324,6 +340,12 @@ static int on_again(void *ctx, const struct profile *p, const struct lane_stretc
 	return to->rc;
 }
 
+/* The result does not go to the terminal where the bar would be. */
+static bool writes_elsewhere(const struct report_options *o)
+{
+	return (o->output && strcmp(o->output, "-") != 0) || !isatty(STDOUT_FILENO);
+}
+
 static int replay(struct report_input *in, struct profile *p, const struct report_options *o, struct load_options *load,
                   struct replay_to *to)
 {
@@ -333,7 +355,7 @@ static int replay(struct report_input *in, struct profile *p, const struct repor
 	load->replays = true;
 	for (size_t i = 0; i < in->sources.n; i++) {
 		struct report_source *s = &in->sources.v[i];
-		struct load_result r = {0};
+		struct feed_result r = {0};
 		bool is_own = false;
 		int rc, fd;
 
@@ -342,7 +364,11 @@ static int replay(struct report_input *in, struct profile *p, const struct repor
 		load->first = s->first;
 		fd = open_source(s, &is_own);
 		r.error_number = errno;
+		load->progress = writes_elsewhere(o) ? report_progress_bytes : NULL;
+		if (fd >= 0 && load->progress)
+			begin_progress("reading again", s, fd);
 		rc = fd < 0 ? ERR_SYSTEM : load_fd(p, fd, "", s->most, load, &r);
+		report_progress_end();
 		if (fd >= 0 && is_own)
 			close(fd);
 		if (to->rc)

@@ -4,10 +4,12 @@
 
 #include "libcommon/err.h"
 #include "libcommon/log.h"
+#include "pyspy-report/report_progress.h"
 #include "pyspy-report/view/caption.h"
 
 static void done(struct report_job *j)
 {
+	report_progress_end();
 	if (j->has_shape)
 		shape_done(&j->shape);
 	if (j->has_tree)
@@ -75,11 +77,15 @@ int report_job_tree(struct report_job *j, const struct naming_options *naming, c
 {
 	int rc;
 
+	report_progress_say("sorting the stacks ...");
 	j->has_naming = j->has_tree = true;
 	rc = naming_init(&j->naming, &j->profile, naming);
 	memset(&j->tree, 0, sizeof j->tree);
 	if (!rc)
 		rc = tree_build(&j->tree, &j->naming, &j->filter, tree);
+	report_progress_end(); /* before anything is written to a terminal */
+	if (!j->output.is_stdout)
+		report_progress_say("writing the view ...");
 	if (rc == ERR_FULL && tree->invert) {
 		log_error(
 		    "cannot invert the call tree: it would have more than %d M frames; narrow it with --focus, or use "

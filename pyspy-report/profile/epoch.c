@@ -326,6 +326,18 @@ int epoch_resolve(struct epoch *e, uint32_t stack, uint32_t *flags, uint32_t *gl
 	return epoch_in_motion(e, stack, global);
 }
 
+int epoch_count(struct epoch *e, const struct tally_row *row)
+{
+	uint32_t global = epoch_id(&e->stacks, row->stack);
+
+	if (!global || ((row->flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT == WIRE_WAY_OUTSIDE &&
+	                !e->certified.v[row->stack])) /* a defined stack has its place there */
+		return tally_add(&e->tally, row);
+	struct tally_row certain = *row;
+	certain.stack = global;
+	return tally_add(&e->profile->tally, &certain);
+}
+
 int epoch_merge(struct epoch *e)
 {
 	TRY(tally_flush(&e->tally));

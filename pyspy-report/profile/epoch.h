@@ -44,7 +44,7 @@ struct epoch {
 	VEC(struct epoch_thread) threads;
 	VEC(uint32_t) threads_seen; /* ids with a stamp of the current block */
 	VEC(struct epoch_pending) pending;
-	struct tally tally; /* thread: global; stack: of the epoch */
+	struct tally tally; /* what waits for certificates. thread: global; stack: of the epoch */
 	bool is_settled;    /* certificates were spread to ancestors */
 	bool replays;       /* loaded before: texts of processes and threads stay what they became at last */
 };
@@ -58,7 +58,10 @@ void epoch_settle(struct epoch *e);
 /* The global stack of a sample with `stack` of the epoch, and what became of it added to *flags (tally_flag). Only
  * after epoch_settle. 0, ERR_FULL, ERR_NO_MEMORY. */
 int epoch_resolve(struct epoch *e, uint32_t stack, uint32_t *flags, uint32_t *global);
-/* Hand the tally to the profile. */
+/* A sample's row; its stack: of the epoch. What is certain of it already goes to the profile at once. 0 or
+ * ERR_NO_MEMORY. */
+int epoch_count(struct epoch *e, const struct tally_row *row);
+/* Hand what waited for certificates to the profile. */
 int epoch_merge(struct epoch *e);
 
 /* Global ids of ids of the epoch; 0 when undefined. */

@@ -7,7 +7,7 @@
 int profile_init(struct profile *p)
 {
 	memset(p, 0, sizeof *p);
-	map_init(&p->stack_ids, PROFILE_MAX_STACKS);
+	branches_init(&p->stack_ids);
 	TRY(intern_init(&p->strings, PROFILE_MAX_BYTES));
 	TRY(intern_init(&p->functions, PROFILE_MAX_BYTES));
 	TRY(intern_init(&p->locations, PROFILE_MAX_BYTES));
@@ -38,7 +38,7 @@ void profile_done(struct profile *p)
 	intern_done(&p->modules);
 	intern_done(&p->process_keys);
 	intern_done(&p->thread_keys);
-	map_done(&p->stack_ids);
+	branches_done(&p->stack_ids);
 	vec_free(&p->stacks);
 	vec_free(&p->processes);
 	vec_free(&p->threads);
@@ -65,22 +65,23 @@ int profile_location(struct profile *p, const struct profile_location *l, uint32
 int profile_stack(struct profile *p, uint32_t parent, uint32_t location, uint32_t *id)
 {
 	uint32_t depth = p->stacks.v[parent].depth + 1;
-	bool is_new;
-	uint32_t *slot;
 
 	*id = 0;
 	if (depth > WIRE_DEPTH_MAX)
 		return ERR_FULL;
-	slot = map_put(&p->stack_ids, parent, location, &is_new);
-	if (!slot)
-		return p->stack_ids.n >= PROFILE_MAX_STACKS ? ERR_FULL : ERR_NO_MEMORY;
-	if (is_new) {
-		if (!vec_push(&p->stacks, ((struct profile_stack){parent, location, depth})))
-			return ERR_NO_MEMORY;
-		*slot = (uint32_t)p->stacks.n - 1;
-	}
-	*id = *slot;
-	return 0;
+	*id = branches_get(&p->stack_ids, p->stacks.v, sizeof *p->stacks.v, parent, location);
+	if (*id)
+		return 0;
+	if (p->stack_ids.n >= PROFILE_MAX_STACKS)
+		return ERR_FULL;
+	if (!vec_push(&p->stacks, ((struct profile_stack){parent, location, depth})))
+		return ERR_NO_MEMORY;
+	int rc = branches_put(&p->stack_ids, p->stacks.v, sizeof *p->stacks.v);
+	if (rc)
+		p->stacks.n--;
+	else
+		*id = (uint32_t)p->stacks.n - 1;
+	return rc;
 }
 
 int profile_process(struct profile *p, uint32_t host, uint32_t boot_id, const struct rec_process *r, uint32_t *id)
@@ -221,6 +222,15 @@ uint64_t profile_sample_worth_ns(const struct profile *p)
 	if (!least && n)
 		least = p->wall_ns / n;
 	return least ? least : 1;
+}
+
+uint64_t profile_samples(const struct profile *p)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < p->recordings.n; i++)
+		n += p->recordings.v[i].n_samples;
+	return n;
 }
 
 uint32_t profile_note_text(const struct profile *p, const struct profile_recording *r, const char *key)

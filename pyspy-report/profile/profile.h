@@ -8,6 +8,7 @@
  */
 #pragma once
 #include "format/records.h"
+#include "libcommon/branches.h"
 #include "libcommon/intern.h"
 #include "libcommon/map.h"
 #include "libcommon/vec.h"
@@ -37,8 +38,8 @@ struct profile_location {
 };
 
 struct profile_stack {
-	uint32_t parent, location;
-	uint32_t depth; /* 1 = outermost; the root: 0 */
+	uint32_t parent, location; /* first: stack_ids */
+	uint32_t depth;            /* 1 = outermost; the root: 0 */
 };
 
 struct profile_process {
@@ -102,7 +103,7 @@ struct profile_damage {
 struct profile {
 	struct intern strings, functions, locations, modules; /* structs by their bytes; modules: path NUL build id */
 	struct intern process_keys, thread_keys;              /* id - 1 + 1 = index in processes, threads */
-	struct map stack_ids;
+	struct branches stack_ids;                            /* of stacks */
 	VEC(struct profile_stack) stacks;
 	VEC(struct profile_process) processes;
 	VEC(struct profile_thread) threads;
@@ -144,6 +145,8 @@ bool profile_by_time(const struct profile *p);
 /* What one sample is worth where time is shown as a number of samples: the mean gap of the recording that has the
  * shortest; without any, the mean over all samples. At least 1. */
 uint64_t profile_sample_worth_ns(const struct profile *p);
+/* Samples of all recordings, whatever --time asks for. */
+uint64_t profile_samples(const struct profile *p);
 /* Text of the note with this key; 0 = there is none. */
 uint32_t profile_note_text(const struct profile *p, const struct profile_recording *r, const char *key);
 /* View defaults of the first recording (enum wire_view). */

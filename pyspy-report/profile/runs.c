@@ -215,12 +215,12 @@ static int runs_count(struct runs_at *a, const struct epoch_thread *t, uint32_t 
 	p->outside_ns += all_ns - wall_ns;
 	if (!inside && !cpu_ns)
 		return 0;
-	return tally_add(&a->e->tally, &(struct tally_row){.thread = t->global,
-	                                                   .stack = t->stack,
-	                                                   .flags = flags,
-	                                                   .n = inside,
-	                                                   .wall_ns = wall_ns,
-	                                                   .cpu_ns = cpu_ns});
+	return epoch_count(a->e, &(struct tally_row){.thread = t->global,
+	                                             .stack = t->stack,
+	                                             .flags = flags,
+	                                             .n = inside,
+	                                             .wall_ns = wall_ns,
+	                                             .cpu_ns = cpu_ns});
 }
 
 static int runs_entry(struct runs_at *a, const struct rec_entry *entry)
@@ -305,7 +305,7 @@ static int runs_count_events(struct runs_at *a)
 
 		if (r->doubts.n && map_get(&r->doubts, v->stack, 0))
 			row.flags |= WIRE_FLAG_UNPROVED;
-		TRY(tally_add(&a->e->tally, &row));
+		TRY(epoch_count(a->e, &row));
 	}
 	a->recording->n_events += r->events.n;
 	a->recording->n_samples += r->events.n;

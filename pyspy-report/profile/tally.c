@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "libcommon/err.h"
+#include "libcommon/table.h"
 
 static uint64_t tally_hash(uint32_t thread, uint32_t stack, uint32_t flags)
 {
@@ -32,7 +33,7 @@ void tally_clear(struct tally *t)
 static int tally_grow(struct tally *t)
 {
 	size_t n = t->n_slots ? t->n_slots * 2 : 1024;
-	uint32_t *slots = calloc(n, sizeof *slots);
+	uint32_t *slots = table_new(n * sizeof *slots);
 
 	if (!slots)
 		return ERR_NO_MEMORY;

@@ -13,8 +13,14 @@
 #define SHAPE_DROPPED UINT32_MAX
 
 struct shape_node {
-	uint32_t parent, frame; /* frame: of the naming; of the root SHAPE_DROPPED */
+	uint32_t parent, frame; /* first: children. frame: of the naming; of the root SHAPE_DROPPED */
 	uint32_t depth;         /* the root: 0 */
+};
+
+/* Of the stacks below one top node: stack -> node + 1, 0 = not known yet. */
+struct shape_known {
+	uint32_t *nodes;
+	size_t n;
 };
 
 struct shape_options {
@@ -28,14 +34,19 @@ struct shape {
 	const struct filter *filter;
 	struct shape_options options;
 	VEC(struct shape_node) nodes;
-	struct map children; /* (parent node, frame) -> node */
-	struct map known;    /* (process, node of the rows; stack) -> node */
+	struct branches children; /* of nodes */
+	struct map tops;          /* (process, node of the rows) -> place in known + 1 */
+	VEC(struct shape_known) known;
+	size_t n_known;        /* entries of all of known */
+	struct map known_more; /* (place in known, stack) -> node, where arrays would be too much memory */
 	VEC(uint32_t) todo;
 };
 
 /* 0 or ERR_NO_MEMORY; shape_done in any case. `f` is prepared; both stay the caller's. */
 int shape_init(struct shape *s, struct naming *n, const struct filter *f, const struct shape_options *o);
 void shape_done(struct shape *s);
+/* No more paths are asked for: free what is not needed for the nodes. */
+void shape_forget(struct shape *s);
 /* *path: SHAPE_DROPPED when the filter drops the sample; else a node that is not the root. All frames hidden:
  * "[hidden]". 0, ERR_FULL, ERR_NO_MEMORY. */
 int shape_path(struct shape *s, uint32_t thread, uint32_t stack, uint32_t flags, uint32_t *path);

@@ -204,8 +204,7 @@ int tree_build(struct tree *t, struct naming *n, const struct filter *f, const s
 		rc = tree_add(t, TREE_NONE, TREE_NONE, &root);
 	if (!rc)
 		rc = tree_fill(&a);
-	map_done(&a.shape.known); /* what is not needed from here on is much, where there are many stacks */
-	map_done(&a.shape.children);
+	shape_forget(&a.shape); /* what is not needed from here on is much, where there are many stacks */
 	if (!rc)
 		rc = o->invert ? tree_invert(&a) : tree_grow(&a);
 	shape_done(&a.shape);

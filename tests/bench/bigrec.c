@@ -5,10 +5,12 @@
  *
  * write: SAMPLES samples of THREADS threads at 100 a second, BUSY of which run (the others sleep), through the
  * project's own encoder, in blocks of a second and epochs of ten minutes as the recorder writes them. STACKS different
- * stacks, each DEPTH frames deep, whose last NEW frames (on average) no stack had before it; a thread that runs keeps
- * its stack from one sample to the next with probability REPEAT, else takes the next one until all were there, then
- * any. Weights are skewed: of two stacks taken, one is out of the first twentieth. decode: the file through
- * format/decode with callbacks that do nothing. Nothing can be known of a file for less. */
+ * stacks, each DEPTH frames deep, whose last NEW frames (on average) no stack had before it. All of them are met once;
+ * then a thread that runs keeps its stack from one sample to the next with probability REPEAT, else goes on to one
+ * nearby (0.6) or to any one, by Zipf's law (0.4).
+ *
+ * decode: the file through format/decode with callbacks that do nothing. Nothing can be known of a file for less.
+ */
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -192,11 +194,27 @@ static stack_id id_of(struct world *w, uint32_t node)
 	return w->nodes[node].id;
 }
 
-static uint32_t take(struct world *w)
+/* Zipf's law with exponent 1.1, the ranks scattered over all stacks. */
+static uint32_t zipf(const struct world *w)
 {
+	double n = w->n_stacks, x = pow((pow(n, -0.1) - 1) * part() + 1, -10);
+	uint64_t rank = x >= n ? w->n_stacks - 1 : (uint64_t)x;
+
+	return (uint32_t)(rank * 2654435761u % w->n_stacks);
+}
+
+/* Where a thread goes on from stack number `from`. */
+static uint32_t take(struct world *w, uint32_t from)
+{
+	uint32_t far = 1;
+
 	if (w->next_leaf < w->n_stacks)
-		return w->leaves[w->next_leaf++];
-	return w->leaves[any(2) ? any(w->n_stacks) : any(w->n_stacks / 20 + 1)];
+		return w->next_leaf++;
+	if (any(10) >= 6)
+		return zipf(w);
+	while (any(4))
+		far++;
+	return (uint32_t)(((uint64_t)from + (any(2) ? far : w->n_stacks - far % w->n_stacks)) % w->n_stacks);
 }
 
 static void put(struct world *w, struct buf *b)
@@ -242,7 +260,7 @@ static int run_write(char **a)
 {
 	uint64_t want = strtoull(a[3], NULL, 10), done = 0, times[HZ];
 	uint32_t threads = (uint32_t)atoi(a[4]), busy = (uint32_t)atoi(a[5]), now[THREADS_MAX] = {0};
-	bool is_kernel = strcmp(a[10], "kernel") == 0;
+	bool holds[THREADS_MAX] = {0}, is_kernel = strcmp(a[10], "kernel") == 0;
 	double repeat = atof(a[9]);
 	struct rec_entry *entries = must(calloc((size_t)HZ * THREADS_MAX, sizeof *entries));
 	struct rec_event *events = must(calloc((size_t)HZ * THREADS_MAX, sizeof *events));
@@ -282,17 +300,19 @@ static int run_write(char **a)
 				                      : WIRE_STATE_SLEEPING | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT;
 
 				if (is_new)
-					now[t] = take(&w);
-				if (runs && any(busy) == 0)
-					flags |= WIRE_FLAG_GIL;
+					now[t] = take(&w, now[t] - 1) + 1;
+				if (is_new)
+					holds[t] = runs && any(busy) == 0;
+				flags |= holds[t] ? WIRE_FLAG_GIL : 0;
 				if (is_kernel)
-					events[n_events++] = (struct rec_event){times[n_ticks], t, id_of(&w, now[t]),
-					                                        flags, GAP_NS / 2 + any(GAP_NS)};
+					events[n_events++] =
+					    (struct rec_event){times[n_ticks], t, id_of(&w, w.leaves[now[t] - 1]),
+					                       flags, GAP_NS / 2 + any(GAP_NS)};
 				else if (is_new || runs || n_ticks == 0)
 					entries[n_entries++] =
 					    (struct rec_entry){.tick = n_ticks,
 					                       .thread = t,
-					                       .stack = id_of(&w, now[t]),
+					                       .stack = id_of(&w, w.leaves[now[t] - 1]),
 					                       .has_stack = true,
 					                       .flags = flags,
 					                       .cpu_ns = runs && n_ticks ? GAP_NS * 3 / 4 : 0};

@@ -13,8 +13,8 @@ MODULE = re.compile(r"(?s)<module .*>$")
 NO_ADDRESS = re.compile(r"<(function|bound method|built-in method|generator object|coroutine object|async_generator object|code object|method-wrapper|class \S+ at 0x)")
 
 
-def dumped(pid, *args):
-    p = subprocess.run([h.RECORD, "dump", "--json", "-p", str(pid)] + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+def dumped(pid, *args, prefix=()):
+    p = subprocess.run(list(prefix) + [h.RECORD, "dump", "--json", "-p", str(pid)] + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
     h.check(p.returncode == 0, "dump %s: exit status %d, %s" % (args, p.returncode, p.stderr[-300:]))
     return json.loads(p.stdout.decode())
 
@@ -114,7 +114,7 @@ def refused(py):
 HEAVY = """
 import os, sys
 lines = ["def heavy():", "    last = {}"]
-lines += ["    v%d = [{'id': i, 'data': [i] * 10, 'name': 'n%d' % i} for i in range(300)]" % i for i in range(180)]
+lines += ["    v%d = [{'id': i, 'data': [i] * 10, 'name': 'n%%d' %% i} for i in range(100)]" % i for i in range(180)]
 lines += ["    print('ready %d' % os.getpid())", "    sys.stdout.flush()", "    while True: last.get(1)"]
 exec(chr(10).join(lines))
 heavy()
@@ -151,9 +151,9 @@ def written(py, source):
 
 def heavy(py):
     """the one who holds the GIL stands for less than 10 ms, however much there is to read; all of it is there still"""
-    with h.Victim(py, written(py, HEAVY)) as v:
+    with h.Victim(py, written(py, HEAVY), cpu=h.VICTIM_CPU) as v:
         for level in ("-l", "-lll"):
-            d = dumped(v.pid, level)
+            d = dumped(v.pid, level, prefix=["taskset", "-c", str(h.RECORD_CPU)])
             frame = [f for f in frames(d) if f["name"] == "heavy"][0]
             got = variables(frame)
             h.check(d["stops"]["longest_ns"] < 10e6, "%s: it stood for %.1f ms" % (level, d["stops"]["longest_ns"] / 1e6))

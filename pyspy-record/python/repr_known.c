@@ -57,6 +57,7 @@ static const struct repr_known types[] = {
     {"_io.BufferedReader", repr_show_buffered, 0},
     {"_io.BufferedWriter", repr_show_buffered, 0},
     {"_io.BufferedRandom", repr_show_buffered, 0},
+    {"file", repr_show_file2, 0},
     {"_io.TextIOWrapper", repr_show_text_io, 0},
     {"itertools.count", repr_show_count, 0},
     {"itertools.repeat", repr_show_repeat, 0},

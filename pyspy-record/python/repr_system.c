@@ -5,11 +5,12 @@
 
 /* --- locks */
 
-/* From 3.14 on a mutex of a byte; before: a pointer, weak references, and what says that it is locked. */
+/* A mutex of a byte (from 3.13.1 or so on), and nothing else; before: a pointer, weak references, and what says that it
+ * is locked. */
 int repr_show_lock(struct repr *p, raddr_t object, const struct repr_type *t)
 {
 	unsigned char locked;
-	bool is_mutex = layout_minor(p->layout) >= 0x30e;
+	bool is_mutex = t->basicsize < (int64_t)repr_body(p) + 24;
 	TRY(reader_read(p->reader, object + repr_body(p) + (is_mutex ? 0 : 16), &locked, 1));
 	repr_put(p, locked & 1 ? "<locked " : "<unlocked ");
 	repr_put_type(p, t);
@@ -17,14 +18,14 @@ int repr_show_lock(struct repr *p, raddr_t object, const struct repr_type *t)
 	return 0;
 }
 
-/* lock, owner, count; from 3.14 on mutex, owner, and how often more */
+/* lock, owner, count, weak references; from 3.14 on mutex, owner, and how often more */
 int repr_show_rlock(struct repr *p, raddr_t object, const struct repr_type *t)
 {
 	uint64_t words[3];
 	if (p->layout->is_python2)
 		return repr_show_object(p, object, t);
 	TRY(reader_read(p->reader, object + repr_body(p), words, sizeof words));
-	uint64_t count = layout_minor(p->layout) < 0x30e ? words[2] : words[0] & 1 ? words[2] + 1 : 0;
+	uint64_t count = t->basicsize >= (int64_t)repr_body(p) + 32 ? words[2] : words[0] & 1 ? words[2] + 1 : 0;
 	repr_put(p, count ? "<locked " : "<unlocked ");
 	repr_put_type(p, t);
 	repr_format(p, " object owner=%llu count=%llu at 0x%llx>", (unsigned long long)words[1],
@@ -108,6 +109,24 @@ int repr_show_buffered(struct repr *p, raddr_t object, const struct repr_type *t
 	repr_put_name(p, t->name);
 	TRY(put_file_name(p, object));
 	repr_put(p, ">");
+	repr_leave(p);
+	return 0;
+}
+
+/* 2.x: FILE, name, mode */
+int repr_show_file2(struct repr *p, raddr_t object, const struct repr_type *t)
+{
+	raddr_t words[3];
+	char mode[32];
+	TRY(reader_read(p->reader, object + repr_body(p), words, sizeof words));
+	TRY(repr_text(p, words[2], mode, sizeof mode));
+	if (!repr_enter(p, object, "<", ">", UINT64_MAX))
+		return 0;
+	repr_put(p, words[0] ? "<open file " : "<closed file ");
+	TRY(repr_inner(p, words[1]));
+	repr_put(p, ", mode '");
+	repr_put_name(p, mode);
+	repr_format(p, "' at 0x%llx>", (unsigned long long)object);
 	repr_leave(p);
 	return 0;
 }

@@ -146,3 +146,11 @@ void pagecache_clear(struct pagecache *c)
 	c->n_used = 0;
 	c->is_spent = c->is_late = false;
 }
+
+void pagecache_trim(struct pagecache *c, size_t most)
+{
+	if (c->n_used <= most && c->at.n <= 2 * most)
+		return;
+	map_clear(&c->at);
+	c->n_used = 0;
+}

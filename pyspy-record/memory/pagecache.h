@@ -3,7 +3,7 @@
  * For a look at many small things that lie near to each other (values of variables): one system call brings a page, and
  * whatever is asked for twice is the same both times, however the target changes meanwhile.
  * Threads: one, as the reader behind it.
- * Memory:  the pages, until pagecache_clear; never more than the bytes granted.
+ * Memory:  the pages, until pagecache_clear or pagecache_trim; between them never more than the bytes granted.
  * Trust:   what is read may be torn between two pages; addresses may point anywhere.
  */
 #pragma once
@@ -29,3 +29,5 @@ void pagecache_init(struct pagecache *c, struct reader *behind);
 void pagecache_done(struct pagecache *c);
 /* Forget what was read; is_spent and is_late too. The memory is kept. */
 void pagecache_clear(struct pagecache *c);
+/* Forget what was read if it is more than `most` pages. */
+void pagecache_trim(struct pagecache *c, size_t most);

@@ -16,6 +16,7 @@ int locals_init(struct locals *c, struct reader *r, const struct layout *l, unsi
 {
 	struct repr_limits limits = repr_limits_of(level);
 	*c = (struct locals){.layout = l, .level = level};
+	c->most_text = level <= 1 ? 1 << 20 : level == 2 ? 16 << 20 : 64 << 20;
 	c->most = level <= 1 ? 200 : level == 2 ? 2000 : 20000;
 	pagecache_init(&c->cache, r);
 	int rc = repr_init(&c->repr, &c->cache, l, &limits);
@@ -93,7 +94,7 @@ static int add(struct look *k, raddr_t value, const int64_t *tagged, enum locals
 	struct buf *text = &list->text;
 	const struct secrets *secrets = k->c->repr.secrets;
 	struct locals_entry e = {.name = text->len, .kind = kind, .is_argument = is_argument};
-	if (list->v.n >= k->c->most) {
+	if (list->v.n >= k->c->most || text->len > k->c->most_text) {
 		list->left_out++;
 		return 0;
 	}

@@ -42,7 +42,7 @@ struct locals {
 	const struct layout *layout;
 	const struct values_layout *shape;
 	unsigned level;
-	size_t most; /* variables of one frame */
+	size_t most, most_text; /* of one frame: variables, bytes of text */
 };
 
 /* level: 1 for -l, 2 for -ll, 3 for more. secrets NULL: nothing is hidden. *r, *l and *secrets are kept. */

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+enum { PAGES_MAX = 16384 }; /* 64 MiB, and what one value may bring */
+
 struct repr_limits repr_limits_of(unsigned level)
 {
 	if (level <= 1)
@@ -73,6 +75,7 @@ int repr_value(struct repr *p, raddr_t value, struct buf *out)
 	p->depth = 0;
 	p->cache->bytes_left = p->limits.bytes;
 	p->cache->is_spent = false;
+	pagecache_trim(p->cache, PAGES_MAX);
 	if (p->types.n > REPR_TYPES_MAX / 2)
 		repr_forget(p);
 	TRY(repr_inner(p, value));

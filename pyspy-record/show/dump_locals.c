@@ -5,6 +5,8 @@
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 
+enum { BYTES_MAX = 256 << 20 }; /* of text: frames beyond have no variables */
+
 /* Values of those that run are read for so long at most; of a level. */
 static uint64_t patience_ns(unsigned level)
 {
@@ -29,6 +31,11 @@ static bool make_room(struct dump_locals *d, size_t n)
 		d->lists.v[d->lists.n++] = (struct locals_list){0};
 		d->is_late.n++;
 	}
+	for (size_t i = 0; i < d->lists.n; i++) { /* of a look before */
+		d->lists.v[i].v.n = d->lists.v[i].left_out = 0;
+		buf_reset(&d->lists.v[i].text);
+	}
+	d->n_bytes = 0;
 	memset(d->is_late.v, 0, d->is_late.n * sizeof *d->is_late.v);
 	return true;
 }
@@ -37,8 +44,9 @@ static bool make_room(struct dump_locals *d, size_t n)
 static void read_frames(struct dump_locals *d, struct snapshot *s, size_t first, size_t n)
 {
 	for (size_t i = first; i < first + n; i++) {
-		if (!d->reader.cache.is_late)
+		if (!d->reader.cache.is_late && d->n_bytes < BYTES_MAX)
 			locals_read(&d->reader, &s->frames.v[i].frame, &d->lists.v[i]);
+		d->n_bytes += d->lists.v[i].text.len;
 		d->is_late.v[i] = d->reader.cache.is_late;
 	}
 }
@@ -64,12 +72,13 @@ void dump_locals_finish(struct dump_locals *d, struct target *t, struct snapshot
 		return;
 	struct locals_list list = {0};
 	locals_begin(&d->reader, clock_mono_ns() + patience_ns(d->level), modules_of(t));
-	for (size_t i = 0; i < s->frames.n && !d->reader.cache.is_late; i++) {
+	for (size_t i = 0; i < s->frames.n && !d->reader.cache.is_late && d->n_bytes < BYTES_MAX; i++) {
 		/* what there is of a frame that is gone by now is better than nothing */
 		if (!d->is_late.v[i] || locals_read(&d->reader, &s->frames.v[i].frame, &list) < 0)
 			continue;
 		struct locals_list was = d->lists.v[i];
 		d->lists.v[i] = list;
+		d->n_bytes += list.text.len;
 		list = was;
 	}
 	locals_list_done(&list);

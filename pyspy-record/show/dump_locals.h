@@ -15,6 +15,7 @@ struct dump_locals {
 	bool is_open;
 	VEC(struct locals_list) lists; /* by snapshot.frames */
 	VEC(bool) is_late;
+	size_t n_bytes; /* of text so far */
 };
 
 /* A snapshot_visit; ctx is a struct dump_locals with level and secrets set, all else zero. */

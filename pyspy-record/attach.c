@@ -127,7 +127,9 @@ static void explain(int rc, pid_t pid, const struct target *t, const struct spaw
 		break;
 	case ERR_PERMISSION:
 		process_permission_hint(pid, hint, sizeof hint);
-		snprintf(message, size, "cannot read process %d (%s): permission denied: %s", (int)pid, name, hint);
+		snprintf(message, size,
+		         "cannot read process %d (%s): permission denied: %s; pyspy-record doctor -p %d tells more",
+		         (int)pid, name, hint, (int)pid);
 		break;
 	case ERR_LAYOUT:
 		snprintf(message, size,

@@ -1,6 +1,6 @@
 /* choice: who samples running threads: the kernel, or we from outside.
  *
- * Made before a program is started and before anybody is waited for: loading takes some ten ms, and an engine that was
+ * Made before a program is started and before anybody is waited for: loading takes some ms, and an engine that was
  * asked for and cannot be had shall not cost a program its start.
  */
 #pragma once

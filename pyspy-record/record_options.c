@@ -85,7 +85,7 @@ void record_options_help(FILE *out)
 	fputs("Examples:\n"
 	      "  pyspy-record -- python3 app.py           start a program and record it\n"
 	      "  pyspy-record -p 4711 -d 10               look at a running one for ten seconds\n"
-	      "  pyspy-record -o app.svg -- python3 app.py        and its flame graph, in one step\n"
+	      "  pyspy-record -o app.svg -- python3 app.py      and draw its flame graph, in one step\n"
 	      "  pyspy-record -p 4711 -o - | ssh host 'cat >app.pyspy'\n\n"
 	      "Usage: pyspy-record [record] [options] -p PID\n"
 	      "       pyspy-record [record] [options] [--] PROGRAM [ARG ...]\n\n"

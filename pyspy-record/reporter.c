@@ -106,13 +106,12 @@ static int find(struct reporter *r)
 {
 	static const char name[] = "pyspy-report";
 	ssize_t n = readlink("/proc/self/exe", r->path, sizeof r->path - sizeof name);
-	if (n < 0)
-		return errno;
-	r->path[n] = 0;
+	int error_number = n < 0 ? errno : ENAMETOOLONG;
+	r->path[n > 0 ? n : 0] = 0;
 	char *slash = strrchr(r->path, '/');
-	if (!slash)
-		return ENOENT;
-	strcpy(slash + 1, name);
+	strcpy(slash ? slash + 1 : r->path, name);
+	if (!slash || n == (ssize_t)(sizeof r->path - sizeof name))
+		return error_number;
 	r->program = open(r->path, O_PATH | O_CLOEXEC);
 	return r->program < 0 ? errno : 0;
 }

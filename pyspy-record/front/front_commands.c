@@ -83,7 +83,7 @@ static const struct arg_option dump_options[] = {
     PID,
     {FRONT_CORE, 'c', "core", "FILE", "read a core file instead of a process: not there yet"},
     FULL_FILENAMES,
-    {FRONT_LOCALS, 'l', "locals", NULL, "local variables too; -ll: with more of each: not there yet"},
+    {FRONT_LOCALS, 'l', "locals", NULL, "local variables too; -ll: with more of each"},
     {FRONT_JSON, 'j', "json", NULL, "as JSON"},
     {FRONT_SUBPROCESSES, 's', "subprocesses", NULL, "its subprocesses too"},
     NATIVE,
@@ -116,8 +116,7 @@ const struct front_command front_commands[] = {
      top_options, NULL},
     {"dump", "what each thread does now", "pyspy dump [options] -p PID",
      "  pyspy dump --pid 12345\n  pyspy dump --json --pid 12345\n",
-     "It runs pyspy-record dump. Options that are not there yet are named in one line, with exit status 2.\n", NULL,
-     dump_options, NULL},
+     "It runs pyspy-record dump, whose --help has more options.\n", NULL, dump_options, NULL},
     {"completions", "a script that lets a shell complete this command's options", "pyspy completions SHELL",
      "  pyspy completions bash >~/.local/share/bash-completion/completions/pyspy\n"
      "  source <(pyspy completions bash)\n"

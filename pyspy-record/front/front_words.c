@@ -121,7 +121,7 @@ static int take(struct front_words *w, struct asked *asked, int id, const char *
 }
 
 /* py-spy's own pattern: "python3-2026-11-28T22-58-06+0000.svg", or the pid in front; here always in this folder. */
-static int name_output(char *out, size_t size, const struct asked *asked)
+static void name_output(char *out, size_t size, const struct asked *asked)
 {
 	char name[NAME_LENGTH + 1], when[40];
 	const char *from = asked->program ? path_base(asked->program[0]) : asked->pid, *suffix = asked->format->suffix;
@@ -148,7 +148,6 @@ static int name_output(char *out, size_t size, const struct asked *asked)
 	snprintf(out, size, "%s-%s.%s", name, when, suffix);
 	for (int i = 1; i <= NAMES_TRIED && lstat(out, &st) == 0; i++)
 		snprintf(out, size, "%s-%s-%d.%s", name, when, i, suffix);
-	return 0;
 }
 
 static bool is_recording(const char *path)
@@ -159,20 +158,21 @@ static bool is_recording(const char *path)
 
 static int add_output(struct front_words *w, struct asked *asked)
 {
+	const char *output = asked->output;
 	char name[256];
 
-	if (asked->output && !asked->format && is_recording(asked->output))
-		return add(w, "--output=%s", asked->output);
+	if (output && !asked->format && is_recording(output))
+		return add(w, "--output=%s", output);
 	if (!asked->format)
 		asked->format = &front_formats[0];
-	if (!asked->output) {
+	if (!output) {
 		name_output(name, sizeof name, asked);
-		asked->output = name;
+		output = name;
 	}
 	TRY(add(w, "--format=%s", asked->format->name));
 	if (!asked->keep)
 		TRY(add(w, "--no-keep"));
-	return add(w, "--output=%s", asked->output);
+	return add(w, "--output=%s", output);
 }
 
 /* The next option as args_next gives it; py-spy takes -d=10, too. */

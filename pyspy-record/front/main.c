@@ -74,11 +74,14 @@ static int run_recorder(char **words, bool is_program)
 	struct buf b;
 
 	ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof name);
+	int error_number = n < 0 ? errno : ENAMETOOLONG;
 	path[n > 0 ? n : 0] = 0;
 	char *slash = strrchr(path, '/');
 	strcpy(slash ? slash + 1 : path, name);
-	execv(path, words);
-	int error_number = errno;
+	if (slash && n < (ssize_t)(sizeof path - sizeof name)) {
+		execv(path, words);
+		error_number = errno;
+	}
 	buf_init(&b, 0);
 	escape_text(&b, path, strlen(path));
 	log_error("cannot run %s: %s; pyspy, pyspy-record and pyspy-report belong into one folder", buf_cstr(&b),

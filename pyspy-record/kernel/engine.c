@@ -20,7 +20,7 @@
 #include "pyspy-record/kernel/cpuclock.h"
 #include "pyspy-record/kernel/lists.h"
 #include "pyspy-record/kernel/loading.h"
-#include "pyspy-record/kernel/ring.h"
+#include "pyspy-record/kernel/rings.h"
 
 #ifndef PYSPY_HAS_KERNEL_ENGINE
 #define PYSPY_HAS_KERNEL_ENGINE 0
@@ -31,10 +31,10 @@ enum {
 	TASKS_MOST = 65536,
 	PROCESSES_LEAST = 256,
 	PROCESSES_MOST = 4096,
-	RING_LEAST = 1 << 19, /* more than the largest sample */
-	RING_MOST = 64 << 20,
-	RING_GROWS = 2,              /* times, when more than three quarters of it were full */
-	RING_FIRST = 8,              /* the part of what it may grow to that it begins with */
+	RING_LEAST = 1 << 19,        /* more than the largest sample */
+	RING_MAY = 8 << 20,          /* it may always grow to so much ... */
+	RING_MOST = 64 << 20,        /* ... and never above this */
+	RING_FIRST = 8,              /* the part of what the rate may need that it begins with */
 	SAMPLE_BYTES = 2 << 10,      /* of a sample, about */
 	DRAIN_NS = 50 * 1000 * 1000, /* the ring may grow to hold twice what comes in that time */
 	THREADS_LEAST = 4,           /* there may be more soon */
@@ -60,7 +60,7 @@ struct kernel {
 	bool is_complete;             /* all is loaded that can be */
 	int tick, fork, exit;         /* attached tracepoints; -1 = not */
 	struct kernel_config *config; /* the map */
-	struct ring ring;
+	struct rings rings;
 	uint32_t ring_most; /* bytes that it may grow to */
 	struct kernel_lists lists;
 	uint32_t n_slots;
@@ -111,7 +111,8 @@ static struct loading_sizes sizes(struct kernel *k, const struct kernel_options 
 	uint32_t threads = o->n_threads < THREADS_LEAST ? THREADS_LEAST : o->n_threads;
 	double running = threads < (uint32_t)k->n_cpus ? threads : (double)k->n_cpus;
 	double bytes = (running + 1) * o->rate_hz * SAMPLE_BYTES * (DRAIN_NS * 1e-9) * 2;
-	k->ring_most = power_of_two(bytes, 2 * RING_LEAST, RING_MOST);
+	uint32_t ring = power_of_two(bytes, RING_LEAST, RING_MOST);
+	k->ring_most = ring < RING_MAY ? RING_MAY : ring;
 	k->n_slots = power_of_two(2.0 * o->n_threads, SLOTS_LEAST, SLOTS_MOST);
 	k->tasks_max = power_of_two(8.0 * o->n_threads, TASKS_LEAST, TASKS_MOST);
 	return (struct loading_sizes){
@@ -119,7 +120,7 @@ static struct loading_sizes sizes(struct kernel *k, const struct kernel_options 
 	    .tasks = k->tasks_max,
 	    .slots = k->n_slots,
 	    .cpus = online_cpus(k->n_cpus),
-	    .ring_bytes = power_of_two((double)k->ring_most / RING_FIRST, RING_LEAST, k->ring_most),
+	    .ring_bytes = power_of_two((double)ring / RING_FIRST, RING_LEAST, ring),
 	    .without_loop = o->without_loop,
 	};
 }
@@ -234,7 +235,14 @@ static void poll_ring(struct kernel *k)
 {
 	struct epoll_event e = {.events = EPOLLIN | EPOLLET};
 	if (k->poll_fd >= 0)
-		epoll_ctl(k->poll_fd, EPOLL_CTL_ADD, k->loading.maps[MAP_RING].fd, &e);
+		epoll_ctl(k->poll_fd, EPOLL_CTL_ADD, k->rings.fd, &e);
+}
+
+static uint64_t lost(void *ctx)
+{
+	uint64_t counts[KERNEL_COUNT_END_];
+	kernel_counts(ctx, counts);
+	return counts[KERNEL_COUNT_OVERRUN];
 }
 
 static int open_all(struct kernel *k, const struct loading_sizes *sizes, char *why, size_t size)
@@ -244,13 +252,18 @@ static int open_all(struct kernel *k, const struct loading_sizes *sizes, char *w
 		return explain(rc, why, size);
 	rc = configure(k);
 	if (rc == 0)
-		rc = ring_open(&k->ring, k->loading.maps[MAP_RING].fd, sizes->ring_bytes);
+		rc = rings_open(&k->rings, k->loading.maps[MAP_RING].fd, k->loading.maps[MAP_RINGS].fd,
+		                sizes->ring_bytes, k->ring_most);
+	if (rc == 0)
+		k->loading.maps[MAP_RING].fd = -1; /* it is theirs */
 	if (rc < 0) {
 		snprintf(why, size, "the maps: %s", strerror(errno));
 		return explain(rc, why, size);
 	}
 	k->poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	poll_ring(k);
+	k->rings.lost = lost;
+	k->rings.lost_ctx = k;
 	rc = attach_all(k, why, size);
 	return rc < 0 ? explain(rc, why, size) : 0;
 }
@@ -268,7 +281,7 @@ int kernel_open(struct kernel **out, const struct kernel_options *o, char *why, 
 		return ERR_NO_MEMORY;
 	k->rate_hz = o->rate_hz;
 	k->stretch = 1;
-	k->poll_fd = k->tick = k->fork = k->exit = -1;
+	k->poll_fd = k->rings.fd = k->tick = k->fork = k->exit = -1;
 	loading_init(&k->loading);
 	k->n_cpus = bpf_possible_cpus(); /* the kernel fills so many entries of a per-CPU value: no guesses */
 	if (k->n_cpus < 0) {
@@ -302,7 +315,7 @@ void kernel_close(struct kernel *k)
 			close(fds[i]);
 	if (k->config)
 		munmap(k->config, sizeof *k->config);
-	ring_close(&k->ring);
+	rings_close(&k->rings);
 	lists_done(&k->lists);
 	loading_done(&k->loading);
 	free(k->keys);
@@ -441,42 +454,14 @@ void kernel_clock_slow(struct kernel *k, int fd, unsigned times)
 	cpuclock_set_period(fd, kernel_period_ns(k) * times);
 }
 
-/* A larger one in its place. It is read to its end when no program writes into it any more; samples come over in order,
- * for those in the new one are later. Where that cannot be it stays: what does not fit is counted. */
-static int grow_ring(struct kernel *k, struct visit *v)
-{
-	struct bpfobject_map *m = &k->loading.maps[MAP_RING];
-	uint32_t zero = 0, most = k->ring_most, size = (uint32_t)k->ring.size * RING_GROWS;
-	struct ring larger = {0};
-	k->ring_most = 0; /* when this fails, so will the next time */
-	size = size < most ? size : most;
-	int fd = bpf_map_create(m->type, 0, 0, size, 0, m->name);
-	if (fd < 0)
-		return 0;
-	uint32_t value = (uint32_t)fd;
-	if (ring_open(&larger, fd, size) < 0 ||
-	    bpf_map_update(k->loading.maps[MAP_RINGS].fd, &zero, &value, BPF_ANY) < 0) {
-		ring_close(&larger);
-		close(fd);
-		return 0;
-	}
-	k->ring_most = most;
-	int rc = ring_drain(&k->ring, visit_record, v, 0);
-	ring_close(&k->ring);
-	close(m->fd);
-	k->ring = larger;
-	m->fd = fd;
-	m->max_entries = size;
-	poll_ring(k);
-	return rc;
-}
-
 int kernel_drain(struct kernel *k, kernel_visit *visit, void *ctx)
 {
 	struct visit v = {visit, ctx};
-	bool is_much = ring_waiting(&k->ring) > k->ring.size / 4 * 3;
-	TRY(ring_drain(&k->ring, visit_record, &v, 0));
-	return is_much && k->ring.size < k->ring_most ? grow_ring(k, &v) : 0;
+	bool is_new = false;
+	int rc = rings_drain(&k->rings, visit_record, &v, &is_new);
+	if (is_new)
+		poll_ring(k);
+	return rc;
 }
 
 bool kernel_wait(struct kernel *k, uint64_t until_ns)

@@ -6,7 +6,7 @@
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 
-enum { AT_ONCE = 64 }; /* pages of one system call */
+enum { AT_ONCE = 64 /* pages of one system call */, LOOK_AT_CLOCK = 64 };
 
 /* May n more bytes be brought? */
 static bool is_granted(struct pagecache *c, size_t n)
@@ -91,6 +91,12 @@ static ssize_t cached_readv(struct reader *r, const struct iovec *local, const s
 {
 	struct pagecache *c = (struct pagecache *)r;
 	size_t done = 0;
+	if (++c->n_asked % LOOK_AT_CLOCK == 0) /* what is here already takes time, too */
+		is_granted(c, 0);
+	if (c->is_late) {
+		errno = EFAULT;
+		return -1;
+	}
 	for (size_t i = 0; i < n; i++) {
 		raddr_t from = (uintptr_t)remote[i].iov_base;
 		unsigned char *to = local[i].iov_base;

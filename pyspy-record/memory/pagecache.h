@@ -17,11 +17,12 @@ struct pagecache {
 	struct reader reader; /* to be read from */
 	struct reader *behind;
 	size_t bytes_left;      /* that may still be brought; set by the caller */
-	uint64_t deadline_ns;   /* of CLOCK_MONOTONIC; nothing is brought after it; 0 = none */
+	uint64_t deadline_ns;   /* of CLOCK_MONOTONIC; nothing is read after it; 0 = none */
 	bool is_spent, is_late; /* something was not brought because there were no bytes left, or it was too late */
 	struct map at;          /* page number -> index in pages + 1; 0 = cannot be read as a whole */
 	VEC(unsigned char *) pages;
 	size_t n_used;
+	uint64_t n_asked;
 };
 
 void pagecache_init(struct pagecache *c, struct reader *behind);

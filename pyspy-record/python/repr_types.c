@@ -146,7 +146,7 @@ static bool has_own(struct repr *p, raddr_t owner, const char *name)
 /* What a Python function as __repr__ makes. */
 static repr_show *show_of_function(struct repr *p, const struct repr_type *t, raddr_t function, raddr_t owner)
 {
-	char name[2 * REPR_NAME + 2], file[256] = "";
+	char name[3 * REPR_NAME + 3], file[256] = "";
 	raddr_t value;
 	if (method_name(p, function, owner, name, sizeof name, file, sizeof file) < 0)
 		return repr_show_custom;

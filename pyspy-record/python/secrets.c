@@ -23,6 +23,12 @@ void secrets_done(struct secrets *s)
 
 bool secrets_hides(const struct secrets *s, const char *name, size_t n)
 {
-	regmatch_t all = {.rm_so = 0, .rm_eo = (regoff_t)n};
-	return s && s->is_on && regexec(&s->expression, name, 1, &all, REG_STARTEND) == 0;
+	char text[SECRETS_NAME_MAX + 1];
+	if (!s || !s->is_on)
+		return false;
+	n = n < SECRETS_NAME_MAX ? n : SECRETS_NAME_MAX;
+	for (size_t i = 0; i < n; i++)
+		text[i] = name[i] ? name[i] : '?';
+	text[n] = 0;
+	return regexec(&s->expression, text, 0, NULL, 0) == 0;
 }

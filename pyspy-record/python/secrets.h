@@ -9,6 +9,8 @@
 
 #define SECRETS_DEFAULT "password|passwd|secret|token|api_?key|auth|credential|private_?key"
 
+enum { SECRETS_NAME_MAX = 2048 }; /* bytes of a name that are looked at */
+
 struct secrets {
 	regex_t expression;
 	bool is_on; /* all zero: nothing is hidden */

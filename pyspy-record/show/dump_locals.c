@@ -33,12 +33,10 @@ static bool make_room(struct dump_locals *d, size_t n)
 	return true;
 }
 
-static void read_thread(struct dump_locals *d, struct snapshot *s, const struct snapshot_thread *st, bool only_late)
+/* Frames [first, first + n): those that are late, too. */
+static void read_frames(struct dump_locals *d, struct snapshot *s, size_t first, size_t n)
 {
-	for (size_t i = st->first; i < st->first + st->n; i++) {
-		if (only_late && !d->is_late.v[i])
-			continue;
-		d->is_late.v[i] = d->reader.cache.is_late;
+	for (size_t i = first; i < first + n; i++) {
 		if (!d->reader.cache.is_late)
 			locals_read(&d->reader, &s->frames.v[i].frame, &d->lists.v[i]);
 		d->is_late.v[i] = d->reader.cache.is_late;
@@ -57,16 +55,24 @@ void dump_locals_visit(void *ctx, struct target *t, struct snapshot *s, uint64_t
 	for (int running = 1; running >= 0; running--)
 		for (size_t i = 0; i < s->threads.n; i++)
 			if ((s->threads.v[i].state == 'R') == running)
-				read_thread(d, s, &s->threads.v[i], false);
+				read_frames(d, s, s->threads.v[i].first, s->threads.v[i].n);
 }
 
 void dump_locals_finish(struct dump_locals *d, struct target *t, struct snapshot *s)
 {
 	if (!d->is_open || !d->reader.cache.is_late || d->is_late.n < s->frames.n)
 		return;
+	struct locals_list list = {0};
 	locals_begin(&d->reader, clock_mono_ns() + patience_ns(d->level), modules_of(t));
-	for (size_t i = 0; i < s->threads.n; i++)
-		read_thread(d, s, &s->threads.v[i], true);
+	for (size_t i = 0; i < s->frames.n && !d->reader.cache.is_late; i++) {
+		/* what there is of a frame that is gone by now is better than nothing */
+		if (!d->is_late.v[i] || locals_read(&d->reader, &s->frames.v[i].frame, &list) < 0)
+			continue;
+		struct locals_list was = d->lists.v[i];
+		d->lists.v[i] = list;
+		list = was;
+	}
+	locals_list_done(&list);
 }
 
 void dump_locals_done(struct dump_locals *d)

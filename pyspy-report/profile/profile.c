@@ -224,6 +224,15 @@ uint64_t profile_sample_worth_ns(const struct profile *p)
 	return least ? least : 1;
 }
 
+uint64_t profile_samples(const struct profile *p)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < p->recordings.n; i++)
+		n += p->recordings.v[i].n_samples;
+	return n;
+}
+
 uint32_t profile_note_text(const struct profile *p, const struct profile_recording *r, const char *key)
 {
 	for (size_t i = 0; i < r->notes.n; i++) {

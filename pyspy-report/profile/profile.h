@@ -145,6 +145,8 @@ bool profile_by_time(const struct profile *p);
 /* What one sample is worth where time is shown as a number of samples: the mean gap of the recording that has the
  * shortest; without any, the mean over all samples. At least 1. */
 uint64_t profile_sample_worth_ns(const struct profile *p);
+/* Samples of all recordings, whatever --time asks for. */
+uint64_t profile_samples(const struct profile *p);
 /* Text of the note with this key; 0 = there is none. */
 uint32_t profile_note_text(const struct profile *p, const struct profile_recording *r, const char *key);
 /* View defaults of the first recording (enum wire_view). */

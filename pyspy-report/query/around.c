@@ -25,7 +25,7 @@ static int around_child(struct around_grow *g, uint32_t parent, uint32_t frame, 
 		                      .sibling = t->nodes.v[parent].child,
 		                      .depth = t->nodes.v[parent].depth + 1};
 
-		if (t->nodes.n >= UINT32_MAX - 1)
+		if (t->nodes.n >= TREE_MAX_INVERTED)
 			return ERR_FULL;
 		if (!vec_push(&t->nodes, k))
 			return ERR_NO_MEMORY;

@@ -28,6 +28,8 @@ void moment_done(struct moment *m)
 
 void moment_take(struct moment *m, const struct replay_sample *s)
 {
+	if (s->recording >= m->at_ns.n || s->thread >= m->threads.n)
+		return; /* the file is another one by now */
 	uint64_t at = m->at_ns.v[s->recording], distance = s->time_ns > at ? s->time_ns - at : at - s->time_ns;
 	struct moment_thread *t = &m->threads.v[s->thread];
 	bool is_earlier = t->is_seen && distance == t->distance_ns && s->time_ns < t->sample.time_ns;

@@ -65,17 +65,20 @@ static void summary_count_thread(uint32_t *n_threads, uint32_t *n_processes, boo
 	seen[process] = true;
 }
 
-static void summary_rows(struct summary *s, const struct profile *p, const struct filter *f, bool *kept)
+static void summary_rows(struct summary *s, const struct profile *p, const struct filter *f, bool only_kept, bool *kept)
 {
 	struct filter with_idle = *f;
 
 	with_idle.idle = true;
 	for (size_t i = 0; i < p->tally.rows.n; i++) {
 		const struct tally_row *r = &p->tally.rows.v[i];
+		bool keeps = filter_keeps(f, r->thread, r->stack, r->flags);
 
-		summary_add(&s->all, f, r);
-		summary_add(&s->threads.v[r->thread], f, r);
-		if (filter_keeps(f, r->thread, r->stack, r->flags)) {
+		if (keeps || !only_kept) {
+			summary_add(&s->all, f, r);
+			summary_add(&s->threads.v[r->thread], f, r);
+		}
+		if (keeps) {
 			summary_add(&s->kept, f, r);
 			kept[r->thread] |= r->n > 0;
 		} else if (filter_keeps(&with_idle, r->thread, r->stack, r->flags)) {
@@ -84,7 +87,7 @@ static void summary_rows(struct summary *s, const struct profile *p, const struc
 	}
 }
 
-int summary_build(struct summary *s, const struct profile *p, const struct filter *f)
+static int summary_make(struct summary *s, const struct profile *p, const struct filter *f, bool only_kept)
 {
 	bool *seen = calloc(p->processes.n, 2 * sizeof *seen), *kept = calloc(p->threads.n, sizeof *kept);
 	int rc = 0;
@@ -99,7 +102,7 @@ int summary_build(struct summary *s, const struct profile *p, const struct filte
 	} else {
 		s->threads.n = p->threads.n;
 		memset(s->threads.v, 0, s->threads.n * sizeof *s->threads.v);
-		summary_rows(s, p, f, kept);
+		summary_rows(s, p, f, only_kept, kept);
 	}
 	for (size_t i = 0; i < s->threads.n && !rc; i++) {
 		uint32_t process = p->threads.v[i].process;
@@ -112,6 +115,16 @@ int summary_build(struct summary *s, const struct profile *p, const struct filte
 	free(seen);
 	free(kept);
 	return rc;
+}
+
+int summary_build(struct summary *s, const struct profile *p, const struct filter *f)
+{
+	return summary_make(s, p, f, false);
+}
+
+int summary_build_kept(struct summary *s, const struct profile *p, const struct filter *f)
+{
+	return summary_make(s, p, f, true);
 }
 
 void summary_done(struct summary *s)

@@ -41,6 +41,8 @@ struct summary {
 };
 
 int summary_build(struct summary *s, const struct profile *p, const struct filter *f); /* 0 or ERR_NO_MEMORY */
+/* The same, as if there was nothing but what the filter keeps: `all` and `threads` are of that. */
+int summary_build_kept(struct summary *s, const struct profile *p, const struct filter *f);
 void summary_done(struct summary *s);
 /* What shares of this part are shares of: its time or its samples. */
 const struct summary_count *summary_shares(const struct summary *s, const struct summary_part *part);

@@ -29,6 +29,7 @@ void timeline_done(struct timeline *t)
 	}
 	vec_free(&t->tracks);
 	vec_free(&t->newest);
+	vec_free(&t->used);
 	map_done(&t->unknown);
 	spool_done(&t->spool);
 }
@@ -145,6 +146,10 @@ int timeline_add(struct timeline *t, const struct lane_stretch *s, uint32_t path
 		k->open.n += s->n;
 	} else {
 		TRY(timeline_close(t, k));
+		while (t->used.n <= path)
+			if (!vec_push(&t->used, false))
+				return ERR_NO_MEMORY;
+		t->used.v[path] = true;
 		k->open = (struct timeline_run){s->begin_ns, s->length_ns, s->n, path, state};
 	}
 	k->end_ns = s->begin_ns + s->length_ns;

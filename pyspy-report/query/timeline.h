@@ -46,6 +46,7 @@ struct timeline {
 	tracks;               /* in the order in which they were met; after settle in the order of the views */
 	VEC(uint32_t) newest; /* track + 1, by thread */
 	struct map unknown;   /* id of an unknown thread -> track + 1 */
+	VEC(bool) used;       /* by path: some run is of it */
 	struct spool spool;
 	uint64_t end_ns;      /* how long it is: see settle */
 	int64_t origin_ns;    /* where 0 is, as CLOCK_REALTIME */

@@ -151,6 +151,21 @@ void caption_samples(struct buf *out, const struct profile *p, const struct summ
 	put_measure(out, s);
 }
 
+void caption_filters(struct buf *out, const struct filter *f)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	if (f->gil_only)
+		buf_str(&b, " -g");
+	if (!f->idle)
+		buf_str(&b, " --no-idle");
+	filter_words(f, &b);
+	if (b.len)
+		buf_put(out, b.data + 1, b.len - 1);
+	buf_done(&b);
+}
+
 void caption_frames(struct buf *out, const struct naming *n, const struct tree_options *t)
 {
 	const struct naming_options *o = &n->options;

@@ -13,6 +13,8 @@ void caption_command(struct buf *out, const struct profile *p, const struct summ
 /* "1,204 of 5,000 samples of 3 threads in 10.1 s; 3,796 idle left out (-i shows them)"; where shares are of time:
  * "12.1 s of 50.2 s of thread time (1,204 of 5,000 samples) of ...; shares are of time" */
 void caption_samples(struct buf *out, const struct profile *p, const struct summary *s, const struct filter *f);
+/* All filters that are on, as one types them: "-g --pid 12"; nothing when there are none. */
+void caption_filters(struct buf *out, const struct filter *f);
 /* What a frame is and which of them there are: "; by function (-F); inverted". Nothing for a frame for each line. */
 void caption_frames(struct buf *out, const struct naming *n, const struct tree_options *t);
 /* "in motion 1.2 %, 3 ticks late": nothing when nothing was lost. */

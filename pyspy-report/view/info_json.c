@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libcommon/err.h"
+#include "libcommon/escape.h"
 #include "pyspy-report/query/bound.h"
 #include "pyspy-report/query/stops.h"
 #include "pyspy-report/view/caption.h"
@@ -335,14 +336,23 @@ static json_t *damage(const struct profile *p)
 	return o;
 }
 
-static json_t *document(const struct profile *p, const struct summary *s)
+static json_t *document(const struct profile *p, const struct summary *s, const struct filter *f)
 {
 	json_t *o = json_object(), *list = json_array();
-	uint64_t n = s->all.samples.n;
+	struct buf words, safe;
+	uint64_t n = profile_samples(p);
 
 	put_number(o, "schema_version", INFO_JSON_SCHEMA);
 	if (s->by_time)
 		put(o, "shares_of", json_string("time"));
+	buf_init(&words, 0);
+	buf_init(&safe, 0);
+	caption_filters(&words, f);
+	escape_text(&safe, buf_cstr(&words), words.len);
+	if (safe.len)
+		put(o, "filters", json_string(buf_cstr(&safe)));
+	buf_done(&words);
+	buf_done(&safe);
 	put_number(o, "bytes", p->input_bytes);
 	put(o, "bytes_per_sample", n ? json_real((double)p->input_bytes / (double)n) : json_null());
 	put_number(o, "duration_ns", caption_duration_ns(p));
@@ -355,9 +365,9 @@ static json_t *document(const struct profile *p, const struct summary *s)
 	return o;
 }
 
-int info_json_write(FILE *out, const struct profile *p, const struct summary *s)
+int info_json_write(FILE *out, const struct profile *p, const struct summary *s, const struct filter *f)
 {
-	json_t *o = document(p, s);
+	json_t *o = document(p, s, f);
 	int rc;
 
 	errno = 0;
@@ -422,10 +432,10 @@ static int csv_rows(struct sheet *t, struct buf *key, const json_t *value)
 	return key->err ? key->err : sheet_row(t);
 }
 
-int info_json_csv(FILE *out, const struct profile *p, const struct summary *s)
+int info_json_csv(FILE *out, const struct profile *p, const struct summary *s, const struct filter *f)
 {
 	static const struct sheet_column columns[] = {{"key", NULL}, {"value", NULL}};
-	json_t *o = document(p, s);
+	json_t *o = document(p, s, f);
 	struct sheet t;
 	struct buf key;
 	int rc, err;

@@ -18,6 +18,6 @@
 
 enum { INFO_JSON_SCHEMA = 1 };
 /* 0 or ERR_NO_MEMORY; write errors stay in `out`. */
-int info_json_write(FILE *out, const struct profile *p, const struct summary *s);
+int info_json_write(FILE *out, const struct profile *p, const struct summary *s, const struct filter *f);
 /* The same as CSV rows of key and value: "recordings.0.duration_ns,4000000000". The same returns. */
-int info_json_csv(FILE *out, const struct profile *p, const struct summary *s);
+int info_json_csv(FILE *out, const struct profile *p, const struct summary *s, const struct filter *f);

@@ -289,6 +289,8 @@ static void put_amounts(struct info *i)
 	const struct summary_count *n = &i->s->all.samples, *ns = &i->s->all.ns;
 	uint64_t known_ns = n->cpu_ns + n->off_ns, unknown_ns = n->wall_ns > known_ns ? n->wall_ns - known_ns : 0;
 	uint32_t threads = i->s->n_threads;
+	uint64_t all = profile_samples(i->p);
+	double bytes_each = all ? (double)i->p->input_bytes / (double)all : 0;
 	char a[HUMAN_SIZE], b[HUMAN_SIZE], c[HUMAN_SIZE], d[HUMAN_SIZE], e[HUMAN_SIZE], f[HUMAN_SIZE];
 
 	if (i->s->by_time) {
@@ -299,15 +301,14 @@ static void put_amounts(struct info *i)
 		     unknown_ns > n->wall_ns / 100 ? human_duration(f, unknown_ns) : "",
 		     human_duration(d, ns->n - ns->idle), human_duration(e, ns->idle));
 		line(i, "samples", "%s, %.3g bytes each; each stands for a time of its own: shares are of time",
-		     human_count(a, n->n), (double)i->p->input_bytes / (double)n->n);
+		     human_count(a, n->n), bytes_each);
 		return;
 	}
 	line(i, "samples", "%s of %u thread%s: %s busy, %s idle (left out of views unless -i)", human_count(a, n->n),
 	     threads, threads == 1 ? "" : "s", human_count(d, n->n - n->idle), human_count(e, n->idle));
 	if (n->n)
-		line(i, "", "%.3g bytes each; they stand for %s of thread time, %s of CPU time",
-		     (double)i->p->input_bytes / (double)n->n, human_duration(a, n->wall_ns),
-		     human_duration(d, n->cpu_ns));
+		line(i, "", "%.3g bytes each; they stand for %s of thread time, %s of CPU time", bytes_each,
+		     human_duration(a, n->wall_ns), human_duration(d, n->cpu_ns));
 }
 
 /* What the kernel's samples on a CPU were triggered by. */
@@ -483,7 +484,24 @@ static void put_damage(struct info *i)
 		line(i, "", "... and %s more", human_count(a, p->n_damage - SHOWN_DAMAGE));
 }
 
-void info_text_write(FILE *out, const struct profile *p, const struct summary *s)
+/* What is left out of all that follows. */
+static void put_filters(struct info *i, const struct filter *f)
+{
+	char a[HUMAN_SIZE], b[HUMAN_SIZE];
+	struct buf raw, safe;
+
+	buf_init(&raw, 0);
+	buf_init(&safe, 0);
+	caption_filters(&raw, f);
+	escape_text(&safe, buf_cstr(&raw), raw.len);
+	if (safe.len)
+		line(i, "filters", "%s: they leave %s of %s samples; what follows is of these", buf_cstr(&safe),
+		     human_count(a, i->s->all.samples.n), human_count(b, profile_samples(i->p)));
+	buf_done(&raw);
+	buf_done(&safe);
+}
+
+void info_text_write(FILE *out, const struct profile *p, const struct summary *s, const struct filter *f)
 {
 	struct info i = {out, p, s};
 
@@ -491,6 +509,7 @@ void info_text_write(FILE *out, const struct profile *p, const struct summary *s
 		put_recording(&i, &p->recordings.v[k]);
 		fputc('\n', out);
 	}
+	put_filters(&i, f);
 	put_samples(&i);
 	put_damage(&i);
 	for (uint32_t k = 0; k < p->processes.n; k++)

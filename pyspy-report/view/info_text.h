@@ -4,4 +4,5 @@
 
 #include "pyspy-report/query/summary.h"
 
-void info_text_write(FILE *out, const struct profile *p, const struct summary *s);
+/* `s` is by summary_build_kept of `f`, which is named where it leaves something out. */
+void info_text_write(FILE *out, const struct profile *p, const struct summary *s, const struct filter *f);

@@ -16,6 +16,7 @@ struct speedscope {
 	struct jsonout json;
 	struct timeline *timeline;
 	const struct shape *shape;
+	VEC(bool) used;                    /* by path */
 	VEC(uint32_t) index;               /* frame of naming -> of shared.frames, + 1 */
 	VEC(uint32_t) frames;              /* the way back */
 	VEC(uint32_t) up;                  /* room for one stack */
@@ -23,15 +24,33 @@ struct speedscope {
 	VEC(struct speedscope_text) known; /* by path: its text in texts */
 };
 
+/* Paths that are used, or lead to one that is: the shape knows more, of frames that were put together. */
+static int find_used(struct speedscope *s)
+{
+	const struct shape_node *nodes = s->shape->nodes.v;
+	size_t n = s->shape->nodes.n;
+
+	if (!vec_room(&s->used, n))
+		return ERR_NO_MEMORY;
+	s->used.n = n;
+	for (size_t i = 0; i < n; i++)
+		s->used.v[i] = i < s->timeline->used.n && s->timeline->used.v[i];
+	for (size_t i = n; i-- > 1;)
+		if (s->used.v[i])
+			s->used.v[nodes[i].parent] = true;
+	return 0;
+}
+
 static int number_frames(struct speedscope *s)
 {
-	for (size_t i = 1; i < s->shape->nodes.n; i++) {
+	TRY(find_used(s));
+	for (size_t i = 1; i < s->used.n; i++) {
 		uint32_t frame = s->shape->nodes.v[i].frame;
 
 		while (s->index.n <= frame)
 			if (!vec_push(&s->index, 0))
 				return ERR_NO_MEMORY;
-		if (s->index.v[frame])
+		if (s->index.v[frame] || !s->used.v[i])
 			continue;
 		if (!vec_push(&s->frames, frame))
 			return ERR_NO_MEMORY;
@@ -243,6 +262,7 @@ int speedscope_write(FILE *out, struct timeline *t, const struct shape *p, const
 	jsonout_init(&s.json, out);
 	rc = put_all(&s, o);
 	written = jsonout_done(&s.json);
+	vec_free(&s.used);
 	vec_free(&s.index);
 	vec_free(&s.frames);
 	vec_free(&s.up);

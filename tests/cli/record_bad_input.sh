@@ -14,7 +14,7 @@ for time in 0 -1 soon 1y; do expect 2 "$record" -d "$time" -- true; one_line "-d
 expect 2 "$record" -o x.html -- true; one_line "x.html" "FILE.svg"
 expect 2 "$record" -f bogus -- true; one_line "-f bogus" "flamegraph"
 expect 2 "$record" --no-keep -- true; one_line "--no-keep"
-expect 2 "$record" dump -p 1; one_line "not there yet"
+expect 2 "$record" top -p 1; one_line "not there yet"
 expect 2 "$record" record; one_line "nothing to record"
 expect 2 "$record" -r $'\e[2J' -p 1; one_line '\x1b[2J'
 nothing_new

@@ -194,7 +194,14 @@ done <<'L'
 --strip-prefix||the name of a folder
 L
 "$report" top --focus "$(printf '\033[2J(')" small.pyspy 2>err; grep -q $'\033' err && fail "an escape sequence in a message"
-"$report" info --time 1s..2s small.pyspy 2>err; same "info takes no filters" $? 2
+
+# info: samples, processes and threads are of what is left
+same "info" "$("$report" info --json --pid 301 --state gil-wait many.pyspy | python3 -c 'import json, sys; d = json.load(sys.stdin); print(d["filters"], d["samples"]["samples"], sorted(t["samples"] for p in d["processes"] for t in p["threads"]))')" \
+    "--pid 301 --state gil-wait 320 [0, 0, 0, 320]"
+"$report" info --time 1s..2s many.pyspy | grep -q '^filters  *--time 1s..2s: they leave 330 of 1,320 samples; what follows is of these$' || fail "info does not say its filters"
+"$report" info many.pyspy | grep -q '^filters' && fail "info names filters that are not on"
+"$report" info defaults.pyspy | grep -q '^filters' && fail "info takes the recording's view for a filter"
+same "info -g" "$("$report" info -g --json many.pyspy | python3 -c 'import json, sys; print(json.load(sys.stdin)["samples"]["samples"])')" 560
 
 # nothing left: said, status 0
 for v in raw top flamegraph script; do

@@ -261,6 +261,12 @@ if "rows" in d:
     assert len(d["rows"]) == len(rows) - 1
 P
 done
+for v in "tree -i" "tree -i --of file:app" "lines -i --min-share 0" stacks "top -i --by file" "script -i --columns utc,thread,function,file"; do
+    $report $v hostile.pyspy >a 2>err || fail "$v: $(cat err)"
+    LC_ALL=C grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]' a && fail "$v: control characters"
+    iconv -f UTF-8 -t UTF-8 a >/dev/null 2>&1 || fail "$v: not UTF-8"
+    $report $v -o b hostile.pyspy 2>err; cmp -s a b || fail "$v: -o and standard output differ, or two runs do"
+done
 if command -v sqlite3 >/dev/null; then
     $report top -i --csv many.pyspy >top.csv 2>err
     same "sqlite3" "$(sqlite3 -csv :memory: '.import top.csv t' 'select sum(self_samples), max(total_percent) > 54 from t' 'select line from t where function = "fib"' | tr -d '\r' | tr '\n' ' ')" '1320,1 40 '
@@ -295,14 +301,14 @@ expect() { # status, words, command ...
     local got=$?
     [ $got = "$status" ] && grep -qE -- "$words" err && [ "$(wc -l <err)" = 1 ] && [ ! -s out ] || fail "$*: status $got, want $status; [$words]: $(cat err)"
 }
-expect 2 'at character 1' "$report" stacks --at x many.pyspy
+expect 2 '^pyspy-report: --at: not a time; at character 1' "$report" stacks --at x many.pyspy
 expect 2 "no column 'nope'" "$report" script --columns tid,nope many.pyspy
 expect 2 'named twice' "$report" script --columns tid,tid many.pyspy
 expect 2 'min-share wants' "$report" tree --min-share 101 many.pyspy
 expect 2 'min-share wants' "$report" lines --min-share -1 many.pyspy
 expect 2 'depth wants' "$report" tree --depth 99999999999 many.pyspy
 expect 2 'exclude each other' "$report" tree --of a --callers b many.pyspy
-expect 2 '[Uu]nmatched.*character 10' "$report" tree --of 'function:(x' many.pyspy
+expect 2 '^pyspy-report: --of: Unmatched.*character 10' "$report" tree --of 'function:(x' many.pyspy
 expect 2 'context wants' "$report" lines --context x many.pyspy
 expect 2 'source-dir wants' "$report" lines --source-dir '' many.pyspy
 for v in tree lines stacks; do

@@ -135,16 +135,18 @@ static void test_names(void **state)
 
 static void test_dump(void **state)
 {
+	bool is_program;
 	(void)state;
 	assert_int_equal(
-	    translate(true, (char *[]){"-p=12", "-ljsn", "-l", "--nonblocking", "--full-filenames", NULL}, NULL), 0);
+	    translate(true, (char *[]){"-p=12", "-ljsn", "-l", "--nonblocking", "--full-filenames", NULL}, &is_program),
+	    0);
 	assert_string_equal(
 	    got, "dump|--pid=12|--locals|--json|--subprocesses|--native|--locals|--nonblocking|--full-filenames");
-	assert_int_equal(translate(true, (char *[]){"-c", "core", NULL}, NULL), 0);
+	assert_int_equal(translate(true, (char *[]){"-c", "core", NULL}, &is_program), 0);
 	assert_string_equal(got, "dump|--core=core");
-	assert_int_equal(translate(true, (char *[]){"-h", NULL}, NULL), 1);
-	assert_int_equal(translate(true, (char *[]){"-p1", "prog", NULL}, NULL), ERR_USAGE);
-	assert_int_equal(translate(true, (char *[]){"-j", NULL}, NULL), ERR_USAGE);
+	assert_int_equal(translate(true, (char *[]){"-h", NULL}, &is_program), 1);
+	assert_int_equal(translate(true, (char *[]){"-p1", "prog", NULL}, &is_program), ERR_USAGE);
+	assert_int_equal(translate(true, (char *[]){"-j", NULL}, &is_program), ERR_USAGE);
 }
 
 static void test_commands(void **state)

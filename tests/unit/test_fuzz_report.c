@@ -5,12 +5,15 @@
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "pyspy-report/profile/load.h"
+#include "pyspy-report/query/around.h"
 #include "pyspy-report/query/rank.h"
 #include "pyspy-report/query/summary.h"
+#include "pyspy-report/view/call_tree.h"
 #include "pyspy-report/view/flame_svg.h"
 #include "pyspy-report/view/folded.h"
 #include "pyspy-report/view/info_json.h"
 #include "pyspy-report/view/info_text.h"
+#include "pyspy-report/view/source_lines.h"
 #include "tests/unit/support_golden.h"
 #include "tests/unit/support_mutate.h"
 #include "tests/unit/support_test.h"
@@ -57,6 +60,58 @@ static void check_layout(const struct tree *t)
 	flame_layout_done(&l);
 }
 
+/* Every row's own part once, and no more than there is. */
+static void check_rank(const struct tree *t, const struct naming *n, enum rank_by by)
+{
+	struct rank r;
+	uint64_t self = 0;
+
+	assert_int_equal(rank_build(&r, t, n, &(struct rank_options){.by = by}), 0);
+	for (size_t i = 0; i < r.rows.n; i++) {
+		assert_true(rank_self(&r, &r.rows.v[i]) <= rank_total(&r, &r.rows.v[i]));
+		assert_true(rank_total(&r, &r.rows.v[i]) <= tree_total(t, 0));
+		self += rank_self(&r, &r.rows.v[i]);
+	}
+	if (by != RANK_THREAD)
+		assert_int_equal(self, tree_total(t, 0));
+	rank_done(&r);
+}
+
+static void show_around(FILE *out, const struct tree *t, const struct naming *n)
+{
+	struct call_tree_options o = {.all = tree_total(t, 0), .min_percent = 1, .depth = 5};
+	bool *matches = calloc(n->frames.n + 1, sizeof *matches);
+	struct around a;
+
+	assert_non_null(matches);
+	for (size_t i = 0; i < n->frames.n; i++)
+		matches[i] = support_noise(3) == 0;
+	assert_int_equal(around_build(&a, t, n, &(struct around_options){matches, 6}), 0);
+	assert_int_equal(tree_total(&a.callers, 0), tree_total(&a.callees, 0));
+	assert_true(tree_total(&a.callers, 0) <= tree_total(t, 0));
+	assert_int_equal(call_tree_write(out, &a.callers, n, &o), 0);
+	assert_int_equal(call_tree_write(out, &a.callees, n, &o), 0);
+	around_done(&a);
+	free(matches);
+}
+
+static void show_tables(FILE *out, const struct profile *p, const struct tree *t, const struct naming *n,
+                        const struct summary *s)
+{
+	static const char *const folders[] = {"tests", NULL};
+	struct source_lines_options o = {.folders = folders, .context = 2};
+	struct line_shares l;
+
+	for (int by = RANK_FRAME; by <= RANK_THREAD; by++)
+		check_rank(t, n, (enum rank_by)by);
+	show_around(out, t, n);
+	assert_int_equal(line_shares_build(&l, t, n, RANK_SELF), 0);
+	assert_int_equal(source_lines_write(out, &l, n, s, &o), 0);
+	assert_int_equal(source_lines_sheet(out, SHEET_JSON, &l, n, s, &everything, &o), 0);
+	line_shares_done(&l);
+	assert_int_equal(info_json_csv(out, p, s, &everything), 0);
+}
+
 static void show(struct profile *p)
 {
 	struct folded_result r;
@@ -76,8 +131,9 @@ static void show(struct profile *p)
 	assert_int_equal(folded_write(out, &t, &n, &r), 0);
 	assert_int_equal(flame_svg_write(out, &t, &n, &s, &everything, &(struct flame_svg_options){.max_frames = 50}),
 	                 0);
-	info_text_write(out, p, &s);
-	assert_int_equal(info_json_write(out, p, &s), 0);
+	show_tables(out, p, &t, &n, &s);
+	info_text_write(out, p, &s, &everything);
+	assert_int_equal(info_json_write(out, p, &s, &everything), 0);
 	fclose(out);
 	rank_done(&rank);
 	tree_done(&t);

@@ -146,8 +146,20 @@ static int see(void *ctx, const struct kernel_record *r, size_t n)
 	return 0;
 }
 
-/* It fills up, which is counted; then there is room for more of them, until it is as large as it may be. */
-static void test_ring_grows(void **state)
+static struct seen drain_after(unsigned ms)
+{
+	struct seen s = {0};
+	kt_begin(&t, KT_SPIN);
+	for (uint64_t until = cpu_ns() + ms * UINT64_C(1000000); cpu_ns() < until;)
+		usleep(1000);
+	assert_int_equal(kernel_drain(k, see, &s), 0);
+	kt_begin(&t, KT_WAIT);
+	return s;
+}
+
+/* Small samples, and nobody comes: what was lost is counted, and then there is room for more, as much as there may be.
+ */
+static void test_ring_overrun(void **state)
 {
 	uint64_t counts[KERNEL_COUNT_END_];
 	k = kt_engine(&(struct kernel_options){.rate_hz = 10000, .n_threads = 1});
@@ -156,28 +168,41 @@ static void test_ring_grows(void **state)
 	kt_open(&t, k);
 	kt_clear(&t);
 	kt_chunk(&t, 100000);
-	kt_push(&t, KT_FRAME_SIZE, 1000);
+	kt_push(&t, KT_FRAME_SIZE, 100); /* 7 KB */
 	kt_set_root(&t, t.frames[t.n_frames - 1]);
 	kt_clock(&t);
-	size_t before = 0;
-	for (int i = 0; i < 5; i++) { /* 1, 2, 4, 8 and 8 MB */
-		kt_begin(&t, KT_SPIN);
-		uint64_t until = cpu_ns() + 200000000;
-		while (cpu_ns() < until)
-			usleep(10000);
-		struct seen s = {0};
-		assert_int_equal(kernel_drain(k, see, &s), 0);
-		kernel_counts(k, counts);
-		assert_true(counts[KERNEL_COUNT_OVERRUN] > 0);
-		assert_true(s.n > 1);
-		if (i && before < 6 << 20)
-			assert_true(s.bytes > before * 3 / 2);
-		else if (i)
-			assert_true(s.bytes < before * 5 / 4);
-		before = s.bytes;
-		kt_begin(&t, KT_WAIT);
-	}
-	assert_true(before > 6 << 20 && before < 9 << 20);
+	assert_true(drain_after(300).n > 0); /* 2000 of them, of which some hundred had room */
+	struct seen second = drain_after(300);
+	kernel_counts(k, counts);
+	assert_true(counts[KERNEL_COUNT_OVERRUN] > 0);
+	assert_true(second.bytes > 6 << 20 && second.bytes < 8 << 20);
+	struct seen third = drain_after(300);
+	assert_true(third.bytes > 6 << 20 && third.bytes < 8 << 20);
+	close_first();
+}
+
+/* Large samples: room is made when the first one is seen. */
+static void test_ring_of_large_samples(void **state)
+{
+	uint64_t counts[KERNEL_COUNT_END_];
+	k = kt_engine(&(struct kernel_options){.rate_hz = 1000, .n_threads = 1});
+	if (!k)
+		skip();
+	kt_open(&t, k);
+	kt_clear(&t);
+	kt_chunk(&t, 200000);
+	kt_push(&t, KT_FRAME_SIZE, 2000); /* 144 KB: three in the first ring, 50 in the last one */
+	kt_set_root(&t, t.frames[t.n_frames - 1]);
+	assert_int_equal(kernel_watch(k, t.pid, &t.rules, false), 0); /* each tick */
+	kt_run(&t, KT_SPIN, 40);
+	assert_true(kt_count(&t, KERNEL_SAMPLE, KERNEL_ON_TICK) > 0);
+	kernel_counts(k, counts);
+	uint64_t overrun = counts[KERNEL_COUNT_OVERRUN];
+	kt_clock(&t);
+	struct seen s = drain_after(8);
+	assert_true(s.n > 4);
+	kernel_counts(k, counts);
+	assert_int_equal(counts[KERNEL_COUNT_OVERRUN], overrun);
 	close_first();
 }
 
@@ -187,7 +212,8 @@ int main(void)
 	    cmocka_unit_test(test_with_loop),
 	    cmocka_unit_test(test_without_loop),
 	    cmocka_unit_test(test_not_bound),
-	    cmocka_unit_test(test_ring_grows),
+	    cmocka_unit_test(test_ring_overrun),
+	    cmocka_unit_test(test_ring_of_large_samples),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -265,8 +265,34 @@ static void test_hints(void **state)
 	assert_non_null(
 	    strstr(hint(FACTS(0, 1000, -1, .has_ptrace = true, .other_user_namespace = true)), "user namespace"));
 	assert_non_null(strstr(hint(FACTS(1000, 1000, 0, .is_dumpable = true, .has_seccomp = true)), "SYS_PTRACE"));
+	assert_non_null(strstr(hint(FACTS(1000, 1000, -1, .is_dumpable = true, .has_other_ids = true)), "saved user"));
+	assert_non_null(
+	    strstr(hint(FACTS(1000, 1000, -1, .is_dumpable = true, .has_more_capabilities = true)), "capabilities"));
+	assert_non_null(
+	    strstr(hint(FACTS(1000, 65534, -1, .is_dumpable = true, .other_user_namespace = true)), "namespace"));
 	/* our own child: yama 1 is no obstacle */
 	assert_null(strstr(hint(FACTS(1000, 1000, 1, .is_dumpable = true, .is_descendant = true)), "yama"));
+}
+
+static void be_protected(void)
+{
+	if (setgid(65534) < 0 || setuid(65534) < 0)
+		_exit(1);
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* Its folder in /proc is its own all the same. */
+static void test_access_of_protected(void **state)
+{
+	(void)state;
+	struct access_facts f;
+	if (geteuid() != 0)
+		skip();
+	pid_t pid = start_child(be_protected);
+	access_facts_read(pid, &f);
+	assert_true(f.is_descendant && !f.is_dumpable && f.has_other_ids && !f.has_more_capabilities);
+	assert_int_equal(f.their_uid, 65534);
+	end_child(pid);
 }
 
 static void test_access_facts(void **state)
@@ -286,11 +312,17 @@ static void test_access_facts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_self),          cmocka_unit_test(test_nobody),
-	    cmocka_unit_test(test_zombie),        cmocka_unit_test(test_odd_name),
-	    cmocka_unit_test(test_command_lines), cmocka_unit_test(test_kernel_thread),
-	    cmocka_unit_test(test_times),         cmocka_unit_test(test_open_file),
-	    cmocka_unit_test(test_hints),         cmocka_unit_test(test_access_facts),
+	    cmocka_unit_test(test_self),
+	    cmocka_unit_test(test_nobody),
+	    cmocka_unit_test(test_zombie),
+	    cmocka_unit_test(test_odd_name),
+	    cmocka_unit_test(test_command_lines),
+	    cmocka_unit_test(test_kernel_thread),
+	    cmocka_unit_test(test_times),
+	    cmocka_unit_test(test_open_file),
+	    cmocka_unit_test(test_hints),
+	    cmocka_unit_test(test_access_facts),
+	    cmocka_unit_test(test_access_of_protected),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,7 @@ static uint32_t *timeline_newest(struct timeline *t, uint32_t thread, uint32_t i
 static struct timeline_track *timeline_track(struct timeline *t, const struct lane_stretch *s)
 {
 	uint32_t *newest = timeline_newest(t, s->thread, s->id);
-	struct timeline_track *k = newest && *newest ? &t->tracks.v[*newest - 1] : NULL;
+	struct timeline_track *k = newest && *newest && *newest <= t->tracks.n ? &t->tracks.v[*newest - 1] : NULL;
 
 	if (!newest)
 		return NULL;
@@ -205,6 +205,19 @@ static int timeline_order(const void *a, const void *b, void *ctx)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
+/* Tracks of one thread stand side by side. */
+static void timeline_count_twins(struct timeline *t)
+{
+	struct timeline_track *v = t->tracks.v;
+
+	for (size_t i = 1; i < t->tracks.n; i++) {
+		if (!v[i].thread || v[i].thread != v[i - 1].thread)
+			continue;
+		v[i - 1].twin = v[i - 1].twin ? v[i - 1].twin : 1;
+		v[i].twin = v[i - 1].twin + 1;
+	}
+}
+
 int timeline_settle(struct timeline *t)
 {
 	const struct profile *p = t->profile;
@@ -243,6 +256,7 @@ int timeline_settle(struct timeline *t)
 	t->end_ns = (uint64_t)end - (uint64_t)begin;
 	if (t->tracks.n)
 		qsort_r(t->tracks.v, t->tracks.n, sizeof *t->tracks.v, timeline_order, (void *)p);
+	timeline_count_twins(t);
 	return 0;
 }
 

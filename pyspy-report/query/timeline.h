@@ -32,6 +32,7 @@ struct timeline_track {
 	uint64_t offset_ns;             /* of its clock: added to its times gives those of the timeline; modulo 2^64 */
 	uint64_t begin_ns, end_ns;      /* first run's begin, last one's end; by its recording's clock until settled */
 	uint64_t busy_ns, n;            /* of all runs: length, samples */
+	uint32_t twin;                  /* how many tracks of this thread stand before it, + 1; 0: it is the only one */
 	struct timeline_run open;       /* the last run: it may become longer */
 	uint64_t closed_ns;             /* where the run before it ends */
 	unsigned char *bytes;           /* the newest runs */

@@ -128,6 +128,19 @@ static void put_pid(struct firefox *x, const struct timeline_track *k)
 	jsonout_key_word(&x->json, "pid", text);
 }
 
+static void put_tid(struct firefox *x, const struct timeline_track *k)
+{
+	char text[32];
+
+	jsonout_key(&x->json, "tid");
+	snprintf(text, sizeof text, "%u.%u", k->thread ? x->timeline->profile->threads.v[k->thread].tid : 0,
+	         k->thread ? k->twin : k->id);
+	if (k->thread && k->twin < 2)
+		jsonout_number(&x->json, x->timeline->profile->threads.v[k->thread].tid);
+	else
+		jsonout_word(&x->json, text);
+}
+
 static int put_thread(struct firefox *x, size_t track)
 {
 	const struct profile *p = x->timeline->profile;
@@ -161,7 +174,7 @@ static int put_thread(struct firefox *x, size_t track)
 	jsonout_key(j, "isMainThread");
 	jsonout_plain(j, t->flags & WIRE_THREAD_MAIN ? "true" : "false");
 	put_pid(x, k);
-	jsonout_key_number(j, "tid", t->tid);
+	put_tid(x, k);
 	TRY(put_samples(x, track));
 	jsonout_key(j, "markers");
 	jsonout_plain(j, "{\"length\":0,\"data\":[],\"name\":[],\"startTime\":[],\"endTime\":[],\"phase\":[],"

@@ -63,14 +63,15 @@ void track_names_thread(struct buf *out, const struct profile *p, const struct t
 		buf_printf(out, "[unknown thread %u]", k->id);
 		return;
 	}
-	if (n) {
+	if (n)
 		buf_put(out, name, n);
-		buf_printf(out, " (tid %u", t->tid);
-	} else {
-		buf_printf(out, "thread %u", t->tid);
-	}
+	buf_printf(out, n ? " (tid %u" : "thread %u", t->tid);
+	if (!n && (t->interpreter || k->twin))
+		buf_str(out, " (");
 	if (t->interpreter)
-		buf_printf(out, "%sinterpreter %u", n ? ", " : " (", t->interpreter);
-	if (n || t->interpreter)
+		buf_printf(out, "%sinterpreter %u", n ? ", " : "", t->interpreter);
+	if (k->twin)
+		buf_printf(out, "%srecording %u", n || t->interpreter ? ", " : "", k->recording + 1);
+	if (n || t->interpreter || k->twin)
 		buf_u8(out, ')');
 }

@@ -162,10 +162,65 @@ static void deep(struct buf *out)
 	finish(&r, out, support_recording_ticks(&r, 100, entries, 3, NULL, 0), 100);
 }
 
+/* The rate was lowered to a tenth for the last 5 of 15 ticks: they stand for 10 times as much. */
+static void rates(struct buf *out)
+{
+	struct support_recording r;
+	uint64_t times[15];
+	struct rec_entry entries[] = {
+	    {.tick = 0, .thread = 1, .stack = 1, .has_stack = true, .flags = RUNNING},
+	    {.tick = 10, .thread = 1, .stack = 2, .has_stack = true, .flags = RUNNING},
+	};
+	struct rec_gap gap = {10, 100 * SUPPORT_MS};
+
+	support_recording_open(&r, 0xC6);
+	support_recording_version(&r, 2);
+	r.cpu_ppm = 10000;
+	support_recording_head(&r, 0);
+	support_recording_process(&r, 1, 550, "rates.py");
+	two_stacks(&r);
+	for (uint32_t i = 0; i < 15; i++)
+		times[i] = r.block.begin_ns + (i < 10 ? i * 10 : 100 + (i - 10) * 100) * SUPPORT_MS + SUPPORT_MS;
+	encode_ticks(&r.content, &(struct rec_ticks){.unit_ns = 1000,
+	                                             .cpu_unit_ns = 1000,
+	                                             .times_ns = times,
+	                                             .n_ticks = 15,
+	                                             .entries = entries,
+	                                             .n_entries = 2,
+	                                             .gaps = &gap,
+	                                             .n_gaps = 1});
+	finish(&r, out, 15, 15);
+}
+
+/* Another host, another clock (777 s ahead), pid 500 of holes.py again; by the time of day it began 0.5 s after that.
+ */
+static void elsewhere(struct buf *out)
+{
+	struct support_recording r;
+	const uint64_t ahead_ns = 777 * SUPPORT_S;
+
+	support_recording_open(&r, 0xC7);
+	r.file.realtime_ns += 500 * (int64_t)SUPPORT_MS;
+	r.file.boottime_ns += ahead_ns;
+	buf_reset(&r.out);
+	encode_file_header(&r.out, &r.file);
+	r.block.begin_ns += ahead_ns;
+	r.block.end_ns += ahead_ns;
+	encode_recording(&r.head, &(struct rec_recording){.host = support_recording_string(&r, "web-2"),
+	                                                  .boot_id = support_recording_string(&r, "another boot"),
+	                                                  .mean_gap_ns = r.mean_gap_ns,
+	                                                  .started_ns = SUPPORT_BOOT_NS + ahead_ns});
+	support_recording_process(&r, 1, 500, "elsewhere.py");
+	two_stacks(&r);
+	struct rec_entry entry = {.tick = 0, .thread = 1, .stack = 2, .has_stack = true, .flags = RUNNING};
+	finish(&r, out, support_recording_ticks(&r, 100, &entry, 1, NULL, 0), 100);
+}
+
 static const struct {
 	const char *name;
 	void (*make)(struct buf *out);
-} recordings[] = {{"holes", holes}, {"weights", weights}, {"reused", reused}, {"deep", deep}};
+} recordings[] = {{"holes", holes}, {"weights", weights}, {"reused", reused},
+                  {"deep", deep},   {"rates", rates},     {"elsewhere", elsewhere}};
 
 /* What came out, as text: one line a stretch, ms since the recording's begin. */
 struct seen {
@@ -236,6 +291,41 @@ static void ticks_share_their_block(void **state)
 	assert_string_equal(buf_cstr(&x.text), "501/0 58.3+58.3 n5 depth 2\n"
 	                                       "500/0 0.0+233.3 n20 depth 1\n"
 	                                       "500/0 988.3+11.7 n1 depth 1\n");
+	end(&x);
+}
+
+static void lowered_rates_weigh_more(void **state)
+{
+	struct seen x;
+
+	(void)state;
+	begin(&x);
+	load(&x, rates, "rates");
+	assert_string_equal(buf_cstr(&x.text), "550/0 0.0+166.7 n10 depth 1\n"
+	                                       "550/0 166.7+833.3 n5 depth 2\n");
+	end(&x);
+}
+
+/* Two hosts have nothing in common but the time of day. */
+static void hosts_go_by_the_time_of_day(void **state)
+{
+	struct seen x;
+	struct timeline t;
+
+	(void)state;
+	begin(&x);
+	timeline_init(&t, &x.profile, false);
+	x.timeline = &t;
+	load(&x, elsewhere, "elsewhere");
+	load(&x, holes, "holes");
+	assert_int_equal(timeline_settle(&t), 0);
+	assert_int_equal(t.tracks.n, 3);
+	assert_int_equal(t.tracks.v[0].begin_ns, 500 * SUPPORT_MS);
+	assert_int_equal(t.tracks.v[0].end_ns, 1500 * SUPPORT_MS);
+	assert_int_equal(t.tracks.v[1].begin_ns, 0);
+	assert_int_equal(t.end_ns, 1500 * SUPPORT_MS);
+	assert_int_equal(t.origin_ns, SUPPORT_REAL_NS);
+	timeline_done(&t);
 	end(&x);
 }
 
@@ -421,9 +511,14 @@ static int write_all(const char *dir)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(ticks_share_their_block), cmocka_unit_test(events_stand_in_a_row),
-	    cmocka_unit_test(runs_come_back),          cmocka_unit_test(many_runs),
-	    cmocka_unit_test(recordings_that_overlap), cmocka_unit_test(absurd_times),
+	    cmocka_unit_test(ticks_share_their_block),
+	    cmocka_unit_test(lowered_rates_weigh_more),
+	    cmocka_unit_test(hosts_go_by_the_time_of_day),
+	    cmocka_unit_test(events_stand_in_a_row),
+	    cmocka_unit_test(runs_come_back),
+	    cmocka_unit_test(many_runs),
+	    cmocka_unit_test(recordings_that_overlap),
+	    cmocka_unit_test(absurd_times),
 	};
 
 	if (argc == 3 && strcmp(argv[1], "--write") == 0)

@@ -78,6 +78,11 @@ static void help(FILE *out)
 	      out);
 	args_help(out, table);
 	fputs("\n"
+	      "With -l, values are as Python's repr() prints them; what has a __repr__ of its own that is not the "
+	      "standard\n"
+	      "library's, or none, is shown as <module.Class object at 0x7f12: attribute=value>. What is left out is "
+	      "said: "
+	      "… 9 more.\n"
 	      "A thread is active when it is on a CPU or would be, or holds the GIL (+gil); +gc: it collects garbage.\n"
 	      "Exit status: 0 fine, 1 error, 2 usage.\n",
 	      out);

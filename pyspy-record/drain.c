@@ -7,6 +7,7 @@
 enum {
 	LEAST_GAP_NS = 5 * 1000 * 1000,
 	MOST_GAP_NS = 100 * 1000 * 1000,
+	COMPLETE_AFTER = 3,              /* drains: with nobody on a CPU, see may_complete */
 	SLOWEST_NS = 1000 * 1000 * 1000, /* not even when our CPU time is bounded */
 };
 
@@ -94,6 +95,13 @@ void drain_complete(struct drain *d)
 			events_bind(&s->v[i].target);
 }
 
+/* Clocks are faster than the tick: how large samples are is to be known before, so that the ring has room. */
+static bool may_complete(const struct drain *d)
+{
+	struct events_counts c = seats_totals(d->seats).events;
+	return d->n > COMPLETE_AFTER || c.tick + c.at_switch > 0;
+}
+
 void drain_take(struct drain *d)
 {
 	struct seats *s = d->seats;
@@ -109,7 +117,8 @@ void drain_take(struct drain *d)
 	drain_ring(d);
 	if (take_snapshot(d))
 		look_at_sleepers(d);
-	drain_complete(d); /* what ran up to now was without a clock */
+	if (may_complete(d))
+		drain_complete(d); /* what ran up to now was without a clock */
 	for (size_t i = 0; i < s->n; i++)
 		if (is_ours(&s->v[i])) {
 			events_pace(&s->v[i].target, d->at_ns);

@@ -101,8 +101,8 @@ static int cmd_top(const struct report_verb *verb, int argc, char **argv)
 		top.table.limit = TOP_TERMINAL_ROWS;
 	rc = rank_build(&rank, &j.tree, &j.naming, &top.rank);
 	if (!rc)
-		rc = top.format ? top_table_sheet(j.output.file, top.format, &rank, &j.naming, &j.summary, &j.filter,
-		                                  &top.table)
+		rc = top.format ? top_table_sheet(j.output.file, top.format, &rank, &j.naming, &j.tree.options,
+		                                  &j.summary, &j.filter, &top.table)
 		                : top_table_write(j.output.file, &rank, &j.naming, &j.tree.options, &j.summary,
 		                                  &j.filter, &top.table);
 	rank_done(&rank);

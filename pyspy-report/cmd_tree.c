@@ -148,6 +148,7 @@ static int write_sheet(struct report_job *j, const struct part *parts, size_t n)
 	int err, rc;
 
 	if (head) {
+		facts_json_frames(head, &j->naming, &j->tree.options);
 		json_object_set_new(head, "min_percent", json_real(tree.view.min_percent));
 		json_object_set_new(head, "max_depth", tree.view.depth ? json_integer(tree.view.depth) : json_null());
 	}

@@ -86,14 +86,6 @@ int report_job_tree(struct report_job *j, const struct naming_options *naming, c
 	report_progress_end(); /* before anything is written to a terminal */
 	if (!j->output.is_stdout)
 		report_progress_say("writing the view ...");
-	if (rc == ERR_FULL && tree->invert) {
-		log_error(
-		    "cannot invert the call tree: it would have more than %d M frames; narrow it with --focus, or use "
-		    "-F or --level module; nothing was written",
-		    TREE_MAX_INVERTED >> 20);
-		done(j);
-		return REPORT_ERROR;
-	}
 	return rc < 0 ? give_up(j, "cannot build the call tree", rc) : REPORT_GO_ON;
 }
 

@@ -76,7 +76,9 @@ static const struct arg_option measure_rows[] = {
     {0},
 };
 static const struct arg_option invert_rows[] = {
-    {OPTION_INVERT, 0, "invert", NULL, "callees above their callers: each stack from its innermost frame out"},
+    {OPTION_INVERT, 0, "invert", NULL,
+     "callees above their callers: each stack from its innermost frame out; of more than 4 M frames the lightest show "
+     "[callers left out]"},
     {0},
 };
 static const struct arg_option thread_rows[] = {

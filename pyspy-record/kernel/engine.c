@@ -34,7 +34,7 @@ enum {
 	RING_LEAST = 1 << 19,        /* more than the largest sample */
 	RING_MAY = 8 << 20,          /* it may always grow to so much ... */
 	RING_MOST = 64 << 20,        /* ... and never above this */
-	RING_FIRST = 8,              /* the part of what the rate may need that it begins with */
+	RING_FIRST = 1,              /* the part of what the rate may need that it begins with */
 	SAMPLE_BYTES = 2 << 10,      /* of a sample, about */
 	DRAIN_NS = 50 * 1000 * 1000, /* the ring may grow to hold twice what comes in that time */
 	THREADS_LEAST = 4,           /* there may be more soon */

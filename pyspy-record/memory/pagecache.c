@@ -21,11 +21,12 @@ static bool is_granted(struct pagecache *c, size_t n)
 static unsigned char *new_page(struct pagecache *c)
 {
 	if (c->n_used == c->pages.n) {
-		unsigned char *page = malloc(PAGECACHE_PAGE);
-		if (!page || !vec_push(&c->pages, page)) {
-			free(page);
+		if (!vec_room(&c->pages, 1))
 			return NULL;
-		}
+		c->pages.v[c->pages.n] = malloc(PAGECACHE_PAGE);
+		if (!c->pages.v[c->pages.n])
+			return NULL;
+		c->pages.n++;
 	}
 	return c->pages.v[c->n_used++];
 }

@@ -93,7 +93,11 @@ int repr_attributes(struct repr *p, raddr_t object, const struct repr_type *t, r
 	raddr_t types[REPR_BASES_MAX], dict, keys, values;
 	struct entries e = {p, visit, ctx};
 	for (size_t n = slot_types(p, t, types); n-- > 0;) {
-		int rc = visit_slots(p, object, types[n], visit, ctx);
+		int rc;
+		const struct repr_type *class = repr_type_at(p, types[n], &rc);
+		if (!class || strchr(class->name, '.')) /* what C's types show of themselves is no attribute of ours */
+			continue;
+		rc = visit_slots(p, object, types[n], visit, ctx);
 		if (rc > 0 || rc == ERR_GONE || rc == ERR_NO_MEMORY)
 			return rc;
 	}

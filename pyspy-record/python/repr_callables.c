@@ -87,8 +87,14 @@ int repr_show_method(struct repr *p, raddr_t object, const struct repr_type *t)
 	TRY(repr_word(p, object + p->shape->method.function, &function));
 	TRY(repr_word(p, object + p->shape->method.self, &self));
 	const struct repr_type *ft = repr_type_of(p, function, &rc);
-	if (ft && strcmp(ft->storage->name, "function") == 0)
+	if (ft && strcmp(ft->storage->name, "function") == 0) {
 		TRY(name_at(p, function + p->shape->function.name, name, sizeof name));
+	} else if (ft && strcmp(ft->storage->name, "builtin_function_or_method") == 0) {
+		uint64_t definition, text;
+		TRY(repr_word(p, function + p->shape->builtin.definition, &definition));
+		TRY(repr_word(p, definition, &text));
+		TRY(repr_c_string(p, text, name, sizeof name));
+	}
 	if (!repr_enter(p, object, "<bound method ", ">", UINT64_MAX))
 		return 0;
 	repr_put(p, self ? "<bound method " : "<unbound method ");
@@ -155,6 +161,118 @@ int repr_show_getset(struct repr *p, raddr_t object, const struct repr_type *t)
 int repr_show_member(struct repr *p, raddr_t object, const struct repr_type *t)
 {
 	return show_descriptor(p, object, "<member");
+}
+
+/* A wrapper of a slot, and what it is bound to. */
+int repr_show_method_wrapper(struct repr *p, raddr_t object, const struct repr_type *t)
+{
+	raddr_t words[2], text;
+	char name[REPR_NAME];
+	int rc;
+	TRY(reader_read(p->reader, object + repr_body(p), words, sizeof words));
+	TRY(repr_word(p, words[0] + repr_body(p) + 8, &text));
+	TRY(repr_text(p, text, name, sizeof name));
+	const struct repr_type *of = repr_type_of(p, words[1], &rc);
+	if (!of)
+		return rc;
+	repr_put(p, "<method-wrapper '");
+	repr_put_name(p, name);
+	repr_put(p, "' of ");
+	repr_put_name(p, of->name);
+	repr_put(p, " object>");
+	return 0;
+}
+
+/* From 3.10 on with what it wraps. */
+static int show_wrapped(struct repr *p, raddr_t object, const struct repr_type *t, const char *open)
+{
+	raddr_t callable;
+	if (layout_minor(p->layout) < 0x30a)
+		return repr_show_object(p, object, t);
+	TRY(repr_word(p, object + repr_body(p), &callable));
+	if (!repr_enter(p, object, open, ")>", UINT64_MAX))
+		return 0;
+	repr_put(p, open);
+	TRY(repr_inner(p, callable));
+	repr_put(p, ")>");
+	repr_leave(p);
+	return 0;
+}
+
+int repr_show_staticmethod(struct repr *p, raddr_t object, const struct repr_type *t)
+{
+	return show_wrapped(p, object, t, "<staticmethod(");
+}
+
+int repr_show_classmethod(struct repr *p, raddr_t object, const struct repr_type *t)
+{
+	return show_wrapped(p, object, t, "<classmethod(");
+}
+
+/* A class by its name alone, as in annotations. */
+static int show_in_alias(struct repr *p, raddr_t object)
+{
+	int rc;
+	const struct repr_type *t = repr_type_of(p, object, &rc), *class = NULL;
+	if (t && strcmp(t->name, "ellipsis") == 0) {
+		repr_put(p, "...");
+		return 0;
+	}
+	if (t && strcmp(t->storage->name, "type") == 0)
+		class = repr_type_at(p, object, &rc);
+	if (!class)
+		return repr_inner(p, object);
+	if (repr_is_none(class))
+		repr_put(p, "None");
+	else
+		repr_put_type(p, class);
+	return 0;
+}
+
+static int show_arguments(struct repr *p, raddr_t tuple, const char *between)
+{
+	uint64_t n;
+	raddr_t item;
+	if (object_type_is(p->reader, p->layout, tuple, "tuple") != 1)
+		return ERR_TORN;
+	TRY(repr_word(p, tuple + p->layout->tuple.ob_size, &n));
+	for (uint64_t i = 0; i < n && i < p->limits.items; i++) {
+		repr_put(p, i ? between : "");
+		if (repr_room(p) == 0) {
+			repr_put(p, "\xe2\x80\xa6");
+			break;
+		}
+		TRY(repr_word(p, tuple + p->layout->tuple.ob_item + i * 8, &item));
+		TRY(show_in_alias(p, item));
+	}
+	return 0;
+}
+
+/* `list[int]`: origin, arguments */
+int repr_show_alias(struct repr *p, raddr_t object, const struct repr_type *t)
+{
+	raddr_t words[2];
+	TRY(reader_read(p->reader, object + repr_body(p), words, sizeof words));
+	if (!repr_enter(p, object, "", "", UINT64_MAX))
+		return 0;
+	TRY(show_in_alias(p, words[0]));
+	repr_put(p, "[");
+	TRY(show_arguments(p, words[1], ", "));
+	repr_put(p, "]");
+	repr_leave(p);
+	return 0;
+}
+
+/* `int | str`: arguments */
+int repr_show_union(struct repr *p, raddr_t object, const struct repr_type *t)
+{
+	raddr_t arguments;
+	TRY(repr_word(p, object + repr_body(p), &arguments));
+	if (!repr_enter(p, object, "", "", UINT64_MAX))
+		return 0;
+	TRY(show_arguments(p, arguments, " | "));
+	repr_leave(p);
+	return 0;
 }
 
 /* --- modules */
@@ -287,18 +405,6 @@ int repr_show_weakref(struct repr *p, raddr_t object, const struct repr_type *t)
 	repr_put(p, "to '");
 	repr_put_name(p, of->name);
 	repr_format(p, "' at 0x%llx>", (unsigned long long)to);
-	return 0;
-}
-
-/* 3.13 and later have a mutex of a byte in place of a pointer, and what says that it is locked */
-int repr_show_lock(struct repr *p, raddr_t object, const struct repr_type *t)
-{
-	unsigned char locked;
-	bool is_mutex = layout_minor(p->layout) >= 0x30e;
-	TRY(reader_read(p->reader, object + repr_body(p) + (is_mutex ? 0 : 16), &locked, 1));
-	repr_put(p, locked & 1 ? "<locked " : "<unlocked ");
-	repr_put_type(p, t);
-	repr_format(p, " object at 0x%llx>", (unsigned long long)object);
 	return 0;
 }
 

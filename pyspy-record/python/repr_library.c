@@ -6,7 +6,7 @@
 /* --- decimal.Decimal (Modules/_decimal): hash, then mpd_t: flags, exponent, digits, length, allocated, words of 19
  * digits, the lowest first */
 
-enum { WORD_DIGITS = 19, WORDS_MAX = 256 };
+enum { WORD_DIGITS = 19, WORDS_MAX = 256, PATTERN_MAX = 200 };
 enum { MPD_NEGATIVE = 1, MPD_INFINITE = 2, MPD_NAN = 4, MPD_SIGNALING = 8 };
 
 static void put_decimal(struct repr *p, const char *digits, size_t n, int64_t exponent)
@@ -95,31 +95,10 @@ int repr_show_fraction(struct repr *p, raddr_t object, const struct repr_type *t
 
 int repr_show_uuid(struct repr *p, raddr_t object, const struct repr_type *t)
 {
-	const struct layout *l = p->layout;
 	raddr_t number;
-	unsigned char raw[8] = {0}, digits[64] = {0};
-	unsigned __int128 v = 0;
-	int rc;
+	unsigned __int128 v;
 	TRY(repr_attribute(p, object, t, "int", &number));
-	const struct repr_type *nt = repr_type_of(p, number, &rc);
-	if (!nt)
-		return rc;
-	TRY(reader_read(p->reader, number + l->integer.tag, raw, l->object.wide_sizes ? 8 : 4));
-	uint64_t tag = (uint64_t)object_size(l, raw, 0), n = l->integer.tag_has_count ? tag >> 3 : tag;
-	if (l->is_python2 && strcmp(nt->storage->name, "int") == 0) { /* one of a word */
-		uint64_t word;
-		TRY(repr_word(p, number + l->integer.value, &word));
-		v = word;
-		n = 0;
-	}
-	if (n > 9 || n * l->integer.digit_size > sizeof digits)
-		return ERR_TORN;
-	if (n)
-		TRY(reader_read(p->reader, number + l->integer.digit, digits, n * l->integer.digit_size));
-	for (size_t i = n; i-- > 0;)
-		v = v << l->integer.digit_bits |
-		    (l->integer.digit_size == 2 ? (uint32_t)(digits[2 * i] | digits[2 * i + 1] << 8)
-		                                : object_u32(digits, 4 * i));
+	TRY(repr_int128(p, number, &v));
 	uint64_t high = (uint64_t)(v >> 64), low = (uint64_t)v;
 	repr_put_name(p, repr_short_name(t));
 	repr_format(p, "('%08llx-%04llx-%04llx-%04llx-%012llx')", (unsigned long long)(high >> 32),
@@ -208,7 +187,15 @@ int repr_show_pattern(struct repr *p, raddr_t object, const struct repr_type *t)
 	if (is_text && (flags & (4 | 256 | 32)) == 32) /* UNICODE goes without saying */
 		flags &= ~32u;
 	repr_put(p, "re.compile(");
+	size_t len = p->out->len, chars = p->chars;
 	TRY(repr_inner(p, words[4]));
+	if (p->chars - chars > PATTERN_MAX) { /* "%.200R" */
+		uint32_t unused;
+		for (unsigned i = 0; i < PATTERN_MAX && len < p->out->len; i++)
+			len += utf8_next((const char *)p->out->data + len, p->out->len - len, &unused);
+		p->out->len = len;
+		p->chars = chars + PATTERN_MAX;
+	}
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
 		if (flags & 1u << i && !(i == 0 && layout_minor(p->layout) >= 0x30d)) {
 			repr_format(p, "%sre.%s", separator, names[i]);

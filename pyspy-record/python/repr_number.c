@@ -143,6 +143,36 @@ int repr_int(struct repr *p, raddr_t object, int64_t *value)
 	return object_int(p->reader, p->layout, object, (uint64_t *)value, NULL);
 }
 
+int repr_int128(struct repr *p, raddr_t object, unsigned __int128 *value)
+{
+	const struct layout *l = p->layout;
+	unsigned char raw[64] = {0};
+	struct digits d;
+	uint64_t word;
+	int rc;
+	const struct repr_type *t = repr_type_of(p, object, &rc);
+	if (!t)
+		return rc;
+	*value = 0;
+	if (l->is_python2 && strcmp(t->storage->name, "int") == 0) {
+		TRY(repr_word(p, object + l->integer.value, &word));
+		*value = word;
+		return 0;
+	}
+	if (strcmp(t->storage->name, "int") != 0 && strcmp(t->storage->name, "long") != 0)
+		return ERR_TORN;
+	TRY(read_digits(p, object, &d));
+	if (d.n * l->integer.digit_bits > 150 || d.n * l->integer.digit_size > sizeof raw)
+		return ERR_TORN;
+	if (d.n)
+		TRY(reader_read(p->reader, d.at, raw, d.n * l->integer.digit_size));
+	for (size_t i = d.n; i-- > 0;)
+		*value = *value << l->integer.digit_bits |
+		         (l->integer.digit_size == 2 ? (uint32_t)(raw[2 * i] | raw[2 * i + 1] << 8)
+		                                     : object_u32(raw, 4 * i));
+	return 0;
+}
+
 /* --- floats */
 
 /* "d.ddde±xx" with the last digit one larger; false: it carries into another digit in front. */

@@ -39,6 +39,8 @@ static int show_default(struct repr *p, raddr_t object, const struct repr_type *
 {
 	char open[2 * REPR_NAME + 64], class[2 * REPR_NAME + 4], safe[2 * REPR_NAME + 4];
 	struct repr_row row = {.total = repr_count_attributes(p, object, t), .is_begun = inner != NULL};
+	if (strcmp(t->storage->name, "type") == 0) /* its metaclass prints it in its own way */
+		return repr_show_type(p, object, t);
 	snprintf(class, sizeof class, "%s%s%s", t->module, *t->module ? "." : "", t->qualname);
 	snprintf(open, sizeof open, "<%s object at 0x%llx", safe_name(class, safe, sizeof safe),
 	         (unsigned long long)object);
@@ -68,15 +70,31 @@ int repr_show_custom(struct repr *p, raddr_t object, const struct repr_type *t)
 	return show_default(p, object, t, t->storage->flags & REPR_HOLDS ? t->storage->show : NULL);
 }
 
-/* `Name(a=1, b=2)` of all attributes */
+static int count_field(struct repr *p, void *ctx, const char *name, raddr_t value)
+{
+	uint64_t *n = ctx;
+	*n += strncmp(name, "__", 2) != 0;
+	return *n >= 1 << 16;
+}
+
+static int show_field_of(struct repr *p, void *ctx, const char *name, raddr_t value)
+{
+	return strncmp(name, "__", 2) == 0 ? 0 : show_one(p, ctx, name, value);
+}
+
+/* `Name(a=1, b=2)` of all attributes but those that begin with __ */
 int repr_show_fields(struct repr *p, raddr_t object, const struct repr_type *t)
 {
-	struct repr_row row = {.total = repr_count_attributes(p, object, t)};
+	struct repr_row row = {0};
+	repr_attributes(p, object, t, count_field, &row.total);
 	if (!repr_enter(p, object, "", "", UINT64_MAX))
 		return 0;
 	repr_put_name(p, repr_short_name(t));
 	repr_put(p, "(");
-	TRY(show_attributes(p, object, t, &row));
+	int rc = repr_attributes(p, object, t, show_field_of, &row);
+	if (rc == ERR_GONE || rc == ERR_NO_MEMORY)
+		return rc;
+	repr_row_end(p, &row);
 	repr_put(p, ")");
 	repr_leave(p);
 	return 0;

@@ -96,6 +96,8 @@ int repr_c_string(struct repr *p, raddr_t at, char *to, size_t room);
 int repr_word(struct repr *p, raddr_t at, uint64_t *word);
 /* Low 64 bits of an int; ERR_TORN when it is none. */
 int repr_int(struct repr *p, raddr_t object, int64_t *value);
+/* One that is not negative, of up to 128 bits. */
+int repr_int128(struct repr *p, raddr_t object, unsigned __int128 *value);
 uint64_t repr_dict_len(struct repr *p, raddr_t dict);
 /* A module out of sys.modules. */
 int repr_module(struct repr *p, const char *name, raddr_t *dict);
@@ -127,13 +129,17 @@ repr_show repr_show_enum, repr_show_flag, repr_show_global_enum; /* enum */
 repr_show repr_show_type, repr_show_enum_type, repr_show_class2, repr_show_function, repr_show_builtin,
     repr_show_method, repr_show_method_descriptor, repr_show_slot_wrapper, repr_show_getset, repr_show_member,
     repr_show_module, repr_show_generator, repr_show_coroutine, repr_show_async_generator, repr_show_code,
-    repr_show_weakref, repr_show_partial, repr_show_cell, repr_show_lock, repr_show_memory; /* callables */
+    repr_show_weakref, repr_show_partial, repr_show_cell, repr_show_memory, repr_show_method_wrapper,
+    repr_show_staticmethod, repr_show_classmethod, repr_show_alias, repr_show_union; /* callables */
 repr_show repr_show_deque, repr_show_defaultdict, repr_show_ordereddict, repr_show_ordereddict2, repr_show_counter,
     repr_show_userdata, repr_show_chainmap, repr_show_array; /* collections */
 repr_show repr_show_date, repr_show_datetime, repr_show_time, repr_show_timedelta, repr_show_timezone,
     repr_show_zoneinfo; /* datetime */
 repr_show repr_show_decimal, repr_show_decimal2, repr_show_fraction, repr_show_uuid, repr_show_path, repr_show_pattern,
-    repr_show_match, repr_show_environ;              /* library */
+    repr_show_match, repr_show_environ; /* library */
+repr_show repr_show_lock, repr_show_rlock, repr_show_event, repr_show_thread, repr_show_buffered, repr_show_text_io,
+    repr_show_file2, repr_show_socket, repr_show_logger, repr_show_address, repr_show_network, repr_show_count,
+    repr_show_repeat;                                /* system */
 repr_show repr_show_ndarray, repr_show_numpy_scalar; /* numpy */
 
 /* Also of subclasses: the name in front of the bracket. */

@@ -5,6 +5,8 @@
 #include "libcommon/err.h"
 #include "libcommon/map.h"
 
+enum { AROUND_MOST = 16 << 20 }; /* nodes: beyond, ERR_FULL */
+
 /* A tree that grows; sums and order are made at its end. */
 struct around_grow {
 	struct tree *t;
@@ -25,7 +27,7 @@ static int around_child(struct around_grow *g, uint32_t parent, uint32_t frame, 
 		                      .sibling = t->nodes.v[parent].child,
 		                      .depth = t->nodes.v[parent].depth + 1};
 
-		if (t->nodes.n >= TREE_MAX_INVERTED)
+		if (t->nodes.n >= AROUND_MOST)
 			return ERR_FULL;
 		if (!vec_push(&t->nodes, k))
 			return ERR_NO_MEMORY;

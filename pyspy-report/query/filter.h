@@ -87,8 +87,8 @@ bool filter_shows(const struct filter *f, uint32_t stack, uint32_t location);
 bool filter_by_time(const struct filter *f, const struct profile *p);
 /* The nanoseconds that a row weighs: of wall time, or with FILTER_BY_CPU of CPU time. */
 uint64_t filter_row_ns(const struct filter *f, const struct tally_row *r);
-/* One of the patterns finds this function: in its name, its name behind the module's, the module's or the file's. `b` is
- * to work in; its error tells that there was no memory. */
+/* One of the patterns finds this function: in its name, its name behind the module's, the module's or the file's. `b`
+ * is to work in; its error tells that there was no memory. */
 bool filter_matches(const struct filter_patterns *set, const struct profile *p, const struct profile_location *l,
                     struct buf *b);
 /* The rules as one would type them, in the order of the help: " --pid 12 --focus foo"; nothing when there are none.

@@ -149,7 +149,6 @@ static void rank_walk(struct rank *r, const struct tree *t, const uint32_t *grou
 
 int rank_build(struct rank *r, const struct tree *t, const struct naming *n, const struct rank_options *o)
 {
-	struct rank_compare_by by = {r, n};
 	uint32_t *group = calloc(n->frames.n + 1, sizeof *group), *open = NULL;
 	size_t used = 0;
 	int rc = group ? 0 : ERR_NO_MEMORY;
@@ -172,7 +171,7 @@ int rank_build(struct rank *r, const struct tree *t, const struct naming *n, con
 			r->rows.v[used++] = r->rows.v[i];
 	r->rows.n = used;
 	if (used)
-		qsort_r(r->rows.v, used, sizeof *r->rows.v, rank_compare, &by);
+		qsort_r(r->rows.v, used, sizeof *r->rows.v, rank_compare, &(struct rank_compare_by){r, n});
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "libcommon/err.h"
+#include "pyspy-report/query/invert.h"
 
 struct tree_at {
 	struct tree *t;
@@ -11,10 +12,6 @@ struct tree_at {
 	struct shape shape;
 	VEC(struct tree_weight) weights; /* by node of the shape */
 	VEC(uint32_t) path;
-};
-
-struct tree_weight {
-	uint64_t n, ns;
 };
 
 bool tree_wants_processes(const struct profile *p, const struct filter *f)
@@ -59,7 +56,7 @@ static int tree_fill(struct tree_at *a)
 	return 0;
 }
 
-static int tree_add(struct tree *t, uint32_t parent, uint32_t frame, uint32_t *node)
+int tree_add(struct tree *t, uint32_t parent, uint32_t frame, uint32_t *node)
 {
 	uint32_t depth = parent == TREE_NONE ? 0 : t->nodes.v[parent].depth + 1;
 
@@ -90,56 +87,6 @@ static int tree_grow(struct tree_at *a)
 		}
 	}
 	return 0;
-}
-
-/* Rows stay on top; below them each stack from its innermost frame out. */
-static int tree_invert_one(struct tree_at *a, struct map *children, uint32_t from, uint32_t *node)
-{
-	const struct shape_node *nodes = a->shape.nodes.v;
-	uint32_t rows = shape_rows(&a->shape);
-	bool is_new;
-
-	a->path.n = 0;
-	for (uint32_t i = from; nodes[i].depth; i = nodes[i].parent)
-		if (nodes[i].depth > rows && !vec_push(&a->path, nodes[i].frame))
-			return ERR_NO_MEMORY;
-	size_t n = a->path.n;
-	for (uint32_t i = from; nodes[i].depth; i = nodes[i].parent)
-		if (nodes[i].depth <= rows && !vec_push(&a->path, nodes[i].frame))
-			return ERR_NO_MEMORY;
-	*node = 0;
-	for (size_t k = 0; k < a->path.n; k++) {
-		uint32_t frame = a->path.v[k < a->path.n - n ? a->path.n - 1 - k : k - (a->path.n - n)];
-		uint32_t *slot = map_put(children, *node, frame, &is_new);
-
-		if (!slot)
-			return children->n >= TREE_MAX_INVERTED ? ERR_FULL : ERR_NO_MEMORY;
-		if (is_new)
-			TRY(tree_add(a->t, *node, frame, slot));
-		*node = *slot;
-	}
-	return 0;
-}
-
-static int tree_invert(struct tree_at *a)
-{
-	struct map children;
-	int rc = 0;
-
-	map_init(&children, TREE_MAX_INVERTED);
-	for (uint32_t i = 1; i < a->weights.n && !rc; i++) {
-		uint32_t node;
-
-		if (!a->weights.v[i].n && !a->weights.v[i].ns)
-			continue;
-		rc = tree_invert_one(a, &children, i, &node);
-		if (!rc) {
-			a->t->nodes.v[node].self_n += a->weights.v[i].n;
-			a->t->nodes.v[node].self_ns += a->weights.v[i].ns;
-		}
-	}
-	map_done(&children);
-	return rc;
 }
 
 static void tree_sum(struct tree *t)
@@ -206,7 +153,7 @@ int tree_build(struct tree *t, struct naming *n, const struct filter *f, const s
 		rc = tree_fill(&a);
 	shape_forget(&a.shape); /* what is not needed from here on is much, where there are many stacks */
 	if (!rc)
-		rc = o->invert ? tree_invert(&a) : tree_grow(&a);
+		rc = o->invert ? invert_paths(t, n, &a.shape, a.weights.v, a.weights.n, INVERT_MOST) : tree_grow(&a);
 	shape_done(&a.shape);
 	if (!rc) {
 		tree_sum(t);

@@ -20,7 +20,7 @@ struct tree_node {
 struct tree_options {
 	struct shape_options shape;
 	/* Callees are the parents of their callers: the first frame (behind rows) is the innermost, and self is of
-	 * stacks that begin there. More than TREE_MAX_INVERTED nodes: ERR_FULL. */
+	 * stacks that begin there (query/invert). */
 	bool invert;
 };
 
@@ -43,13 +43,17 @@ static inline uint64_t tree_total(const struct tree *t, uint32_t node)
 	return t->by_time ? t->nodes.v[node].total_ns : t->nodes.v[node].total_n;
 }
 
-enum { TREE_MAX_INVERTED = 16 << 20 };
-
 /* More than one process has samples that are kept. */
 bool tree_wants_processes(const struct profile *p, const struct filter *f);
 /* 0, ERR_FULL, ERR_NO_MEMORY. t need not be initialised; tree_done in any case. */
 int tree_build(struct tree *t, struct naming *n, const struct filter *f, const struct tree_options *o);
 void tree_done(struct tree *t);
+/* What a node of the shape weighs, of its own; a further node of the tree, in front of its siblings (TREE_NONE: the
+ * root). */
+struct tree_weight {
+	uint64_t n, ns;
+};
+int tree_add(struct tree *t, uint32_t parent, uint32_t frame, uint32_t *node);
 /* The node after `node` in a walk: parents first, children in order. 0 = the end. */
 uint32_t tree_next(const struct tree *t, uint32_t node);
 /* The same, without the node's children. */

@@ -181,6 +181,20 @@ json_t *facts_json(const char *verb, const struct profile *p, const struct summa
 	return o;
 }
 
+void facts_json_frames(json_t *facts, const struct naming *n, const struct tree_options *t)
+{
+	struct buf b, text;
+
+	buf_init(&b, 0);
+	buf_init(&text, 0);
+	caption_frames(&b, n, t);
+	if (b.len > 2) /* "; " */
+		buf_put(&text, b.data + 2, b.len - 2);
+	put_caption(facts, "frames", &text);
+	buf_done(&b);
+	buf_done(&text);
+}
+
 void facts_json_columns(struct sheet_column *columns, size_t n, enum filter_measure measure)
 {
 	for (size_t i = 0; i < n && measure == FILTER_BY_CPU; i++) {

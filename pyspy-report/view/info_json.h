@@ -10,6 +10,8 @@
  * "count").
  * One whose recorder's CPU time was bounded (--max-cpu) has "max_cpu": "ppm" (of one CPU), "cpu_ns" (used, without the
  * start), "held", "lowered", "lowered_ns" (time at a lower rate than asked for), "mean_rate_hz", "lowest_rate_hz".
+ * "filters" is there when some are on, as one types them; then "samples" and "processes" are of what they leave
+ * (summary_build_kept), and "duration_ns" is of what --time asks for.
  */
 #pragma once
 #include <stdio.h>

@@ -200,28 +200,30 @@ static const char *words_by(enum rank_by by, bool by_function)
 }
 
 int top_table_sheet(FILE *out, enum sheet_format format, const struct rank *r, const struct naming *n,
-                    const struct summary *s, const struct filter *f, const struct top_table_options *o)
+                    const struct tree_options *t, const struct summary *s, const struct filter *f,
+                    const struct top_table_options *o)
 {
 	uint64_t all = summary_shares(s, &s->kept)->n;
 	size_t shown = o->limit && o->limit < r->rows.n ? o->limit : r->rows.n;
 	struct sheet_column columns[COLUMNS];
 	size_t n_columns = columns_of(r->options.by, columns);
 	json_t *head = format == SHEET_JSON ? facts_json("top", n->profile, s, f) : NULL;
-	struct sheet t;
+	struct sheet sheet;
 	int rc, err;
 
 	if (head) {
+		facts_json_frames(head, n, t);
 		json_object_set_new(head, "by", json_string(words_by(r->options.by, n->options.by_function)));
 		json_object_set_new(head, "sort", json_string(r->options.order == RANK_SELF ? "self" : "total"));
 		json_object_set_new(head, "rows_left_out", json_text_number(r->rows.n - shown));
 	}
 	facts_json_columns(columns, n_columns, r->measure);
-	rc = sheet_begin(&t, out, format, columns, n_columns, head);
+	rc = sheet_begin(&sheet, out, format, columns, n_columns, head);
 	for (size_t i = 0; i < shown && !rc; i++) {
-		cell_names(&t, r, n, &r->rows.v[i]);
-		cell_shares(&t, r, &r->rows.v[i], all);
-		rc = sheet_row(&t);
+		cell_names(&sheet, r, n, &r->rows.v[i]);
+		cell_shares(&sheet, r, &r->rows.v[i], all);
+		rc = sheet_row(&sheet);
 	}
-	err = sheet_end(&t);
+	err = sheet_end(&sheet);
 	return rc == ERR_IO ? 0 : rc ? rc : err; /* a failed output is report_output_close's to tell */
 }

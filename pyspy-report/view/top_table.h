@@ -22,4 +22,5 @@ void top_table_header(FILE *out, const struct naming *n, const struct tree_optio
 int top_table_write(FILE *out, const struct rank *r, const struct naming *n, const struct tree_options *t,
                     const struct summary *s, const struct filter *f, const struct top_table_options *o);
 int top_table_sheet(FILE *out, enum sheet_format format, const struct rank *r, const struct naming *n,
-                    const struct summary *s, const struct filter *f, const struct top_table_options *o);
+                    const struct tree_options *t, const struct summary *s, const struct filter *f,
+                    const struct top_table_options *o);

@@ -2,12 +2,16 @@
  *
  *     bigrec write FILE SAMPLES THREADS BUSY STACKS DEPTH NEW REPEAT kernel|outside [SEED]
  *     bigrec decode FILE
+ *     bigrec paths SAMPLES STACKS DEPTH NEW [SEED]
  *
  * write: SAMPLES samples of THREADS threads at 100 a second, BUSY of which run (the others sleep), through the
  * project's own encoder, in blocks of a second and epochs of ten minutes as the recorder writes them. STACKS different
  * stacks, each DEPTH frames deep, whose last NEW frames (on average) no stack had before it. All of them are met once;
  * then a thread that runs keeps its stack from one sample to the next with probability REPEAT, else goes on to one
  * nearby (0.6) or to any one, by Zipf's law (0.4).
+ *
+ * paths: the stacks of such samples of one thread on standard output, for writers of other formats: DEPTH numbers of
+ * locations of four bytes each, the outermost first. Location n is line 1 + 3 * (n % 5) of function n / 5.
  *
  * decode: the file through format/decode with callbacks that do nothing. Nothing can be known of a file for less.
  */
@@ -339,6 +343,26 @@ static int run_write(char **a)
 	return 0;
 }
 
+static int run_paths(char **a)
+{
+	uint64_t samples = strtoull(a[2], NULL, 10);
+	struct world w = {0};
+	uint32_t now = 0;
+
+	state = a[6] ? strtoull(a[6], NULL, 10) * 2654435769u + 1 : 88172645463325252u;
+	grow(&w, (uint32_t)atoi(a[3]), (uint32_t)atoi(a[4]), atof(a[5]));
+	uint32_t *path = must(calloc(w.depth, sizeof *path));
+	for (uint64_t i = 0; i < samples; i++) {
+		now = take(&w, now);
+		uint32_t at = w.leaves[now];
+		for (uint32_t k = w.depth; k-- > 0; at = w.nodes[at].parent)
+			path[k] = w.nodes[at].location - 1;
+		if (fwrite(path, sizeof *path, w.depth, stdout) != w.depth)
+			return 1;
+	}
+	return fflush(stdout) != 0;
+}
+
 /* ---- decode */
 
 static uint64_t seen;
@@ -424,7 +448,9 @@ int main(int argc, char **argv)
 		return run_decode(argv[2]);
 	if ((argc == 11 || argc == 12) && strcmp(argv[1], "write") == 0)
 		return run_write(argv);
+	if ((argc == 6 || argc == 7) && strcmp(argv[1], "paths") == 0)
+		return run_paths(argv);
 	fprintf(stderr, "usage: bigrec write FILE SAMPLES THREADS BUSY STACKS DEPTH NEW REPEAT kernel|outside [SEED] | "
-	                "decode FILE\n");
+	                "decode FILE | paths SAMPLES STACKS DEPTH NEW [SEED]\n");
 	return 2;
 }

@@ -263,4 +263,20 @@ for f in "$tests"/golden/*.pyspy hostile.pyspy undefined.pyspy; do
     $report script -i "$f" 2>/dev/null >a; $report raw -i --measure samples "$f" 2>/dev/null >b
     same "${f##*/}: script and raw" "$(wc -l <a)" "$(sum <b)"
 done
+
+# `go tool pprof` filters the whole profile as the reporter did beforehand: what each function has, of itself and in total.
+# (With [hidden] where pprof drops a sample; nothing of that kind is asked here.)
+if command -v go >/dev/null && go tool pprof -h 2>&1 | grep -q show_from; then
+    top() { go tool pprof -top -nodecount 1000 -sample_index=samples "$@" 2>/dev/null | awk '$2 ~ /%$/ && $5 ~ /%$/ {print $1, $4, $6, $7}' | sort; }
+    "$report" pprof -i -o all.pb.gz many.pyspy 2>err
+    filters="focus=fib hide=Work.run"
+    [ "${PYSPY_FULL:-}" ] && filters="focus=fib hide=Work.run show_from=Work.run ignore=dumps focus=server.py hide=fib show_from=app/work ignore=threading.Event focus=^deflate$ hide=module"
+    for filter in $filters; do
+        "$report" pprof -i "--$(echo "${filter%%=*}" | tr _ -)" "${filter#*=}" -o some.pb.gz many.pyspy 2>err
+        [ "$(top some.pb.gz | wc -l)" -gt 0 ] || fail "pprof: $filter: nothing"
+        same "go tool pprof -$filter" "$(top some.pb.gz)" "$(top "-$filter" all.pb.gz)"
+    done
+else
+    echo "(no go tool pprof: not compared with its filters)"
+fi
 exit $failed

@@ -3,9 +3,9 @@ import json
 import os
 import re
 import subprocess
+import time
 
 import harness as h
-from pythons import HOST
 
 AT = re.compile(r" at 0x[0-9a-f]+")
 MODULE = re.compile(r"(?s)<module .*>$")
@@ -13,8 +13,8 @@ MODULE = re.compile(r"(?s)<module .*>$")
 NO_ADDRESS = re.compile(r"<(function|bound method|built-in method|generator object|coroutine object|async_generator object|code object|method-wrapper|class \S+ at 0x)")
 
 
-def dumped(pid, *args):
-    p = subprocess.run([h.RECORD, "dump", "--json", "-p", str(pid)] + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+def dumped(pid, *args, prefix=()):
+    p = subprocess.run(list(prefix) + [h.RECORD, "dump", "--json", "-p", str(pid)] + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
     h.check(p.returncode == 0, "dump %s: exit status %d, %s" % (args, p.returncode, p.stderr[-300:]))
     return json.loads(p.stdout.decode())
 
@@ -110,12 +110,100 @@ def refused(py):
         h.check(all(f["locals"] is None for f in frames(dumped(v.pid))), "locals that were not asked for")
 
 
+# a thread that holds the GIL in a frame of many large values
+HEAVY = """
+import os, sys
+lines = ["def heavy():", "    last = {}"]
+lines += ["    v%d = [{'id': i, 'data': [i] * 10, 'name': 'n%%d' %% i} for i in range(100)]" % i for i in range(180)]
+lines += ["    print('ready %d' % os.getpid())", "    sys.stdout.flush()", "    while True: last.get(1)"]
+exec(chr(10).join(lines))
+heavy()
+"""
+
+# sizes of 2**60 in the objects themselves; nothing may look at them any more
+LIAR = """
+import ctypes, gc, os, sys
+gc.disable()
+class Plain(object): pass
+def park(honest):
+    a_list, a_tuple, a_dict, a_set, a_bytes, a_str, an_int, a_deep = [1, 2], (1, 2, 3), {'k': 1}, {1, 2}, b'bytes', 'text of its own' + honest, 12345678901234567890 + len(honest), []
+    for i in range(100000):
+        a_deep = [a_deep]
+    wide = [[[i] * 100 for i in range(100)] for i in range(100)]
+    circle = Plain(); circle.me = circle; circle.all = [circle]
+    head = object.__basicsize__
+    for value, at in ((a_list, 0), (a_tuple, 0), (a_dict, 0), (a_set, 8), (a_bytes, 0), (a_str, 0), (an_int, 0)):
+        ctypes.c_int64.from_address(id(value) + head + at).value = 1 << 60
+    after = 'after'
+    print('ready %d' % os.getpid())
+    sys.stdout.flush()
+    sys.stdin.read()
+park('honest')
+"""
+
+
+def written(py, source):
+    path = os.path.join(h.folder(), "victim.py")
+    with open(path, "w") as f:
+        f.write(source)
+    return path
+
+
+def heavy(py):
+    """the one who holds the GIL stands for less than 10 ms, however much there is to read; all of it is there still"""
+    with h.Victim(py, written(py, HEAVY), cpu=h.VICTIM_CPU) as v:
+        for level in ("-l", "-lll"):
+            d = dumped(v.pid, level, prefix=["taskset", "-c", str(h.RECORD_CPU)])
+            frame = [f for f in frames(d) if f["name"] == "heavy"][0]
+            got = variables(frame)
+            h.check(d["stops"]["longest_ns"] < 10e6, "%s: it stood for %.1f ms" % (level, d["stops"]["longest_ns"] / 1e6))
+            h.check(len(got) == 181 and all(x["repr"].startswith("[{'id': 0, ") or x["repr"] == "{}" for x in got.values()), "%s: %d variables" % (level, len(got)))
+            h.note("%s: %d stops, the longest %d us" % (level, d["stops"]["count"], d["stops"]["longest_ns"] // 1000))
+
+
+def liar(py):
+    with h.Victim(py, written(py, LIAR)) as v:
+        for level in ("-l", "-lll"):
+            begin = time.monotonic()
+            got = variables([f for f in frames(dumped(v.pid, level)) if f["name"] == "park"][0])
+            h.check(time.monotonic() - begin < 20, "%s: %.1f s" % (level, time.monotonic() - begin))
+            h.check(got["after"]["repr"] == "'after'" and got["honest"]["repr"] == "'honest'", "%s: what is honest: %s" % (level, got["after"]))
+            h.check(got["circle"]["repr"].count("...") == 2 and "me=" in got["circle"]["repr"], "%s: a circle: %s" % (level, got["circle"]["repr"]))
+            h.check("[\u2026 1 more]" in got["a_deep"]["repr"] and len(got["a_deep"]["repr"]) < 200, "%s: a deep one: %s" % (level, got["a_deep"]["repr"][:300]))
+            for name in ("a_list", "a_tuple", "a_dict", "a_set", "a_bytes", "a_str", "an_int"):
+                h.check(name in got and len(got[name]["repr"]) < 140000, "%s: %s: %s" % (level, name, got.get(name, {}).get("repr", "")[:200]))
+        h.check(v.alive(), "the target has ended")
+
+
+def lies(py, level, rounds):
+    """what comes over is not what is there (locals_lies.c)"""
+    archives = [os.path.join(h.BUILD, "obj", name + ".a") for name in ("record", "common")]
+    if not all(os.path.exists(a) for a in archives):
+        raise h.Skip("build/obj/record.a is not there: `make unit` makes it")
+    program = os.path.join(h.folder(), "locals_lies")
+    subprocess.run([os.environ.get("CC", "cc"), "-std=gnu17", "-D_GNU_SOURCE", "-I", h.ROOT, "-o", program, os.path.join(h.HERE, "locals_lies.c")] + archives + ["-lzstd", "-lelf", "-lm"],
+                   check=True, timeout=120)
+    outside, inside = py.folder()
+    with h.Victim(py, "values.py", [os.path.join(inside, "truth")]) as v:
+        p = subprocess.run([program, str(v.pid), str(level), str(rounds), "1"], stdout=subprocess.PIPE, timeout=300)
+        h.check(p.returncode == 0, "%s" % p.stdout.decode("utf-8", "replace")[-1000:])
+        h.note(p.stdout.decode("utf-8", "replace").strip().split("\n")[-1])
+
+
+QUICK_TRUTH, QUICK_NAMES = ((2, 7), (3, 6), (3, 10), (3, 11), (3, 13), (3, 14)), ((3, 8), (3, 12), (3, 15))
 cases = []
 for py in h.interpreters() if h.FULL else h.interpreters(one_per_minor=True):
-    cases.append(("truth %s" % py, truth, py))
-    cases.append(("names %s" % py, names, py))
+    if h.FULL or py.version[:2] in QUICK_TRUTH:
+        cases.append(("truth %s" % py, truth, py))
+    if h.FULL or py.version[:2] in QUICK_NAMES:
+        cases.append(("names %s" % py, names, py))
+    if h.FULL:
+        cases.append(("lies %s" % py, lies, py, 3, 20))
 for py in h.pythons(one_per_minor=True)[-1:]:
     cases.append(("refused %s" % py, refused, py))
+    cases.append(("heavy %s" % py, heavy, py))
+    cases.append(("liar %s" % py, liar, py))
+    cases.append(("lies %s" % py, lies, py, 1, 8))
 
 if __name__ == "__main__":
     h.main(cases)

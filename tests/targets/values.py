@@ -10,13 +10,16 @@ import datetime
 import decimal
 import fractions
 import functools
+import itertools
 import json
+import logging
 import os
 import re
 import sys
 import threading
 import time
 import uuid
+import weakref
 
 PY2 = sys.version_info[0] == 2
 
@@ -150,6 +153,14 @@ the_coro = coro()
 async def agen(): yield 1
 the_agen = agen()
 ''', '''
+import ipaddress
+''', '''
+locked = threading.Lock(); locked.acquire()
+if not PY2: rlocked = threading.RLock(); rlocked.acquire(); rlocked.acquire()
+''', '''
+import types
+class MyNamespace(types.SimpleNamespace): pass
+''', '''
 import http, signal, socket, ipaddress, zoneinfo
 ''', '''
 class Shared(object): pass
@@ -244,6 +255,28 @@ added("plain", "object()", "")
 added("plain", "Outer.Inner()", "")
 added("plain", "NoRepr()", ": a=1")
 added("plain", "threading.Lock()", None)
+added("lock", "locked", None)
+added("lock", "rlocked", None)
+added("alias", "list[int]", None)
+added("alias", "dict[str, list[int]]", None)
+added("io", "open('/dev/null')", None)
+added("io", "open('/dev/null', 'rb')", None)
+added("ip", "ipaddress.ip_address('10.0.0.1')", None)
+added("ip", "ipaddress.ip_address('::')", None)
+added("ip", "ipaddress.ip_address('1::2:0:0:3')", None)
+added("ip", "ipaddress.ip_address('fe80::1')", None)
+added("ip", "ipaddress.ip_address('1:2:3:4:5:6:7:8')", None)
+added("ip", "ipaddress.ip_address('1:0:3:4:5:6:7::')", None)
+added("ip", "ipaddress.ip_network('10.0.0.0/8')", None)
+added("count", "itertools.count(5)", None)
+added("count", "itertools.count(5, 2)", None)
+added("count", "itertools.repeat('x', 3)", None)
+added("sub", "MyNamespace(a=1)", None)
+if sys.version_info >= (3, 8):
+    added("lock", "threading.RLock()", None)
+    added("logging", "logging.getLogger('a.b')", None)
+    added("weak", "weakref.WeakSet()", None)
+added("wrapper", "(1).__add__", None)
 added("loud", "Loud()", ": x=1")
 added("loud", "LoudList([1, 2])", ": [1, 2]")
 added("loud", "LoudInt(7)", ": 7")

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -294,6 +295,15 @@ struct kernel *kt_engine_without_loop(double rate_hz)
 	if (k)
 		kernel_complete(k);
 	return k;
+}
+
+bool kt_has_loop(void)
+{
+	struct utsname u;
+	unsigned major = 0, minor = 0;
+	assert_int_equal(uname(&u), 0);
+	assert_int_equal(sscanf(u.release, "%u.%u", &major, &minor), 2);
+	return major > 5 || (major == 5 && minor >= 17);
 }
 
 void kt_tell(struct kernel_target *t)

@@ -78,6 +78,8 @@ struct kernel *kt_engine(const struct kernel_options *o);
 /* With all of its programs; and with those of kernels before 5.17. */
 struct kernel *kt_engine_complete(double rate_hz);
 struct kernel *kt_engine_without_loop(double rate_hz);
+/* Linux 5.17 or newer: bpf_loop. */
+bool kt_has_loop(void);
 /* The process waits. k: watched, its thread bound, nothing samples it but switches. */
 void kt_open(struct kernel_target *t, struct kernel *k);
 void kt_close(struct kernel_target *t);

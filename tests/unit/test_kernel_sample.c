@@ -290,7 +290,7 @@ static void test_deep_and_small(void **state)
 	kt_push(&t, KT_FRAME_SIZE, 2400);
 	expect_whole();
 	kt_push(&t, KT_FRAME_SIZE, 1000);
-	if (!without_loop) { /* there the room for the sample is the only limit */
+	if (!without_loop && kt_has_loop()) { /* there the room for the sample is the only limit */
 		expect_whole();
 		kt_close(&t);
 		return;

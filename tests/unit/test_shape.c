@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "libcommon/err.h"
+#include "pyspy-report/query/invert.h"
 #include "pyspy-report/query/shape.h"
 #include "pyspy-report/query/summary.h"
 #include "pyspy-report/query/tree.h"
@@ -398,6 +399,62 @@ static void measured_and_inverted(void **state)
 	}
 }
 
+/* Two threads, stacks that end alike; with less room the heaviest are unfolded, and nothing is lost. */
+static void inverted(void **state)
+{
+	static const struct shape_options threads = {.threads = true};
+	static const char *const stacks[] = {"abc", "dbc", "c", "abd", "bd"};
+	static const char *const want[] = {"thread 10: worker-0/c/b/a", "thread 10: worker-0/c/b/d",
+	                                   "thread 10: worker-0/c", "thread 10: worker-0/d/b/a",
+	                                   "thread 10: worker-0/d/b"};
+
+	for (size_t most = 1; most < 20; most++) {
+		struct tree_weight weights[40] = {0};
+		uint64_t total = 0;
+		uint32_t root, ids[5];
+		struct world w;
+		struct tree t;
+
+		open_world(&w);
+		memset(&t, 0, sizeof t);
+		for (int i = 0; i < 5; i++)
+			ids[i] = stack(&w, stacks[i]);
+		begin(&w, &by_line, &threads);
+		for (uint32_t thread = 1; thread < 3; thread++)
+			for (uint64_t i = 0; i < 5; i++)
+				weights[path(&w, thread, ids[i], RUNNING)].n = thread == 1 ? 100 * (i + 1) : 1;
+		assert_int_equal(tree_add(&t, TREE_NONE, TREE_NONE, &root), 0);
+		assert_int_equal(invert_paths(&t, &w.n, &w.s, weights, w.s.nodes.n, most), 0);
+		for (uint32_t i = 1; i < t.nodes.n; i++) {
+			uint64_t n = t.nodes.v[i].self_n;
+			char got[200] = "";
+
+			total += n;
+			for (uint32_t k = i; k; k = t.nodes.v[k].parent) {
+				char rest[sizeof got];
+				size_t len;
+				snprintf(rest, sizeof rest, "%s", got);
+				snprintf(got, sizeof got, "%.40s%s%.150s", naming_name(&w.n, t.nodes.v[k].frame, &len),
+				         *rest ? "/" : "", rest);
+			}
+			if (n >= 100 && most > 17)
+				assert_string_equal(got, want[n / 100 - 1]);
+			if (most > 17)
+				assert_null(strstr(got, "left out"));
+		}
+		assert_int_equal(total, 100 + 200 + 300 + 400 + 500 + 5);
+		assert_true(t.nodes.n < most + 8);
+		if (most == 8) { /* of the lighter thread's nothing was unfolded */
+			uint32_t k = 1;
+			while (t.nodes.v[k].self_n != 5)
+				k++;
+			assert_int_equal(t.nodes.v[k].depth, 2);
+		}
+		tree_done(&t);
+		end(&w);
+	}
+}
+
 /* What was asked for, as one would type it. */
 static void words(void **state)
 {
@@ -437,6 +494,7 @@ int main(void)
 	                                   cmocka_unit_test(deep),
 	                                   cmocka_unit_test(threads_and_states),
 	                                   cmocka_unit_test(measured_and_inverted),
+	                                   cmocka_unit_test(inverted),
 	                                   cmocka_unit_test(words)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

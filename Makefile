@@ -171,10 +171,11 @@ check-full: ## the same in full: sanitizers, long tests, lint, a bare Debian, ot
 	$(SUB) WERROR=1 all unit
 	$(SUB) WERROR=1 BUILD=asan O=$(O)/asan all unit
 	@scripts/run-tests --full --build $(O) --sanitized $(O)/asan
-bench: ## what a sample costs, beside py-spy and beside the least it can cost
+bench: ## what a sample costs, and looking at a recording, beside others and beside the least it can cost
 	@scripts/install-deps build check bench
 	$(SUB) all
 	@python3 tests/bench/cost.py $(O)
+	@python3 tests/bench/report.py $(O)
 coverage: ## run the quick tests on an instrumented build and print the lines covered, by room
 	@scripts/install-deps build check
 	$(SUB) BUILD=coverage O=$(O)/coverage all unit

@@ -58,6 +58,14 @@ void epoch_settle(struct epoch *e);
 /* The global stack of a sample with `stack` of the epoch, and what became of it added to *flags (tally_flag). Only
  * after epoch_settle. 0, ERR_FULL, ERR_NO_MEMORY. */
 int epoch_resolve(struct epoch *e, uint32_t stack, uint32_t *flags, uint32_t *global);
+/* Fetch the memory that epoch_count needs for this stack. */
+static inline void epoch_expect(const struct epoch *e, uint32_t stack)
+{
+	if (stack < e->stacks.to.n) {
+		__builtin_prefetch(&e->stacks.to.v[stack]);
+		__builtin_prefetch(&e->certified.v[stack]);
+	}
+}
 /* A sample's row; its stack: of the epoch. What is certain of it already goes to the profile at once. 0 or
  * ERR_NO_MEMORY. */
 int epoch_count(struct epoch *e, const struct tally_row *row);

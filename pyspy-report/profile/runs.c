@@ -244,6 +244,7 @@ static int runs_entry(struct runs_at *a, const struct rec_entry *entry)
 	t->stamp = a->r->stamp;
 	t->has_entry = true;
 	t->stack = entry->stack;
+	epoch_expect(a->e, entry->stack);
 	t->flags = entry->flags;
 	t->tick = entry->tick;
 	return 0;
@@ -286,6 +287,8 @@ static int runs_count_events(struct runs_at *a)
 
 	for (size_t i = 0; i < r->events.n && !r->replays; i++) {
 		const struct rec_event *v = &r->events.v[i];
+		if (i + TALLY_WAIT < r->events.n)
+			epoch_expect(a->e, r->events.v[i + TALLY_WAIT].stack);
 		uint64_t ns = profile_take_time(p, v->weight_ns);
 
 		if (v->time_ns < r->from_ns || v->time_ns >= r->until_ns) {

@@ -3,7 +3,7 @@
 
 Recordings are made by bigrec.c, through our own encoder: 10 million samples (few stacks; many stacks; by the kernel
 engine), 1 million of which each has a stack of its own, stacks of 10,000 frames, and in the full form 100 million. Then the
-same million of stacks goes to Tachyon (Python 3.15's profiler: its own writer makes the recording, its `replay` reads it)
+stacks of 200,000 samples go to Tachyon (Python 3.15's profiler: its own writer makes the recording, its `replay` reads it)
 and, as folded text, to inferno (what py-spy draws flame graphs with).
 
     CPU      seconds, user and system; the machine is shared, so look at ratios of one run
@@ -191,7 +191,7 @@ def main():
             if name != "peers":
                 one_set(name, a, bigrec, scratch, missed)
         if "peers" in sets:
-            n = 50000 if a.quick else 1000000
+            n = 50000 if a.quick else 200000
             peers("%d samples, 1,000 stacks of 100: others" % n, n, 1000, 100, a, bigrec, scratch)
             n //= 10
             peers("%d samples, each with a stack of its own, 100 deep: others" % n, n, n, 100, a, bigrec, scratch)

@@ -98,7 +98,7 @@ def one_moment(py, n, times):
     h.check(uncertain <= (0.2 * n * times if py.free_threaded else 0), "%d stacks are not certain" % uncertain)
     if not py.free_threaded:
         h.check(longest < 10e6, "a thread stood for %.1f ms" % (longest / 1e6))
-        h.check(set(holders) <= {0, 1} and holders[1] >= 0.9 * times, "holders of the GIL: %s" % dict(holders))
+        h.check(set(holders) <= {0, 1} and holders[1] >= 0.7 * times, "holders of the GIL: %s" % dict(holders))
     h.note("%d pictures of %d threads: holders %s, %d stops, the longest %d us" % (times, n, dict(holders), stops, longest // 1000))
 
 

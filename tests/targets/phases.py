@@ -6,6 +6,7 @@ phases.py THREADS: prints `ready PID`, runs until it is killed.
 import os
 import sys
 import threading
+import time
 
 N = int(sys.argv[1])
 LOCK = threading.Lock()
@@ -67,4 +68,4 @@ for i in range(N):
     t.start()
 sys.stdout.write("ready %d\n" % os.getpid())
 sys.stdout.flush()
-threading.Event().wait(1e6)
+time.sleep(1e6)  # 2.7's Event.wait would look every 50 ms

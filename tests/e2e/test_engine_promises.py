@@ -313,7 +313,7 @@ def few_files(py, n):
         h.check(r.stderr.count("no clocks for more threads") == 1, "it said %r" % r.stderr)
         adds_up(r.rec, v.pid, account, 0.02)
         by_tick, by_clock = h.count(r.rec, 19), h.count(r.rec, 20)
-        # files of /proc, two a thread, come first: with 60 nothing is left for clocks, with 160 there are some
+        # files of /proc, two a thread, come first: with 60 nothing is left for clocks, with 190 there are some
         h.check(by_tick > 0 and (by_clock > 0) == (n > 60), "%d samples by tick, %d by clock" % (by_tick, by_clock))
 
 
@@ -388,7 +388,7 @@ for py in few:
     add(1, "killed", killed)
     add(1, "suspended, 1000 Hz,", suspended, 1000)  # up to 3.12 whole stacks are sent: the ring fills up for certain
     add(0, "60 files", few_files, 60)
-    add(1, "160 files", few_files, 160)
+    add(1, "190 files", few_files, 190)
     add(1, "little locked memory", little_locked)
     add(2, "3000 sleepers", many_sleepers, 3000)
     add(0, "5000 threads come", many_come, 5000)

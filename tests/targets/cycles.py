@@ -94,6 +94,7 @@ SHAPES = {"busy": busy, "cycle": cycle, "naps": naps, "count": count}
 def begin(spec):
     words = spec.split(":")
     clock = Clock(spec)
+    clock.mark()  # a recorder may be quicker than we are: the log begins before it
     began.append(spec)
     started.wait()
     SHAPES[words[0]](clock, *map(float, words[1:]))

@@ -356,10 +356,14 @@ const tests = {
 };
 if (full) {
   tests["every recording of the tests in speedscope"] = async () => {
-    for (const r of ["small", "motion", "hostile", "many", "undefined", "defaults", "holes", "weights", "reused"]) {
+    for (const r of ["small", "motion", "hostile", "many", "undefined", "defaults", "holes", "weights", "reused", "rates", "elsewhere"]) {
       await speedscopeFile(r, true, !["hostile", "undefined", "reused"].includes(r));
       await traceFile(r, true);
     }
+    await open(view("speedscope", "small", "--thread", "no such thread")); // one profile, empty
+    await page.keyboard.press("3");
+    await page.waitForTimeout(200);
+    assert.deepEqual(sins, [], "nothing left");
     await open(view("speedscope", "wide")); // (deep is too much for speedscope itself: it gives up at some thousand frames)
     await open(view("speedscope", "deep", "--collapse-recursion"));
   };

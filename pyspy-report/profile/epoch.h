@@ -18,6 +18,7 @@ struct epoch_thread {
 	uint32_t stamp;        /* block that last_* are of; open when it is the current one */
 	uint32_t stack, flags; /* of its latest entry */
 	uint32_t tick;         /* where that entry begins */
+	uint64_t cpu_ns;       /* told by later entries that changed nothing else */
 	bool has_entry;
 };
 

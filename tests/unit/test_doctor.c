@@ -50,7 +50,8 @@ static void test_hostile(void **state)
 	(void)state;
 	struct findings f = {.group = "process"};
 	struct machine m = {.container = "a\"b\n"};
-	struct python_findings s = {.is_known = true, .build = "release", .found_by = "scan", .object = "/x\n\x1b[31m\"\xff"};
+	struct python_findings s = {
+	    .is_known = true, .build = "release", .found_by = "scan", .object = "/x\n\x1b[31m\"\xff"};
 	struct verdict v = {.pid = 7, .text = "a\nb", .machine = &m, .findings = &f, .python = &s};
 	struct buf out;
 	findings_add(&f, "process", FINDING_PROBLEM, REMEDY_CONTAINER, "/proc/7/comm", "%s",

@@ -48,9 +48,10 @@ expect 0 "$record" $moment -i -f raw -o x.svg -p "$victim" # -f decides
 grep -q '^<module> ([^;]*;work ' x.svg || fail "-f raw: no folded stacks"
 left x.svg x.pyspy
 clean
-expect 0 "$record" $moment -f raw -F --nolineno -t -i -g --full-filenames -o x.y -p "$victim"
-"$report" raw -F --nolineno -t -i -g --full-filenames x.y.pyspy >two 2>/dev/null
+expect 0 "$record" $moment -f raw -F --nolineno -t -i --full-filenames -o x.y -p "$victim"
+"$report" raw -F --nolineno -t -i --full-filenames x.y.pyspy >two 2>/dev/null
 same x.y two
+[ -s x.y ] || fail "an empty view"
 clean
 
 # without -o: PROGRAM-TIME; --no-keep leaves the view alone

@@ -13,7 +13,7 @@
 #include "libcommon/human.h"
 #include "libcommon/log.h"
 #include "pyspy-record/attach.h"
-#include "pyspy-record/doctor/patient.h"
+#include "pyspy-record/doctor/process_findings.h"
 #include "pyspy-record/doctor/verdict.h"
 
 enum { OPT_PID = 1, OPT_JSON, OPT_HELP, OPT_VERSION };
@@ -125,21 +125,21 @@ static const char *first_problem(const struct findings *f)
 }
 
 /* As recording would begin: with the same patience, and the same words when it fails. */
-static void examine_process(struct verdict *v, struct machine *m, struct findings *f, struct snake *s)
+static void examine_process(struct verdict *v, struct machine *m, struct findings *f, struct python_findings *s)
 {
 	static const struct session_signals none;
-	struct patient p;
+	struct process_findings p;
 	struct target *t = calloc(1, sizeof *t);
 	char message[512] = "";
-	patient_examine(&p, m, f, v->pid);
+	process_findings_examine(&p, m, f, v->pid);
 	int rc = !t            ? ERR_NO_MEMORY
 	         : !p.is_there ? ERR_GONE
 	         : p.memory.killed_by
 	             ? ERR_PERMISSION
 	             : attach_open(t, v->pid, NULL, WAIT_S * CLOCK_NS_PER_S, false, &none, message, sizeof message);
 	if (rc == 0) {
-		patient_examine_stops(&p, m, f, interpreter_retries_calls(&t->interpreter));
-		snake_examine(s, &t->reader, &t->interpreter, m, f);
+		process_findings_examine_stops(&p, m, f, interpreter_retries_calls(&t->interpreter));
+		python_findings_examine(s, &t->reader, &t->interpreter, m, f);
 		target_close(t);
 	} else if (rc == ERR_NO_MEMORY) {
 		f->failed = true;
@@ -196,12 +196,12 @@ int cmd_doctor(int argc, char **argv, char *const *words)
 	struct doctor_options o;
 	struct machine m;
 	struct findings f = {0};
-	struct snake s = {0};
+	struct python_findings s = {0};
 	(void)words;
 	int rc = parse(&o, argc, argv);
 	if (rc)
 		return rc < 0 ? EXIT_USAGE : EXIT_CAN;
-	struct verdict v = {.pid = o.pid, .time_ns = clock_real_ns(), .machine = &m, .findings = &f, .snake = &s};
+	struct verdict v = {.pid = o.pid, .time_ns = clock_real_ns(), .machine = &m, .findings = &f, .python = &s};
 	machine_examine(&m, &f, !o.pid, o.pid);
 	if (o.pid)
 		examine_process(&v, &m, &f, &s);
@@ -209,6 +209,6 @@ int cmd_doctor(int argc, char **argv, char *const *words)
 		judge_machine(&v, &m, &f);
 	rc = print(&v, o.json);
 	findings_done(&f);
-	snake_done(&s);
+	python_findings_done(&s);
 	return rc;
 }

@@ -6,8 +6,8 @@
 static int cmd_chrometrace(const struct report_verb *verb, int argc, char **argv)
 {
 	int status;
-	struct report_timeline *j =
-	    report_timeline_begin(verb, argc, argv, &(struct report_timeline_options){.meters = true}, &status);
+	struct report_timeline *j = report_timeline_begin(
+	    verb, argc, argv, &(struct report_timeline_options){.meters = true, .by_text = true}, &status);
 
 	if (!j)
 		return status;

@@ -49,10 +49,16 @@ static bool wants_file(void *ctx, const char *file, size_t n)
 
 static int take_pattern(const char *value, char *message, size_t size)
 {
+	char why[200];
+	int rc;
+
 	if (lines.has_file)
 		pattern_done(&lines.file);
 	lines.has_file = false;
-	TRY(pattern_init(&lines.file, value, false, message, size));
+	rc = pattern_init(&lines.file, value, false, why, sizeof why);
+	if (rc == ERR_USAGE)
+		snprintf(message, size, "--file: %s", why);
+	TRY(rc);
 	lines.has_file = true;
 	return 0;
 }

@@ -24,7 +24,8 @@ const struct report_verb cmd_speedscope_verb = {
     .about =
         "One profile for each thread, all from 0 to the same end, so that what stands above each other happened at\n"
         "the same time; the busiest one is shown first. Consecutive samples of one stack are one box. Time without\n"
-        "samples, or with samples that were left out, is empty.\n" REPORT_TIMELINE_LAYOUT
+        "samples, or with samples that were left out, is empty. speedscope itself gives up at stacks of some thousand\n"
+        "frames: --collapse-recursion helps.\n" REPORT_TIMELINE_LAYOUT
         "The same input and options give the same bytes.",
     .groups = REPORT_TIMELINE_GROUPS,
     .run = cmd_speedscope,

@@ -22,8 +22,15 @@ static struct {
 
 static int stacks_option(int id, const char *value, char *message, size_t size)
 {
-	if (id == STACKS_AT)
-		return when_parse(value, &stacks.at, message, size);
+	char why[200];
+	int rc;
+
+	if (id == STACKS_AT) {
+		rc = when_parse(value, &stacks.at, why, sizeof why);
+		if (rc == ERR_USAGE)
+			snprintf(message, size, "--at: %s", why);
+		return rc;
+	}
 	stacks.format = id == STACKS_CSV ? SHEET_CSV : SHEET_JSON;
 	return 0;
 }

@@ -36,14 +36,22 @@ static struct {
 
 static int take_pattern(int id, const char *value, char *message, size_t size)
 {
+	static const char *const names[] = {[TREE_OF - REPORT_OWN] = "--of",
+	                                    [TREE_CALLERS - REPORT_OWN] = "--callers",
+	                                    [TREE_CALLEES - REPORT_OWN] = "--callees"};
 	struct pattern p;
+	char why[200];
+	int rc;
 
 	if (tree.of_id && tree.of_id != id) {
 		snprintf(message, size, "--of, --callers and --callees exclude each other");
 		return ERR_USAGE;
 	}
 	tree.of_id = id;
-	TRY(pattern_init(&p, value, true, message, size));
+	rc = pattern_init(&p, value, true, why, sizeof why);
+	if (rc == ERR_USAGE)
+		snprintf(message, size, "%s: %s", names[id - REPORT_OWN], why);
+	TRY(rc);
 	if (vec_push(&tree.of.list, p))
 		return 0;
 	pattern_done(&p);

@@ -34,7 +34,7 @@ static const char *advice(int error_number)
 	}
 }
 
-static int say(int code, const char *file, const struct load_result *r)
+static int say(int code, const char *file, const struct feed_result *r)
 {
 	struct buf name;
 
@@ -172,7 +172,7 @@ static int copy_source(struct report_source *s, int from)
 		if (n == 0)
 			return 0;
 		if (n < 0 && errno != EINTR)
-			return say(ERR_SYSTEM, s->name, &(struct load_result){.error_number = errno});
+			return say(ERR_SYSTEM, s->name, &(struct feed_result){.error_number = errno});
 		if (n > 0 && !write_all(s->fd, chunk, (size_t)n))
 			return no_copy(s, folder);
 	}
@@ -195,7 +195,7 @@ static int begin_source(struct report_source *s, bool twice)
 	off_t at;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		struct load_result r = {.error_number = errno};
+		struct feed_result r = {.error_number = errno};
 
 		if (fd >= 0 && !is_stdin)
 			close(fd);
@@ -229,7 +229,7 @@ static void begin_progress(const char *what, const struct report_source *s, int 
 
 static int load_source(struct report_source *s, struct profile *p, const struct load_options *load)
 {
-	struct load_result r = {0};
+	struct feed_result r = {0};
 	bool is_own = false;
 	int rc = ERR_SYSTEM, fd = open_source(s, &is_own);
 
@@ -246,16 +246,16 @@ static int load_source(struct report_source *s, struct profile *p, const struct 
 	return rc ? say(rc, s->name, &r) : 0;
 }
 
-static int look_at_source(struct report_source *s, struct load_ends *ends)
+static int look_at_source(struct report_source *s, struct ends *ends)
 {
-	struct load_result r = {0};
+	struct feed_result r = {0};
 	bool is_own = false;
 	int rc = ERR_SYSTEM, fd = open_source(s, &is_own);
 
 	if (fd < 0)
 		r.error_number = errno;
 	else
-		rc = load_fd_ends(fd, s->most, ends, &r);
+		rc = ends_fd(fd, s->most, ends, &r);
 	if (fd >= 0 && is_own)
 		close(fd);
 	s->most = r.bytes;
@@ -355,7 +355,7 @@ static int replay(struct report_input *in, struct profile *p, const struct repor
 	load->replays = true;
 	for (size_t i = 0; i < in->sources.n; i++) {
 		struct report_source *s = &in->sources.v[i];
-		struct load_result r = {0};
+		struct feed_result r = {0};
 		bool is_own = false;
 		int rc, fd;
 

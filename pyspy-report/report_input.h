@@ -17,7 +17,7 @@ struct report_source {
 
 struct report_input {
 	VEC(struct report_source) sources;
-	struct load_ends ends;
+	struct ends ends;
 	char *newest; /* name of the file that was chosen; NULL: they were named */
 };
 

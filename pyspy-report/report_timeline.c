@@ -61,13 +61,14 @@ static int on_stretch(void *ctx, const struct profile *p, const struct lane_stre
 	return path == SHAPE_DROPPED ? 0 : timeline_add(&j->timeline, s, path);
 }
 
-static int fill(struct report_timeline *j, int *status)
+static int fill(struct report_timeline *j, bool by_text, int *status)
 {
 	struct report_job *k = &j->job;
 	struct naming_options naming = report_options_naming(&k->options, &k->profile);
 	struct shape_options rows = report_job_rows(k).shape;
 	int rc;
 
+	naming.by_text = by_text;
 	rows.processes &= k->options.processes == REPORT_YES; /* tracks tell them apart */
 	*status = report_job_shape(k, &naming, &rows);
 	if (*status != REPORT_GO_ON)
@@ -102,7 +103,7 @@ struct report_timeline *report_timeline_begin(const struct report_verb *v, int a
 	buf_init(&j->losses, 0);
 	*status = report_job_begin(&j->job, v, argc, argv);
 	if (*status == REPORT_GO_ON) {
-		rc = fill(j, status);
+		rc = fill(j, o->by_text, status);
 		if (*status == REPORT_GO_ON && !rc)
 			return j;
 		if (*status == REPORT_GO_ON) {

@@ -26,6 +26,7 @@ struct report_timeline {
 struct report_timeline_options {
 	bool by_state; /* struct timeline */
 	bool meters;
+	bool by_text; /* struct naming_options */
 };
 
 /* Command line -> output, timeline, words. NULL: *status is the exit status (all is said and freed). */
@@ -38,11 +39,15 @@ extern const char report_timeline_exporter[];
 
 /* A part of these verbs' help. */
 #define REPORT_TIMELINE_LAYOUT                                                                                         \
-	"Where a sample stands: it is as long as the time that it stands for, so that lengths add up to the times\n"   \
-	"of all other views. Ticks share out the time of their block (a second or so, --flush of pyspy-record) in\n"   \
-	"their order, the same for all threads. Samples by the kernel stand for time of their thread, which may be\n"  \
-	"more or less than passed since the one before; those of a block are laid end to end in their order. So the\n" \
-	"ends of blocks are exact, and inside a sample may stand some samples' worth beside its moment (`script`\n"    \
-	"has the moments). Times are since the recording began (with --time A..B: since A); of several recordings,\n"  \
-	"since the first one did.\n"
+	"Where a sample stands: it is as long as the time that it stands for, so that lengths add up to the times "    \
+	"of\n"                                                                                                         \
+	"all other views. Ticks share out the time of their block (a second or so, --flush of pyspy-record) in "       \
+	"their\n"                                                                                                      \
+	"order, the same for all threads. Samples by the kernel stand for time of their thread, which may be more "    \
+	"or\n"                                                                                                         \
+	"less than passed since the one before; those of a block are laid end to end in their order. So the ends of\n" \
+	"blocks are exact; inside, a sample may stand beside its moment, at 100 a second by some 30 ms and at most "   \
+	"by\n"                                                                                                         \
+	"one or two tenths of a second (`script` has the moments). Times are since the recording began (with\n"        \
+	"--time A..B: since A); of several recordings, since the first one did.\n"
 #define REPORT_TIMELINE_GROUPS (REPORT_FILTER | REPORT_NAMING | REPORT_THREADS | REPORT_SHAPE | REPORT_REPLAY)

@@ -2,7 +2,7 @@
 #pragma once
 #include "libcommon/buf.h"
 #include "pyspy-record/doctor/machine.h"
-#include "pyspy-record/doctor/snake.h"
+#include "pyspy-record/doctor/python_findings.h"
 
 struct verdict {
 	pid_t pid; /* 0: no process was named */
@@ -12,7 +12,7 @@ struct verdict {
 	int64_t time_ns; /* CLOCK_REALTIME */
 	const struct machine *machine;
 	const struct findings *findings;
-	const struct snake *snake;
+	const struct python_findings *python;
 };
 
 void verdict_text(const struct verdict *v, struct buf *out);

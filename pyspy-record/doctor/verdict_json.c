@@ -60,7 +60,7 @@ static void put_head(const struct verdict *v, struct buf *out)
 	buf_str(out, "}");
 }
 
-static void put_python(const struct snake *s, struct buf *out)
+static void put_python(const struct python_findings *s, struct buf *out)
 {
 	buf_str(out, ",\n\"python\":");
 	if (!s->is_known && !*s->version) {
@@ -80,7 +80,7 @@ static void put_features(const struct verdict *v, struct buf *out)
 {
 	bool is_first = true;
 	buf_str(out, ",\n\"features\":");
-	if (!v->snake->is_known) {
+	if (!v->python->is_known) {
 		buf_str(out, "null");
 		return;
 	}
@@ -122,7 +122,7 @@ static void put_finding(const struct finding *one, struct buf *out)
 void verdict_json(const struct verdict *v, struct buf *out)
 {
 	put_head(v, out);
-	put_python(v->snake, out);
+	put_python(v->python, out);
 	put_features(v, out);
 	buf_str(out, ",\n\"findings\":[");
 	for (size_t i = 0; i < v->findings->v.n; i++) {

@@ -156,7 +156,7 @@ static int read_u32(struct look *k, raddr_t at, uint32_t *v)
 
 static int read_facts(struct look *k, raddr_t code, struct code_facts *f)
 {
-	const struct shape *s = k->c->shape;
+	const struct values_layout *s = k->c->shape;
 	uint32_t keyword_only = 0;
 	TRY(read_u32(k, code + k->c->layout->code.flags, &f->flags));
 	TRY(read_u32(k, code + s->code.argcount, &f->n_arguments));

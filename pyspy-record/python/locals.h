@@ -40,7 +40,7 @@ struct locals {
 	struct pagecache cache;
 	struct repr repr;
 	const struct layout *layout;
-	const struct shape *shape;
+	const struct values_layout *shape;
 	unsigned level;
 	size_t most; /* variables of one frame */
 };

@@ -13,7 +13,7 @@ struct repr_limits repr_limits_of(unsigned level)
 
 int repr_init(struct repr *p, struct pagecache *cache, const struct layout *l, const struct repr_limits *limits)
 {
-	*p = (struct repr){.cache = cache, .reader = &cache->reader, .layout = l, .shape = shape_find(l)};
+	*p = (struct repr){.cache = cache, .reader = &cache->reader, .layout = l, .shape = values_layout_find(l)};
 	p->limits = *limits;
 	if (p->limits.depth > REPR_DEPTH_MAX)
 		p->limits.depth = REPR_DEPTH_MAX;

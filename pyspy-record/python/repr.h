@@ -18,7 +18,7 @@
 #include "libcommon/vec.h"
 #include "pyspy-record/memory/pagecache.h"
 #include "pyspy-record/python/secrets.h"
-#include "pyspy-record/python/shape.h"
+#include "pyspy-record/python/values_layout.h"
 
 enum { REPR_DEPTH_MAX = 40, REPR_TYPES_MAX = 4096 };
 
@@ -34,7 +34,7 @@ struct repr {
 	struct pagecache *cache;
 	struct reader *reader; /* the cache's */
 	const struct layout *layout;
-	const struct shape *shape;
+	const struct values_layout *shape;
 	const struct secrets *secrets; /* NULL: hides nothing */
 	raddr_t modules;               /* sys.modules, to tell versions of libraries; 0: not known */
 	struct repr_limits limits;

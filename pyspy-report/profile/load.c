@@ -9,8 +9,6 @@
 #include "format/decode.h"
 #include "libcommon/err.h"
 
-enum { LOAD_CHUNK = 256 << 10 };
-
 struct load {
 	struct profile *profile;
 	struct load_options options;
@@ -113,7 +111,7 @@ static int load_on_block(void *ctx, const struct rec_block *b)
 static void load_span(struct load *l, const struct rec_block *b)
 {
 	struct profile_recording *r = load_recording(l);
-	const struct load_ends *ends = l->options.ends;
+	const struct ends *ends = l->options.ends;
 	struct span_of of = {.begin_ns = r->started_ns, .anchor_ns = b->anchor_ns};
 	uint64_t from = b->begin_ns, until = b->end_ns;
 
@@ -366,51 +364,6 @@ int load_finish(struct load *l)
 	return stream_finish(l->stream);
 }
 
-/* Where the bytes of an input go. */
-struct load_to {
-	int (*feed)(void *ctx, const void *bytes, size_t n);
-	int (*finish)(void *ctx);
-	void *ctx;
-	void (*progress)(uint64_t bytes);
-};
-
-static int load_chunks(const struct load_to *to, int fd, uint64_t most, unsigned char *chunk, struct load_result *r)
-{
-	r->is_empty = true;
-	for (;;) {
-		uint64_t left = most - r->bytes;
-		ssize_t n = left ? read(fd, chunk, left < LOAD_CHUNK ? (size_t)left : LOAD_CHUNK) : 0;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			r->error_number = errno;
-			return ERR_SYSTEM;
-		}
-		if (n == 0)
-			return to->finish(to->ctx);
-		r->is_empty = false;
-		r->bytes += (uint64_t)n;
-		int rc = to->feed(to->ctx, chunk, (size_t)n);
-		if (rc)
-			return rc;
-		if (to->progress)
-			to->progress(r->bytes);
-	}
-}
-
-static int load_all(const struct load_to *to, int fd, uint64_t most, struct load_result *r)
-{
-	unsigned char *chunk = malloc(LOAD_CHUNK);
-	int rc = ERR_NO_MEMORY;
-
-	*r = (struct load_result){0};
-	if (chunk)
-		rc = load_chunks(to, fd, most, chunk, r);
-	free(chunk);
-	return rc;
-}
-
 static int load_feed_any(void *ctx, const void *bytes, size_t n)
 {
 	return load_feed(ctx, bytes, n);
@@ -422,88 +375,29 @@ static int load_finish_any(void *ctx)
 }
 
 int load_fd(struct profile *p, int fd, const char *name, uint64_t most, const struct load_options *o,
-            struct load_result *r)
+            struct feed_result *r)
 {
 	struct load *l = load_new(p, name, o);
 	int rc = ERR_NO_MEMORY;
 
-	*r = (struct load_result){0};
+	*r = (struct feed_result){0};
 	if (l)
-		rc =
-		    load_all(&(struct load_to){load_feed_any, load_finish_any, l, o ? o->progress : NULL}, fd, most, r);
+		rc = feed_fd(&(struct feed_to){load_feed_any, load_finish_any, l, o ? o->progress : NULL}, fd, most, r);
 	load_free(l);
 	return rc;
 }
 
-int load_file(struct profile *p, const char *path, const struct load_options *o, struct load_result *r)
+int load_file(struct profile *p, const char *path, const struct load_options *o, struct feed_result *r)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
 	int rc, fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0) {
-		*r = (struct load_result){.error_number = errno};
+		*r = (struct feed_result){.error_number = errno};
 		return ERR_SYSTEM;
 	}
 	rc = load_fd(p, fd, is_stdin ? "standard input" : path, UINT64_MAX, o, r);
 	if (!is_stdin)
 		close(fd);
-	return rc;
-}
-
-struct load_look {
-	struct load_ends *ends;
-	bool has_recording;
-};
-
-static int look_new(struct load_look *k)
-{
-	k->has_recording = true;
-	return vec_push(&k->ends->v, 0) ? 0 : ERR_NO_MEMORY;
-}
-
-static int look_on_file(void *ctx, const struct rec_file *f)
-{
-	(void)f;
-	return look_new(ctx);
-}
-
-static int look_on_epoch(void *ctx, uint32_t number, bool complete)
-{
-	struct load_look *k = ctx;
-
-	(void)number, (void)complete;
-	return k->has_recording ? 0 : look_new(k);
-}
-
-static int look_on_block_end(void *ctx, const struct rec_block *b)
-{
-	struct load_look *k = ctx;
-	uint64_t *end = &k->ends->v.v[k->ends->v.n - 1];
-
-	*end = b->end_ns > *end ? b->end_ns : *end;
-	return 0;
-}
-
-static int look_feed(void *stream, const void *bytes, size_t n)
-{
-	return stream_feed(stream, bytes, n);
-}
-
-static int look_finish(void *stream)
-{
-	return stream_finish(stream);
-}
-
-int load_fd_ends(int fd, uint64_t most, struct load_ends *ends, struct load_result *r)
-{
-	struct load_look k = {.ends = ends};
-	struct stream *s = stream_new(&(struct decode_visitor){
-	    .ctx = &k, .file = look_on_file, .epoch = look_on_epoch, .block_end = look_on_block_end});
-	int rc = ERR_NO_MEMORY;
-
-	*r = (struct load_result){0};
-	if (s)
-		rc = load_all(&(struct load_to){look_feed, look_finish, s, NULL}, fd, most, r);
-	stream_free(s);
 	return rc;
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "pyspy-report/profile/lanes.h"
+#include "pyspy-report/profile/ends.h"
 #include "pyspy-report/profile/replay.h"
 #include "pyspy-report/profile/span.h"
 
@@ -15,18 +16,13 @@ struct load_options {
 	lanes_visit *lane;   /* NULL, or: stretches of time are wanted; with the same ctx */
 	struct spool *spool; /* for them; ERR_IO: it failed */
 	struct span span;    /* what of each recording; all zero: everything */
-	/* Where span_needs_end: when each recording ends, by its number in the profile (load_ends). */
-	const struct load_ends *ends;
+	/* Where span_needs_end: when each recording ends, by its number in the profile (profile/ends). */
+	const struct ends *ends;
 	/* The same input was loaded into this profile before: `sample` gets its samples, and nothing is counted again.
 	 * `first` is the number of the input's first recording, `name` as it was. */
 	bool replays;
 	uint32_t first;
 	void (*progress)(uint64_t bytes); /* NULL, or: told now and then how many bytes were read */
-};
-
-/* When each recording of an input ends. */
-struct load_ends {
-	VEC(uint64_t) v;
 };
 
 /* Load `path` ("-" = standard input). 0, damaged or not (see profile->damage). Otherwise:
@@ -35,17 +31,10 @@ struct load_ends {
  * ERR_VERSION  written by a newer version
  * ERR_FULL     more distinct things than PROFILE_MAX_*
  * ERR_NO_MEMORY, or what `sample` returned. */
-struct load_result {
-	int error_number;
-	bool is_empty;
-	uint64_t bytes; /* read */
-};
-int load_file(struct profile *p, const char *path, const struct load_options *o, struct load_result *r);
+int load_file(struct profile *p, const char *path, const struct load_options *o, struct feed_result *r);
 /* The same of what is open: from where fd stands, at most `most` bytes of it. r->bytes: how many there were. */
 int load_fd(struct profile *p, int fd, const char *name, uint64_t most, const struct load_options *o,
-            struct load_result *r);
-/* Only look when the recordings in there end; appended to `ends`. The same errors. */
-int load_fd_ends(int fd, uint64_t most, struct load_ends *ends, struct load_result *r);
+            struct feed_result *r);
 
 /* For tests and streams: the same from bytes. */
 struct load;

@@ -22,6 +22,7 @@ struct chrometrace {
 	VEC(uint64_t) tids; /* by track */
 	uint64_t made_up;
 	struct buf track;     /* `","pid":1,"tid":2,"ts":` */
+	uint64_t opened_ns;   /* time of the last change */
 	uint32_t open;        /* path of the frames that are open */
 	VEC(uint32_t) opened; /* paths of those that are to be opened, innermost first */
 };
@@ -155,18 +156,20 @@ static void put_slice(struct chrometrace *c, char phase, const char *when, size_
 	j->comma = true;
 }
 
-/* From the open frames to those of `path`: what differs is closed, innermost first, and opened, outermost first. */
-static int change_to(struct chrometrace *c, uint64_t ns, uint32_t path)
+static size_t make_when(char *when, size_t size, uint64_t ns)
 {
-	char when[64];
+	return (size_t)snprintf(when, size, "%" PRIu64 ".%03u,\"name\":\"", ns / 1000, (unsigned)(ns % 1000));
+}
+
+/* The path where both meet; what leads from there to `want` is in c->opened, innermost first. */
+static int find_common(struct chrometrace *c, uint32_t want, uint32_t *common)
+{
 	const struct shape_node *list = c->shape->nodes.v;
-	uint32_t open = c->open, want = path;
-	size_t n = (size_t)snprintf(when, sizeof when, "%" PRIu64 ".%03u,\"name\":\"", ns / 1000, (unsigned)(ns % 1000));
+	uint32_t open = c->open;
 
 	c->opened.n = 0;
 	while (open != want) {
 		if (list[open].depth >= list[want].depth) {
-			put_slice(c, 'E', when, n, open);
 			open = list[open].parent;
 		} else {
 			if (!vec_push(&c->opened, want))
@@ -174,9 +177,38 @@ static int change_to(struct chrometrace *c, uint64_t ns, uint32_t path)
 			want = list[want].parent;
 		}
 	}
+	*common = open;
+	return 0;
+}
+
+/* speedscope takes B and E of one name at one time for a slice without length, B first, and then nothing fits. */
+static bool opens_what_it_closes(const struct chrometrace *c, uint32_t common)
+{
+	const struct shape_node *list = c->shape->nodes.v;
+	uint32_t first = c->opened.n ? list[c->opened.v[c->opened.n - 1]].frame : SHAPE_DROPPED;
+
+	for (uint32_t i = c->open; i != common && c->opened.n; i = list[i].parent)
+		if (list[i].frame == first)
+			return true;
+	return false;
+}
+
+/* From the open frames to those of `path`: what differs is closed, innermost first, and opened, outermost first. */
+static int change_to(struct chrometrace *c, uint64_t ns, uint32_t path)
+{
+	char when[64];
+	uint32_t common;
+	size_t n;
+
+	TRY(find_common(c, path, &common));
+	n = make_when(when, sizeof when, ns - (ns > c->opened_ns + 1 && opens_what_it_closes(c, common)));
+	for (uint32_t i = c->open; i != common; i = c->shape->nodes.v[i].parent)
+		put_slice(c, 'E', when, n, i);
+	n = make_when(when, sizeof when, ns);
 	while (c->opened.n)
 		put_slice(c, 'B', when, n, c->opened.v[--c->opened.n]);
 	c->open = path;
+	c->opened_ns = ns;
 	return c->texts.all.err;
 }
 
@@ -187,6 +219,7 @@ static int put_track(struct chrometrace *c, size_t track)
 	uint64_t at = 0;
 	int rc = timeline_read(&reader, c->timeline, track);
 
+	c->opened_ns = 0;
 	buf_reset(&c->track);
 	buf_printf(&c->track, "\",\"pid\":%" PRIu64 ",\"tid\":%" PRIu64 ",\"ts\":", c->pids.v[process_of(c, track)],
 	           c->tids.v[track]);

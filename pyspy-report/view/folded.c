@@ -45,7 +45,7 @@ int folded_write(FILE *out, const struct tree *t, const struct naming *n, struct
 		buf_put(&line, s, len);
 		ends.v[k->depth] = line.len;
 		rc = texts.all.err ? texts.all.err : line.err;
-		if (rc || !k->self_n)
+		if (rc || !(t->by_time && k->self_ns ? k->self_ns : t->measure == FILTER_BY_CPU ? 0 : k->self_n))
 			continue;
 		uint64_t worth = t->by_time ? folded_worth(&at, k->self_ns) : k->self_n;
 		if (!worth) {

@@ -301,14 +301,14 @@ expect() { # status, words, command ...
     local got=$?
     [ $got = "$status" ] && grep -qE -- "$words" err && [ "$(wc -l <err)" = 1 ] && [ ! -s out ] || fail "$*: status $got, want $status; [$words]: $(cat err)"
 }
-expect 2 'at character 1' "$report" stacks --at x many.pyspy
+expect 2 '^pyspy-report: --at: not a time; at character 1' "$report" stacks --at x many.pyspy
 expect 2 "no column 'nope'" "$report" script --columns tid,nope many.pyspy
 expect 2 'named twice' "$report" script --columns tid,tid many.pyspy
 expect 2 'min-share wants' "$report" tree --min-share 101 many.pyspy
 expect 2 'min-share wants' "$report" lines --min-share -1 many.pyspy
 expect 2 'depth wants' "$report" tree --depth 99999999999 many.pyspy
 expect 2 'exclude each other' "$report" tree --of a --callers b many.pyspy
-expect 2 '[Uu]nmatched.*character 10' "$report" tree --of 'function:(x' many.pyspy
+expect 2 '^pyspy-report: --of: Unmatched.*character 10' "$report" tree --of 'function:(x' many.pyspy
 expect 2 'context wants' "$report" lines --context x many.pyspy
 expect 2 'source-dir wants' "$report" lines --source-dir '' many.pyspy
 for v in tree lines stacks; do

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -86,7 +87,10 @@ def against_reader(name, path):
     for s, w in got.items():
         texts[tuple((t.trace_text(f), "", 0) for f in s)] += w
     trace = t.sums("chrometrace", docs["chrometrace"])
-    check(name + ": chrometrace is speedscope", trace == texts, (trace - texts, texts - trace))
+    # a slice may end 1 ns early, once for each that begins behind it
+    slack = sum(e["ph"] == "B" for e in docs["chrometrace"]["traceEvents"]) + 1
+    apart = Counter({s: abs(trace[s] - texts[s]) for s in set(trace) | set(texts)})
+    check(name + ": chrometrace is speedscope", sum(apart.values()) <= slack, +apart)
     fox = t.sums("firefox", docs["firefox"])
     if rec.timed:
         check(name + ": firefox is speedscope", fox == got, (fox - got, got - fox))
@@ -201,18 +205,21 @@ def test_nothing_and_bad(work):
 
 
 def test_no_room(work):
-    """the temporary file cannot grow: one line, nothing written"""
-    path = os.path.join(work, "large.pyspy")
-    big = os.path.join(BUILD, "bench", "bigrec")
-    if not os.path.exists(big):
-        return print("no bigrec (make bench): the full temporary file is not tried")
-    subprocess.run([big, "write", path, "3000000", "8", "8", "2000", "20", "6", "0.1", "outside"], check=True, timeout=60,
-                   stdout=subprocess.DEVNULL)
+    """more runs than stay in memory; then the temporary file cannot grow: one line, nothing written"""
+    if not FULL:
+        return
+    path = os.path.join(work, "large")
+    with open(os.path.join(work, "wide.pyspy"), "rb") as f:
+        data = f.read()
+    with open(path, "wb") as f:
+        f.write(data * 600)
+    d = view("speedscope", "-i", path)
+    check("large: rules", not t.problems("speedscope", d), t.problems("speedscope", d))
+    check("large: all of it", sum(sum(p["weights"]) for p in d["profiles"]) == 600 * d["profiles"][0]["endValue"])
 
     def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-        import signal
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
     p = report("speedscope", "-i", "-o", "/dev/null", path, status=1, preexec_fn=limit)
     check("no room: one line", b"temporary file" in p.stderr and p.stderr.count(b"\n") == 1, p.stderr)
 

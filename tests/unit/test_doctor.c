@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pyspy-record/doctor/patient.h"
+#include "pyspy-record/doctor/process_findings.h"
 #include "pyspy-record/doctor/verdict.h"
 
 static void test_findings(void **state)
@@ -50,8 +50,8 @@ static void test_hostile(void **state)
 	(void)state;
 	struct findings f = {.group = "process"};
 	struct machine m = {.container = "a\"b\n"};
-	struct snake s = {.is_known = true, .build = "release", .found_by = "scan", .object = "/x\n\x1b[31m\"\xff"};
-	struct verdict v = {.pid = 7, .text = "a\nb", .machine = &m, .findings = &f, .snake = &s};
+	struct python_findings s = {.is_known = true, .build = "release", .found_by = "scan", .object = "/x\n\x1b[31m\"\xff"};
+	struct verdict v = {.pid = 7, .text = "a\nb", .machine = &m, .findings = &f, .python = &s};
 	struct buf out;
 	findings_add(&f, "process", FINDING_PROBLEM, REMEDY_CONTAINER, "/proc/7/comm", "%s",
 	             "</script>\x1b]0;x\x07\n\xff\"");
@@ -139,8 +139,8 @@ static void test_gone(void **state)
 	(void)state;
 	struct findings f = {0};
 	struct machine m = {0};
-	struct patient p;
-	patient_examine(&p, &m, &f, 0x3ffff0);
+	struct process_findings p;
+	process_findings_examine(&p, &m, &f, 0x3ffff0);
 	assert_false(p.is_there);
 	assert_string_equal(findings_problem(&f)->id, "process");
 	findings_done(&f);

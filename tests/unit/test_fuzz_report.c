@@ -109,7 +109,7 @@ static void show_tables(FILE *out, const struct profile *p, const struct tree *t
 	assert_int_equal(source_lines_write(out, &l, n, s, &o), 0);
 	assert_int_equal(source_lines_sheet(out, SHEET_JSON, &l, n, s, &everything, &o), 0);
 	line_shares_done(&l);
-	assert_int_equal(info_json_csv(out, p, s), 0);
+	assert_int_equal(info_json_csv(out, p, s, &everything), 0);
 }
 
 static void show(struct profile *p)

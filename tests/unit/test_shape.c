@@ -130,9 +130,12 @@ static const char *shown(struct world *w, uint32_t at)
 
 		assert_true(k->parent < at);
 		assert_int_equal(k->depth, w->s.nodes.v[k->parent].depth + 1);
-		snprintf(one, sizeof one, "%s", naming_name(&w->n, k->frame, &n));
+		const char *name = naming_name(&w->n, k->frame, &n);
+
 		if (f->line > 1)
-			snprintf(one + strlen(one), 10, "%u", f->line);
+			snprintf(one, sizeof one, "%.80s%u", name, f->line);
+		else
+			snprintf(one, sizeof one, "%.80s", name);
 		snprintf(rest, sizeof rest, "%s", out);
 		snprintf(out, sizeof out, "%.90s%s%.300s", one, *rest ? "/" : "", rest);
 	}

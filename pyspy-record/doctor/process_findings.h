@@ -1,4 +1,4 @@
-/* patient: one process: may it be looked at, and what stands in the way.
+/* process_findings: one process: may it be looked at, and what stands in the way.
  *
  * Trust: what is read of it is its own: bytes.
  */
@@ -6,7 +6,7 @@
 #include "pyspy-record/doctor/machine.h"
 #include "pyspy-record/target/access.h"
 
-struct patient {
+struct process_findings {
 	pid_t pid;     /* of the process, also when asked by the number of a thread */
 	bool is_there; /* a process that has a memory */
 	struct access_facts access;
@@ -15,6 +15,7 @@ struct patient {
 };
 
 /* Look, and add what was found. What stands in the way of reading it is a problem. */
-void patient_examine(struct patient *p, const struct machine *m, struct findings *f, pid_t pid);
+void process_findings_examine(struct process_findings *p, const struct machine *m, struct findings *f, pid_t pid);
 /* Can its threads be stopped? After the interpreter was found: `retries` as interpreter_retries_calls. */
-void patient_examine_stops(const struct patient *p, const struct machine *m, struct findings *f, bool retries);
+void process_findings_examine_stops(const struct process_findings *p, const struct machine *m, struct findings *f,
+                                    bool retries);

@@ -1,4 +1,4 @@
-#include "pyspy-record/doctor/patient.h"
+#include "pyspy-record/doctor/process_findings.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -41,7 +41,7 @@ static char state_of(const char *status)
 
 /* --- is it there? */
 
-static void examine_absent(struct patient *p, const struct machine *m, struct findings *f)
+static void examine_absent(struct process_findings *p, const struct machine *m, struct findings *f)
 {
 	if (p->access.is_hidden)
 		findings_add(f, "process", FINDING_PROBLEM, machine_rights(m, false), "/proc, kill(2) with signal 0",
@@ -54,7 +54,7 @@ static void examine_absent(struct patient *p, const struct machine *m, struct fi
 		                "ps -e lists those that are; in a container they have other numbers than on its host");
 }
 
-static bool examine_presence(struct patient *p, struct findings *f, const char *status, pid_t asked)
+static bool examine_presence(struct process_findings *p, struct findings *f, const char *status, pid_t asked)
 {
 	char name[64], parent[64], source[64];
 	char state = state_of(status);
@@ -93,7 +93,8 @@ static enum finding_level level_if(bool is_it, bool is_bad, bool is_read)
 	return is_it ? FINDING_PROBLEM : is_bad && !is_read ? FINDING_WARNING : FINDING_OK;
 }
 
-static void examine_user(const struct patient *p, const struct machine *m, struct findings *f, const char *status)
+static void examine_user(const struct process_findings *p, const struct machine *m, struct findings *f,
+                         const char *status)
 {
 	char source[64];
 	const struct access_facts *a = &p->access;
@@ -130,7 +131,7 @@ static const char *why_protected(pid_t pid)
 	return "it changed its user, or called prctl(PR_SET_DUMPABLE)";
 }
 
-static void examine_dumpable(const struct patient *p, const struct machine *m, struct findings *f)
+static void examine_dumpable(const struct process_findings *p, const struct machine *m, struct findings *f)
 {
 	char source[64];
 	const struct access_facts *a = &p->access;
@@ -149,7 +150,7 @@ static void examine_dumpable(const struct patient *p, const struct machine *m, s
 		                               : "it is not protected: its files in /proc belong to its user");
 }
 
-static void examine_capabilities(const struct patient *p, const struct machine *m, struct findings *f,
+static void examine_capabilities(const struct process_findings *p, const struct machine *m, struct findings *f,
                                  const char *status)
 {
 	char source[64];
@@ -164,7 +165,7 @@ static void examine_capabilities(const struct patient *p, const struct machine *
 	             a->has_more_capabilities ? "more than ours" : "no more than ours");
 }
 
-static void examine_yama(const struct patient *p, const struct machine *m, struct findings *f)
+static void examine_yama(const struct process_findings *p, const struct machine *m, struct findings *f)
 {
 	const struct access_facts *a = &p->access;
 	enum access_obstacle why = access_obstacle(a);
@@ -186,7 +187,7 @@ static void examine_yama(const struct patient *p, const struct machine *m, struc
 	             a->yama < 0 ? 0 : a->yama);
 }
 
-static void examine_tracer(struct patient *p, const struct machine *m, struct findings *f, const char *status)
+static void examine_tracer(struct process_findings *p, const struct machine *m, struct findings *f, const char *status)
 {
 	char source[64], name[64];
 	p->tracer = (pid_t)number(status, "TracerPid", 0, 10);
@@ -203,7 +204,7 @@ static void examine_tracer(struct patient *p, const struct machine *m, struct fi
 		findings_advise(f, "end %s, or take stacks that are [in motion] as they are", name);
 }
 
-static void examine_seccomp(const struct patient *p, struct findings *f, const char *status)
+static void examine_seccomp(const struct process_findings *p, struct findings *f, const char *status)
 {
 	char source[64];
 	uint64_t mode = number(status, "Seccomp", 0, 10);
@@ -214,7 +215,7 @@ static void examine_seccomp(const struct patient *p, struct findings *f, const c
 	                         : "a seccomp filter is on it, which does not matter");
 }
 
-static void examine_namespace(const struct patient *p, struct findings *f, const char *id, const char *file,
+static void examine_namespace(const struct process_findings *p, struct findings *f, const char *id, const char *file,
                               const char *words, enum finding_level level, uint32_t remedies)
 {
 	char path[64], theirs[64], ours[64];
@@ -235,7 +236,7 @@ static void examine_namespace(const struct patient *p, struct findings *f, const
 	             same ? "as ours" : "another one than ours", same ? "" : ": ", same ? "" : words);
 }
 
-static void examine_namespaces(const struct patient *p, struct findings *f, const char *status)
+static void examine_namespaces(const struct process_findings *p, struct findings *f, const char *status)
 {
 	char words[128];
 	bool guilty = !p->memory.worked && access_obstacle(&p->access) == ACCESS_NAMESPACE;
@@ -266,8 +267,8 @@ static uint64_t first_address(pid_t pid, char *what, size_t size)
 	return at;
 }
 
-static void examine_memory(const struct patient *p, const struct machine *m, struct findings *f, uint64_t address,
-                           const char *what)
+static void examine_memory(const struct process_findings *p, const struct machine *m, struct findings *f,
+                           uint64_t address, const char *what)
 {
 	const struct trial *t = &p->memory;
 	enum access_obstacle why = access_obstacle(&p->access);
@@ -290,11 +291,11 @@ static void examine_memory(const struct patient *p, const struct machine *m, str
 		             t->killed_by || module ? "; neither users nor yama forbid it" : "");
 }
 
-void patient_examine(struct patient *p, const struct machine *m, struct findings *f, pid_t pid)
+void process_findings_examine(struct process_findings *p, const struct machine *m, struct findings *f, pid_t pid)
 {
 	char path[64], what[4096];
 	char *status = malloc(STATUS_BYTES);
-	*p = (struct patient){.pid = pid};
+	*p = (struct process_findings){.pid = pid};
 	f->group = "process";
 	if (!status) {
 		f->failed = true;
@@ -326,7 +327,8 @@ void patient_examine(struct patient *p, const struct machine *m, struct findings
 	free(status);
 }
 
-void patient_examine_stops(const struct patient *p, const struct machine *m, struct findings *f, bool retries)
+void process_findings_examine_stops(const struct process_findings *p, const struct machine *m, struct findings *f,
+                                    bool retries)
 {
 	const char *needed = m->kernel.open.worked ? "; not needed, the kernel takes the samples" : "";
 	enum finding_level bad = m->kernel.open.worked ? FINDING_OK : FINDING_WARNING;

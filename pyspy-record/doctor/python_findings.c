@@ -1,4 +1,4 @@
-#include "pyspy-record/doctor/snake.h"
+#include "pyspy-record/doctor/python_findings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +72,7 @@ struct look {
 	struct findings *f;
 	const struct interpreter *in;
 	const struct layout *l;
-	const struct snake *s;
+	const struct python_findings *s;
 	bool is_musl, is_free;
 };
 
@@ -141,8 +141,8 @@ static void examine_engines(const struct machine *m, struct findings *f)
 	                                   : "sampling by the kernel does not work, see kernel_engine above");
 }
 
-void snake_examine(struct snake *s, struct reader *r, const struct interpreter *in, const struct machine *m,
-                   struct findings *f)
+void python_findings_examine(struct python_findings *s, struct reader *r, const struct interpreter *in,
+                             const struct machine *m, struct findings *f)
 {
 	static const char *const builds[] = {"release", "debug", "free-threaded", "free-threaded debug"};
 	struct look k = {.f = f, .in = in, .l = &in->layout, .s = s, .is_free = layout_is_freethreaded(&in->layout)};
@@ -170,7 +170,7 @@ void snake_examine(struct snake *s, struct reader *r, const struct interpreter *
 	examine_engines(m, f);
 }
 
-void snake_done(struct snake *s)
+void python_findings_done(struct python_findings *s)
 {
 	free(s->object);
 	s->object = NULL;

@@ -1,4 +1,4 @@
-/* shape: where the values of variables are, in frames and in objects that only repr and locals look into.
+/* values_layout: where the values of variables are, in frames and in objects that only repr and locals look into.
  *
  * What `struct layout` is for taking samples, for every version and build of it; from the same data
  * (scripts/gen-layouts). Offsets in bytes from the start of the object, 0 where a version has no such field. These
@@ -7,7 +7,7 @@
 #pragma once
 #include "pyspy-record/python/layout.h"
 
-struct shape {
+struct values_layout {
 	uint32_t since;
 	enum layout_build build;
 	struct {
@@ -55,4 +55,4 @@ struct shape {
 };
 
 /* The row for this layout; never NULL for a layout of layout_find or layout_from_debug_offsets. */
-const struct shape *shape_find(const struct layout *l);
+const struct values_layout *values_layout_find(const struct layout *l);

@@ -27,7 +27,7 @@ enum {
 	EXIT_CANNOT_RUN = 126,
 	EXIT_NOT_FOUND = 127,
 };
-#define ECHO_NS UINT64_C(100000000)
+#define ECHO_NS UINT64_C(30000000)
 
 /* What the signal handlers see. */
 static struct {
@@ -36,7 +36,7 @@ static struct {
 	bool has_program;                   /* one is to be started */
 	volatile sig_atomic_t is_forwarded; /* the program got stop_signal */
 	volatile sig_atomic_t interrupts;
-	volatile int last_signal;
+	volatile int last_signal, last_sender;
 	volatile uint64_t last_signal_ns;
 	/* one step: the view is being made */
 	struct view_file view;
@@ -50,12 +50,15 @@ static void stop_by(int signal)
 	run.session.stop_signal = signal;
 }
 
-/* timeout(1) sends its signal to us and then to our whole group: that is one wish, not two. */
-static bool is_echo(int signal)
+/* timeout(1) sends its signal to us and, at once, to our whole group: that is one wish, not two. A terminal does not.
+ */
+static bool is_echo(const siginfo_t *info)
 {
 	uint64_t now = clock_mono_ns();
-	bool is_it = signal == run.last_signal && now - run.last_signal_ns < ECHO_NS;
-	run.last_signal = signal;
+	bool is_it = info->si_code == SI_USER && info->si_signo == run.last_signal && info->si_pid == run.last_sender &&
+	             now - run.last_signal_ns < ECHO_NS;
+	run.last_signal = info->si_signo;
+	run.last_sender = info->si_pid;
 	run.last_signal_ns = now;
 	return is_it;
 }
@@ -68,12 +71,12 @@ static void stop_view(int signal)
 
 /* Attached: the first signal finishes the file; a second one ends us at once (the kernel lets the target go), but for a
  * view, of which no half may stay. */
-static void on_signal_attached(int signal)
+static void on_signal_attached(int signal, siginfo_t *info, void *context)
 {
 	static const struct sigaction usual = {.sa_handler = SIG_DFL};
 	int error_number = errno;
 
-	if (is_echo(signal)) {
+	if (is_echo(info)) {
 	} else if (run.in_view) {
 		stop_view(signal);
 	} else if (!run.session.stop_signal) {
@@ -87,22 +90,19 @@ static void on_signal_attached(int signal)
 
 /* With a program: Ctrl-C is the program's own (the terminal sends it to both), only a second one is ours. All of them
  * are when the program is over. */
-static void on_signal_spawned(int signal)
+static void on_signal_spawned(int signal, siginfo_t *info, void *context)
 {
 	int error_number = errno;
 	bool is_started = run.spawn.pid > 0, is_ours = !is_started || run.spawn.ended;
 
-	if (is_echo(signal)) {
-		errno = error_number;
-		return;
-	}
+	bool echo = is_echo(info);
 	if (signal != SIGINT) {
 		spawn_signal(&run.spawn, signal);
 		run.is_forwarded = is_started;
 	} else {
 		is_ours |= ++run.interrupts > 1;
 	}
-	if (run.in_view && is_ours)
+	if (run.in_view && is_ours && !echo)
 		stop_view(signal);
 	if (signal != SIGINT || is_ours)
 		stop_by(signal);
@@ -112,7 +112,8 @@ static void on_signal_spawned(int signal)
 /* No SA_RESTART: sleeps and blocking calls end. SIGHUP stays ignored when it was (nohup). */
 static void install_handlers(void)
 {
-	struct sigaction handler = {.sa_handler = run.has_program ? on_signal_spawned : on_signal_attached};
+	struct sigaction handler = {.sa_sigaction = run.has_program ? on_signal_spawned : on_signal_attached,
+	                            .sa_flags = SA_SIGINFO};
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
 
 	sigfillset(&handler.sa_mask);

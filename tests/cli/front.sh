@@ -130,7 +130,7 @@ says "one or the other"
 "$python" -S - "$front" <<'PY' || fail "a death by signal was not passed on"
 import subprocess, sys
 p = subprocess.run([sys.argv[1], "record", "-q", "-o", "x.svg", "--", "python", "-c",
-                    "import os, time; time.sleep(0.2); os.kill(os.getpid(), 15)"])
+                    "import os, time; time.sleep(0.4); os.kill(os.getpid(), 15)"])
 assert p.returncode == -15, p
 PY
 left x.svg

@@ -274,7 +274,8 @@ static int add_functions(struct loading *l, const char *name, struct code *c)
 	struct bpf_insn *both = rc == 0 ? realloc(c->insns, ((size_t)n + f.n) * sizeof *both) : NULL;
 	if (both) {
 		c->insns = both;
-		memcpy(both + n, f.insns, f.n * sizeof *both);
+		if (f.n)
+			memcpy(both + n, f.insns, f.n * sizeof *both);
 		c->n += f.n;
 	} else if (rc == 0) {
 		rc = refuse(l, ERR_NO_MEMORY, "program %s: out of memory", name);

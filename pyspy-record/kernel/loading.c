@@ -164,7 +164,7 @@ int loading_first(struct loading *l, const struct loading_sizes *s, char *why, s
 int loading_rest(struct loading *l, char *why, size_t size)
 {
 	static const enum loading_program rest[] = {FOLLOW_PERF, BEGIN_PERF, ON_CLOCK, FIND_TP, FIND_PERF};
-	char other[400];
+	char other[400] = "";
 	int rc = 0;
 	why[0] = 0;
 	if (!l->has_loop) {

@@ -229,13 +229,13 @@ int repr_show_xrange(struct repr *p, raddr_t object, const struct repr_type *t)
 {
 	int64_t v[3]; /* start, step, length */
 	TRY(reader_read(p->reader, object + repr_body(p), v, sizeof v));
-	long long stop = (long long)((uint64_t)v[0] + (uint64_t)v[1] * (uint64_t)v[2]);
+	int64_t stop = (int64_t)((uint64_t)v[0] + (uint64_t)v[1] * (uint64_t)v[2]);
 	if (v[0] == 0 && v[1] == 1)
-		repr_format(p, "xrange(%lld)", stop);
+		repr_format(p, "xrange(%lld)", (long long)stop);
 	else if (v[1] == 1)
-		repr_format(p, "xrange(%lld, %lld)", (long long)v[0], stop);
+		repr_format(p, "xrange(%lld, %lld)", (long long)v[0], (long long)stop);
 	else
-		repr_format(p, "xrange(%lld, %lld, %lld)", (long long)v[0], stop, (long long)v[1]);
+		repr_format(p, "xrange(%lld, %lld, %lld)", (long long)v[0], (long long)stop, (long long)v[1]);
 	return 0;
 }
 

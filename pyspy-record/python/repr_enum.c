@@ -132,7 +132,7 @@ int repr_show_global_enum(struct repr *p, raddr_t object, const struct repr_type
 		int rc = repr_attribute(p, object, t, "_value_", &value);
 		rc = rc < 0 ? rc : repr_int(p, value, &number);
 		rc = rc < 0 ? rc : find_parts(p, t, number, m);
-		for (size_t i = 0; i < m->n / 2; i++) { /* the smallest first */
+		for (size_t i = 0; rc == 0 && i < m->n / 2; i++) { /* the smallest first */
 			struct member was = m->v[i];
 			m->v[i] = m->v[m->n - 1 - i];
 			m->v[m->n - 1 - i] = was;

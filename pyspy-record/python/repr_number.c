@@ -87,9 +87,9 @@ int repr_show_long(struct repr *p, raddr_t object, const struct repr_type *t)
 	uint32_t limbs[LIMBS_MAX];
 	size_t n = 0;
 	TRY(read_digits(p, object, &d));
-	if (d.n * l->integer.digit_bits > BITS_MAX) {
-		repr_format(p, "<%sint of %llu bits>", d.is_negative ? "negative " : "",
-		            (unsigned long long)(d.n * l->integer.digit_bits));
+	unsigned long long bits = (unsigned long long)d.n * l->integer.digit_bits;
+	if (bits > BITS_MAX) {
+		repr_format(p, "<%sint of %llu bits>", d.is_negative ? "negative " : "", bits);
 		return 0;
 	}
 	if (d.n)

@@ -266,8 +266,8 @@ static int run_write(char **a)
 	uint32_t threads = (uint32_t)atoi(a[4]), busy = (uint32_t)atoi(a[5]), now[THREADS_MAX] = {0};
 	bool holds[THREADS_MAX] = {0}, is_kernel = strcmp(a[10], "kernel") == 0;
 	double repeat = atof(a[9]);
-	struct rec_entry *entries = must(calloc((size_t)HZ * THREADS_MAX, sizeof *entries));
-	struct rec_event *events = must(calloc((size_t)HZ * THREADS_MAX, sizeof *events));
+	static struct rec_entry entries[HZ * THREADS_MAX];
+	static struct rec_event events[HZ * THREADS_MAX];
 	struct world w = {.out = must(fopen(a[2], "wb")), .sealer = must(block_sealer_new(1))};
 	struct rec_file file = {
 	    .major = WIRE_MAJOR, .minor = WIRE_MINOR, .realtime_ns = REAL_NS, .boottime_ns = BOOT_NS};
@@ -346,12 +346,13 @@ static int run_write(char **a)
 static int run_paths(char **a)
 {
 	uint64_t samples = strtoull(a[2], NULL, 10);
-	struct world w = {0};
+	static struct world w; /* until the end */
 	uint32_t now = 0;
 
 	state = a[6] ? strtoull(a[6], NULL, 10) * 2654435769u + 1 : 88172645463325252u;
 	grow(&w, (uint32_t)atoi(a[3]), (uint32_t)atoi(a[4]), atof(a[5]));
-	uint32_t *path = must(calloc(w.depth, sizeof *path));
+	static uint32_t *path;
+	path = must(calloc(w.depth + 1, sizeof *path));
 	for (uint64_t i = 0; i < samples; i++) {
 		now = take(&w, now);
 		uint32_t at = w.leaves[now];

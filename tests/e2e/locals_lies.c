@@ -129,11 +129,11 @@ static void look(void *ctx, struct target *t, struct snapshot *s, uint64_t until
 int main(int argc, char **argv)
 {
 	static const struct session_signals no_signals;
-	struct target *t = calloc(1, sizeof *t);
-	struct stops *stops = calloc(1, sizeof *stops);
+	static struct target the_target, *t = &the_target;
+	static struct stops the_stops, *stops = &the_stops;
 	struct snapshot s = {0};
 	char message[512] = "";
-	if (argc != 5 || !t || !stops)
+	if (argc != 5)
 		return 2;
 	level = (unsigned)atoi(argv[2]);
 	rounds = (unsigned)atoi(argv[3]);
@@ -147,7 +147,5 @@ int main(int argc, char **argv)
 	       (unsigned long long)longest_text, (unsigned long long)longest_ns / 1000, (unsigned long long)reads);
 	snapshot_done(&s);
 	target_close(t);
-	free(stops);
-	free(t);
 	return rc < 0 || failures || !values;
 }

@@ -88,7 +88,9 @@ void record_options_help(FILE *out)
 	      "  pyspy-record -o app.svg -- python3 app.py      and draw its flame graph, in one step\n"
 	      "  pyspy-record -p 4711 -o - | ssh host 'cat >app.pyspy'\n\n"
 	      "Usage: pyspy-record [record] [options] -p PID\n"
-	      "       pyspy-record [record] [options] [--] PROGRAM [ARG ...]\n\n"
+	      "       pyspy-record [record] [options] [--] PROGRAM [ARG ...]\n"
+	      "       pyspy-record dump [options] -p PID     what each thread does now (dump --help)\n"
+	      "       pyspy-record doctor [-p PID]           what can be done here, and what stands in the way\n\n"
 	      "Records what a Python program does into a file, while it runs on; pyspy-report shows the file.\n\n"
 	      "Options:\n",
 	      out);

@@ -9,8 +9,7 @@ several Pythons, a stripped one, and one with 300 libraries mapped. Milliseconds
     py-spy record   until it says that it samples, which is before its first sample, at the same rate
     py-spy dump     exec to exit
 
-Both start from the page cache. Issue 6 asks for half of py-spy's time; of `dump` in all too: it is not built (issue 8),
-its row is there once pyspy-record knows it.
+Both start from the page cache. Issue 6 asks for half of py-spy's time; of `dump` in all too.
     --where   where the time goes: the recorder under strace, and the time until each kind of call, in parts
 """
 import os
@@ -86,7 +85,7 @@ class OurDump:
 
     def missing(self):
         text = subprocess.run([self.build + "/pyspy-record", "--help"], stdout=subprocess.PIPE, universal_newlines=True).stdout
-        return None if re.search(r"^\s*(Usage:)?\s*pyspy-record dump", text, re.M) else "not built (issue 8)"
+        return None if re.search(r"^\s*(Usage:)?\s*pyspy-record dump", text, re.M) else "not built"
 
     def run(self, pid):
         r = Run([self.build + "/pyspy-record", "dump", "-p", str(pid)])

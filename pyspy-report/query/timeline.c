@@ -59,7 +59,7 @@ static uint32_t *timeline_newest(struct timeline *t, uint32_t thread, uint32_t i
 static struct timeline_track *timeline_track(struct timeline *t, const struct lane_stretch *s)
 {
 	uint32_t *newest = timeline_newest(t, s->thread, s->id);
-	struct timeline_track *k = newest && *newest && *newest <= t->tracks.n && t->tracks.v ? &t->tracks.v[*newest - 1] : NULL;
+	struct timeline_track *k = newest && *newest && *newest <= t->tracks.n ? &t->tracks.v[*newest - 1] : NULL;
 
 	if (!newest)
 		return NULL;
@@ -70,6 +70,8 @@ static struct timeline_track *timeline_track(struct timeline *t, const struct la
 		k->recording = s->recording;
 		return k;
 	}
+	if (!vec_room(&t->tracks, 1) || !t->tracks.v)
+		return NULL;
 	if (!vec_push(&t->tracks, ((struct timeline_track){.thread = s->thread,
 	                                                   .id = s->id,
 	                                                   .recording = s->recording,

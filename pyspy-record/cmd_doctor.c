@@ -4,17 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "libcommon/args.h"
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
-#include "libcommon/escape.h"
-#include "libcommon/human.h"
 #include "libcommon/log.h"
 #include "pyspy-record/attach.h"
 #include "pyspy-record/doctor/process_findings.h"
 #include "pyspy-record/doctor/verdict.h"
+#include "pyspy-record/option_word.h"
 
 enum { OPT_PID = 1, OPT_JSON, OPT_HELP, OPT_VERSION };
 enum { EXIT_CAN = 0, EXIT_CANNOT = 1, EXIT_USAGE = 2, WAIT_S = 10 /* as record does, where it waits */ };
@@ -51,26 +49,12 @@ static void help(void)
 	      stdout);
 }
 
-/* The word comes from the command line and may hold anything. */
-static int wrong(const char *option, const char *word, const char *what)
-{
-	struct buf b;
-	buf_init(&b, 0);
-	escape_text(&b, word, strlen(word));
-	log_error("%s %s: %s", option, buf_cstr(&b), what);
-	buf_done(&b);
-	return ERR_USAGE;
-}
-
 static int set_pid(struct doctor_options *o, const char *word)
 {
 	int pid;
-	if (human_parse_pid(word, &pid) < 0)
-		return wrong("-p", word, "not a process id; a number such as 4711 or 0x1267 (see ps)");
-	if (pid == (int)getpid())
-		return wrong("-p", word, "that is pyspy-record itself; name another process");
+	TRY(option_pid(word, &pid));
 	if (o->pid && o->pid != pid)
-		return wrong("-p", word, "a second process; look at one after the other");
+		return option_wrong("-p", word, "a second process; look at one after the other");
 	o->pid = pid;
 	return 0;
 }
@@ -98,7 +82,7 @@ static int parse(struct doctor_options *o, int argc, char **argv)
 			puts("pyspy-record " PYSPY_VERSION);
 			return 1;
 		case ARGS_POSITIONAL:
-			return wrong("doctor", value, "takes no such word; name a process with -p PID");
+			return option_wrong("doctor", value, "takes no such word; name a process with -p PID");
 		default:
 			log_error("%s; see pyspy-record doctor --help", a.message);
 			return ERR_USAGE;

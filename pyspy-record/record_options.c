@@ -2,14 +2,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "libcommon/args.h"
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
-#include "libcommon/escape.h"
 #include "libcommon/human.h"
 #include "libcommon/log.h"
+#include "pyspy-record/option_word.h"
 
 enum {
 	OPT_PID = 1,
@@ -109,29 +108,15 @@ void record_options_help(FILE *out)
 	      out);
 }
 
-/* One line "WORD: what is wrong with it". The word comes from the command line and may hold anything. */
-static int wrong(const char *option, const char *word, const char *what)
-{
-	struct buf b;
-	buf_init(&b, 0);
-	escape_text(&b, word, strlen(word));
-	log_error("%s %s: %s", option, buf_cstr(&b), what);
-	buf_done(&b);
-	return ERR_USAGE;
-}
-
 static int add_pid(struct record_options *o, const char *word)
 {
 	int pid;
-	if (human_parse_pid(word, &pid) < 0)
-		return wrong("-p", word, "not a process id; a number such as 4711 or 0x1267 (see ps)");
-	if (pid == (int)getpid())
-		return wrong("-p", word, "that is pyspy-record itself; name another process");
+	TRY(option_pid(word, &pid));
 	for (unsigned i = 0; i < o->n_pids; i++)
 		if (o->pids[i] == pid)
 			return 0;
 	if (o->n_pids == RECORD_OPTIONS_PIDS)
-		return wrong("-p", word, "too many processes (at most 64); start several recorders");
+		return option_wrong("-p", word, "too many processes (at most 64); start several recorders");
 	o->pids[o->n_pids++] = pid;
 	return 0;
 }
@@ -142,7 +127,7 @@ static const char *const stdout_names[] = {"/dev/stdout", "/dev/fd/1", "/proc/se
 static int set_output(struct record_options *o, const char *word)
 {
 	if (!*word)
-		return wrong("-o", word, "an empty file name; name a file, or - for standard output");
+		return option_wrong("-o", word, "an empty file name; name a file, or - for standard output");
 	o->output = word;
 	for (const char *const *name = stdout_names; *name; name++)
 		if (!strcmp(word, *name))
@@ -154,9 +139,10 @@ static int set_format(struct record_options *o, const char *word)
 {
 	o->view = view_format_named(word);
 	return o->view ? 0
-	               : wrong("-f", word,
-	                       "not a format; flamegraph, speedscope, raw, chrometrace, pprof or firefox (none for a "
-	                       "recording)");
+	               : option_wrong(
+	                     "-f", word,
+	                     "not a format; flamegraph, speedscope, raw, chrometrace, pprof or firefox (none for a "
+	                     "recording)");
 }
 
 /* A view that is asked for by the name of its file. */
@@ -173,7 +159,7 @@ static int check_view(struct record_options *o)
 			         "FILE.pyspy "
 			         "for pyspy-report %s",
 			         refused);
-			return wrong("-o", o->output, what);
+			return option_wrong("-o", o->output, what);
 		}
 	}
 	if (o->no_keep && !o->view) {
@@ -186,9 +172,9 @@ static int check_view(struct record_options *o)
 static int set_rate(struct record_options *o, const char *word)
 {
 	if (human_parse_rate(word, &o->rate_hz) < 0)
-		return wrong("-r", word, "not a rate; samples a second, such as 100 or 1k");
+		return option_wrong("-r", word, "not a rate; samples a second, such as 100 or 1k");
 	if (o->rate_hz < 0.01 || o->rate_hz > 100000)
-		return wrong("-r", word, "out of range; 0.01 to 100000 samples a second");
+		return option_wrong("-r", word, "out of range; 0.01 to 100000 samples a second");
 	return 0;
 }
 
@@ -196,9 +182,9 @@ static int set_time(const char *option, const char *word, uint64_t least_ns, uin
                     uint64_t *ns)
 {
 	if (human_parse_duration(word, ns) < 0)
-		return wrong(option, word, "not a time; seconds, or such as 500ms, 10s, 2m, 1h");
+		return option_wrong(option, word, "not a time; seconds, or such as 500ms, 10s, 2m, 1h");
 	if (*ns < least_ns || *ns > most_ns)
-		return wrong(option, word, range);
+		return option_wrong(option, word, range);
 	return 0;
 }
 
@@ -228,7 +214,8 @@ static bool parse_percent(const char *word, double least, uint32_t *ppm)
 static int set_max_stop(struct record_options *o, const char *word)
 {
 	if (!parse_percent(word, 0, &o->stop_ppm))
-		return wrong("--max-stop", word, "not a part of the time; a percentage from 0 to 100, such as 0.2");
+		return option_wrong("--max-stop", word,
+		                    "not a part of the time; a percentage from 0 to 100, such as 0.2");
 	o->stop_is_given = true;
 	return 0;
 }
@@ -236,7 +223,7 @@ static int set_max_stop(struct record_options *o, const char *word)
 static int set_max_cpu(struct record_options *o, const char *word)
 {
 	if (!parse_percent(word, 0.01, &o->cpu_ppm))
-		return wrong("--max-cpu", word, "not a part of a CPU; a percentage from 0.01 to 100, such as 2");
+		return option_wrong("--max-cpu", word, "not a part of a CPU; a percentage from 0.01 to 100, such as 2");
 	return 0;
 }
 
@@ -249,19 +236,19 @@ static int set_engine(struct record_options *o, const char *word)
 			o->engine = (enum record_engine)i;
 			return 0;
 		}
-	return wrong("--engine", word, "not an engine; auto, kernel or outside");
+	return option_wrong("--engine", word, "not an engine; auto, kernel or outside");
 }
 
 static int add_note(struct record_options *o, const char *word)
 {
 	const char *equals = strchr(word, '=');
 	if (!equals || equals == word)
-		return wrong("--note", word, "not KEY=VALUE");
+		return option_wrong("--note", word, "not KEY=VALUE");
 	if (o->n_notes == RECORD_OPTIONS_NOTES)
-		return wrong("--note", word, "too many notes; at most 64");
+		return option_wrong("--note", word, "too many notes; at most 64");
 	char *key = strndup(word, (size_t)(equals - word));
 	if (!key)
-		return wrong("--note", word, "out of memory");
+		return option_wrong("--note", word, "out of memory");
 	o->notes[o->n_notes++] = (struct writer_note){.key = key, .value = equals + 1};
 	return 0;
 }
@@ -344,13 +331,14 @@ static int check_blocking(struct record_options *o)
 	if (!o->blocking)
 		return 0;
 	if (o->nonblocking)
-		return wrong("--blocking", "and --nonblocking",
-		             "a stop for every sample, or no stop at all; leave one out");
+		return option_wrong("--blocking", "and --nonblocking",
+		                    "a stop for every sample, or no stop at all; leave one out");
 	if (o->engine == RECORD_ENGINE_KERNEL)
-		return wrong("--blocking", "and --engine kernel",
-		             "the kernel takes samples without stops; leave one out");
+		return option_wrong("--blocking", "and --engine kernel",
+		                    "the kernel takes samples without stops; leave one out");
 	if (o->stop_is_given)
-		return wrong("--blocking", "and --max-stop", "a stop for every sample has no bound; leave one out");
+		return option_wrong("--blocking", "and --max-stop",
+		                    "a stop for every sample has no bound; leave one out");
 	o->engine = RECORD_ENGINE_OUTSIDE;
 	return 0;
 }
@@ -381,15 +369,15 @@ int record_options_parse(struct record_options *o, int argc, char **argv)
 	if (a.index < argc)
 		o->program = argv + a.index;
 	if (o->program && o->n_pids)
-		return wrong("-p", "and a program",
-		             "one or the other; for a program's own -p put -- in front of its name");
+		return option_wrong("-p", "and a program",
+		                    "one or the other; for a program's own -p put -- in front of its name");
 	if (!o->program && !o->n_pids) {
 		log_error("nothing to record; name a process (-p PID) or a program to start (-- PROGRAM ...), see "
 		          "pyspy-record --help");
 		return ERR_USAGE;
 	}
 	if (o->program && !**o->program)
-		return wrong("PROGRAM", "''", "an empty name; name a program to start");
+		return option_wrong("PROGRAM", "''", "an empty name; name a program to start");
 	return 0;
 }
 

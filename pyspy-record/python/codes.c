@@ -365,6 +365,7 @@ int codes_gone(struct codes *c, code_id *id)
 		c->gone = (code_id)(c->v.n - 1);
 	}
 	*id = c->gone;
+	c->gone_met++;
 	return 0;
 }
 

@@ -142,6 +142,16 @@ static int read_code(struct target *t, const struct walk_frame *f, struct codes_
 	return codes_gone(&t->codes, id);
 }
 
+/* The sample is older than the object: did its frame run another one, whose address this one has by now? Versions tell
+ * for certain; without them, the globals that it ran with. */
+static bool is_another(struct target *t, const struct walk_frame *f, code_id id, uint64_t generation)
+{
+	if (codes_at(&t->codes, id)->is_gone || !is_younger(t, id, generation))
+		return false;
+	return (t->codes.has_generation && t->interpreter.layout.generation_kind == LAYOUT_GENERATION_MADE) ||
+	       codes_is_foreign(&t->codes, id, f->globals);
+}
+
 static bool is_beyond(const struct code *code, const struct walk_frame *f)
 {
 	return !code->is_gone && f->instr >= code->start && f->instr - code->start >= code->size_bytes;
@@ -227,8 +237,9 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 			TRY(read_code(t, f, generation, &step.code, &proved));
 			note_version(t, th, step.code);
 		}
-		if (t->sampled_ns && !t->interpreter.layout.code.tlbc && f->instr != WALK_NOT_STARTED &&
-		    is_beyond(codes_at(&t->codes, step.code), f)) {
+		if (t->sampled_ns && ((!t->interpreter.layout.code.tlbc && f->instr != WALK_NOT_STARTED &&
+		                       is_beyond(codes_at(&t->codes, step.code), f)) ||
+		                      is_another(t, f, step.code, generation.before))) {
 			proved = false; /* not this one, then: it came to the address of one that is gone */
 			TRY(codes_gone(&t->codes, &step.code));
 		}

@@ -223,13 +223,18 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	    with_copies && (th->path_copies != copies || copies == COPIES_UNKNOWN) ? 0 : shared_steps(th, frames, n);
 	TRY(check_codes(t, th, frames, n, &shared, generation.after, unproved));
 	th->path.n = shared;
+	for (size_t i = 0; i < shared && !t->sampled_ns; i++) { /* the same code called anew may be another frame */
+		th->path.v[i].at = frames[n - 1 - i].at;
+		th->path.v[i].previous = frames[n - 1 - i].previous;
+	}
 	if (th->path_proved > shared)
 		th->path_proved = shared;
 	node_id at = shared ? th->path.v[shared - 1].node : 0;
 	size_t first_gone = n;
 	for (size_t i = shared; i < n; i++) {
 		const struct walk_frame *f = &frames[n - 1 - i];
-		struct path_step step = {f->code, f->instr, f->globals, f->tlbc_index, th->path.v[i].code, at};
+		struct path_step step = {f->code, f->instr, f->globals,  f->tlbc_index, th->path.v[i].code,
+		                         at,      f->at,    f->previous, f->owner};
 		bool proved = true;
 		if (!step.code || codes_at(&t->codes, step.code)->is_stale)
 			step.code = codes_known(&t->codes, f->code, f->globals);

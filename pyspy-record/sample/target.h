@@ -203,7 +203,7 @@ struct target {
 	struct codes codes;
 	struct trie trie;
 	uint64_t codes_before, nodes_before; /* that were forgotten (target_forget) */
-	size_t first_bytes; /* of these two, at the first trim after they were forgotten; 0 = there was none yet */
+	size_t enough_bytes;                 /* for these two */
 	struct sample_interp interps[TARGET_INTERPRETERS_MAX];
 	size_t n_interps;
 	struct {
@@ -273,9 +273,10 @@ int target_pass(struct target *t, struct writer *w);
 int target_words(struct target *t);
 /* Before a flush: CPU times. */
 void target_before_flush(struct target *t, struct writer *w);
-/* Between blocks: let go of code objects and stacks when they take more memory than they should, and several times what
- * those of one block take. */
-void target_trim(struct target *t);
+/* Code objects and stacks take more memory than they should: a block is due, and then target_trim. */
+bool target_is_large(const struct target *t);
+/* Between blocks: let go of them then, unless they are the same ones as the last time. True: it did. */
+bool target_trim(struct target *t);
 /* Code objects and stacks, all of them. Not while a sample is dealt with. */
 void target_forget(struct target *t);
 

@@ -21,6 +21,11 @@ struct report_input {
 	char *newest; /* name of the file that was chosen; NULL: they were named */
 };
 
+/* The files of the command line, or the newest recording here (named on stderr); report_input_done in any case. 0, or
+ * REPORT_ERROR (said on stderr). */
+int report_input_list(struct report_input *in, const struct report_options *o);
+/* All bytes of one of them, once. 0, REPORT_ERROR (said on stderr). */
+int report_input_read(struct report_source *s, const struct feed_to *to);
 /* Load o->files (or the newest recording here, named on stderr), of it what o->rules.span asks for, into p, which is
  * initialised here; profile_done and report_input_done in any case. `replays`: report_input_replay will be called. 0,
  * or REPORT_ERROR (said on stderr). */

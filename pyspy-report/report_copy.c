@@ -83,7 +83,7 @@ int report_copy_run(struct report_copy *c, const struct copyist_hooks *hooks)
 {
 	int rc = 0;
 
-	if (report_input_list(&c->input, &c->options))
+	if (!c->input.sources.n && report_input_list(&c->input, &c->options))
 		return report_copy_drop(c, REPORT_ERROR);
 	c->copyist = copyist_new(&c->scribe, hooks);
 	if (!c->copyist)
@@ -98,7 +98,7 @@ int report_copy_run(struct report_copy *c, const struct copyist_hooks *hooks)
 			rc = copyist_begin(c->copyist, on_damage, &from);
 		if (rc)
 			return report_copy_drop(c, report_input_failed("cannot start", rc));
-		rc = report_input_read(s, &(struct feed_to){feed, finish, c, report_progress_bytes});
+		rc = report_input_read(s, &(struct feed_to){feed, finish, c, report_progress_bytes}, false);
 		if (rc && !c->output.error_number)
 			return report_copy_drop(c, rc);
 	}

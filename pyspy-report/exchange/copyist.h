@@ -13,11 +13,12 @@
 
 /* What a text is, for whoever changes texts on the way. */
 enum copyist_text {
-	COPYIST_PLAIN, /* version, kernel, machine, recorder, keys of notes: never hidden */
+	COPYIST_PLAIN,   /* machine, recorder, its own notes */
+	COPYIST_VERSION, /* of the kernel, of Python: a number, and who built it */
 	COPYIST_HOST,
 	COPYIST_BOOT,
 	COPYIST_OPTION, /* a word of the recorder's command line */
-	COPYIST_NOTE,   /* value of a note of the user's */
+	COPYIST_NOTE,   /* key or value of a note of the user's */
 	COPYIST_FUNCTION,
 	COPYIST_MODULE, /* a Python module's name */
 	COPYIST_FILE,

@@ -37,7 +37,7 @@ static int notes(struct copyist *c, const struct rec_recording *r)
 		const char *key = intern_bytes(&c->raw, copyist_raw(c, r->notes[i].key), &n);
 		bool is_own = n >= sizeof own - 1 && memcmp(key, own, sizeof own - 1) == 0;
 
-		TRY(text(c, COPYIST_PLAIN, r->notes[i].key, &to.key));
+		TRY(text(c, is_own ? COPYIST_PLAIN : COPYIST_NOTE, r->notes[i].key, &to.key));
 		TRY(text(c, is_own ? COPYIST_PLAIN : COPYIST_NOTE, r->notes[i].value, &to.value));
 		if (!vec_push(&c->notes, to))
 			return ERR_NO_MEMORY;
@@ -52,7 +52,7 @@ static int on_recording(void *ctx, const struct rec_recording *r)
 	size_t n;
 
 	TRY(text(c, COPYIST_HOST, r->host, &to.host));
-	TRY(text(c, COPYIST_PLAIN, r->kernel, &to.kernel));
+	TRY(text(c, COPYIST_VERSION, r->kernel, &to.kernel));
 	TRY(text(c, COPYIST_PLAIN, r->machine, &to.machine));
 	TRY(text(c, COPYIST_BOOT, r->boot_id, &to.boot_id));
 	TRY(text(c, COPYIST_PLAIN, r->recorder, &to.recorder));
@@ -82,7 +82,7 @@ static int on_process(void *ctx, const struct rec_process *p)
 	struct copyist *c = ctx;
 	struct rec_process to = *p;
 
-	TRY(text(c, COPYIST_PLAIN, p->version, &to.version));
+	TRY(text(c, COPYIST_VERSION, p->version, &to.version));
 	TRY(text(c, COPYIST_PATH, p->exe, &to.exe));
 	TRY(text(c, COPYIST_PATH, p->cwd, &to.cwd));
 	TRY(text(c, COPYIST_PATH, p->prefix, &to.prefix));
@@ -139,7 +139,7 @@ static int on_host(void *ctx, const struct rec_host *h)
 
 	TRY(text(c, COPYIST_HOST, h->name, &to.name));
 	TRY(text(c, COPYIST_BOOT, h->boot_id, &to.boot_id));
-	TRY(text(c, COPYIST_PLAIN, h->kernel, &to.kernel));
+	TRY(text(c, COPYIST_VERSION, h->kernel, &to.kernel));
 	TRY(text(c, COPYIST_PLAIN, h->machine, &to.machine));
 	encode_host(scribe_begin(c->to, SCRIBE_ACTORS), &to);
 	return end(c);

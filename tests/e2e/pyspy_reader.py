@@ -398,7 +398,7 @@ class Reader:
         real, boot = struct.unpack_from("<qQ", h, 40)
         self.rec.headers.append(dict(version=(major, minor), uuid=self.uuid.hex(), real=real, boot=boot))
         self.sequence, self.before, self.last_end = 0, 0, 0
-        self.rec.closed = False
+        self.rec.closed, self.rec.counters = False, {}
 
     def block(self, h, i):
         (flags, seq, number, csize, size, crc, begin, end, anchor, before, samples, ticks, uuid8,

@@ -9,8 +9,14 @@
 #include "pyspy-report/report_copy.h"
 #include "pyspy-report/report_job.h"
 
-enum { ANONYMIZE_SALT = REPORT_OWN, ANONYMIZE_FUNCTIONS, ANONYMIZE_KEEP_FUNCTIONS, ANONYMIZE_FILES, ANONYMIZE_THREADS,
-       ANONYMIZE_KEEP_NOTES };
+enum {
+	ANONYMIZE_SALT = REPORT_OWN,
+	ANONYMIZE_FUNCTIONS,
+	ANONYMIZE_KEEP_FUNCTIONS,
+	ANONYMIZE_FILES,
+	ANONYMIZE_THREADS,
+	ANONYMIZE_KEEP_NOTES
+};
 
 static const struct arg_option rows[] = {
     {ANONYMIZE_SALT, 0, "salt", "TEXT",
@@ -107,11 +113,16 @@ const struct report_verb cmd_anonymize_verb = {
                 "  pyspy-report anonymize --functions --threads -o share.pyspy app.pyspy\n"
                 "  pyspy-report anonymize --salt \"$SECRET\" -o web-1.share.pyspy web-1.pyspy\n",
     .about =
-        "Numbers, structure and times are those of the input. Instead of names stand host-1, user-1, folder-1, arg-1, ...\n"
-        "Hidden: hosts and boot ids; users (of /home/NAME, wherever the name begins a word, in any text); the folder of own\n"
-        "code (a file is /folder-1/app/views.py), of Pythons and of virtual environments; words of command lines but the\n"
-        "interpreter, one-letter options and names of .py files; notes; user ids; who built the kernel and Python. Kept:\n"
-        "names of functions, files below their folder and threads, unless told otherwise; names in the standard library\n"
+        "Numbers, structure and times are those of the input. Instead of names stand host-1, user-1, folder-1, arg-1, "
+        "...\n"
+        "Hidden: hosts and boot ids; users (of /home/NAME, wherever the name begins a word, in any text); the folder "
+        "of own\n"
+        "code (a file is /folder-1/app/views.py), of Pythons and of virtual environments; words of command lines but "
+        "the\n"
+        "interpreter, one-letter options and names of .py files; notes; user ids; who built the kernel and Python. "
+        "Kept:\n"
+        "names of functions, files below their folder and threads, unless told otherwise; names in the standard "
+        "library\n"
         "and in packages; versions, pids. Look at the result (`pyspy-report info`, `script`) before you share it: a\n"
         "function or file that is called after a customer keeps its name without --functions.\n"
         "Several files become one, as with merge.",

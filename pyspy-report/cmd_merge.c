@@ -52,7 +52,8 @@ static void say(const struct copyist *c)
 	         t->blocks ? when(first, t->first_ns) : "-", t->blocks ? when(last, t->last_ns) : "-");
 	buf_done(&b);
 	if (hosts > 1)
-		log_info("each host's own clock is believed: views over time place recordings of different hosts by UTC");
+		log_info(
+		    "each host's own clock is believed: views over time place recordings of different hosts by UTC");
 	if (t->clock_steps)
 		log_info("warning: a clock was set while it was recorded (%s step%s of over a second); times since the "
 		         "begin of a recording are right, the time of day is that of the clock",
@@ -83,7 +84,8 @@ const struct report_verb cmd_merge_verb = {
                 "  ssh web-1 cat /var/tmp/app.pyspy | pyspy-report merge - local.pyspy | pyspy-report top -\n",
     .about =
         "Every verb says of the merged file what it says of the files when they are named together: all samples, with\n"
-        "the same weights, in the order of the command line. Each recording keeps its own facts (host, command, engine,\n"
+        "the same weights, in the order of the command line. Each recording keeps its own facts (host, command, "
+        "engine,\n"
         "rate, losses, end) and its clock; names, functions and stacks are kept once for all of them. A process that\n"
         "several recordings saw (the same host, boot, pid, start and exec) is one; equal pids of two hosts are two.\n"
         "Views over time place recordings of one boot by its monotonic clock, others by the time of day that each\n"

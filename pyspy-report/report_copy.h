@@ -1,4 +1,5 @@
-/* report_copy: what verbs that make a recording of recordings do: the files of the command line -> copyist -> output. */
+/* report_copy: what verbs that make a recording of recordings do: the files of the command line -> copyist -> output.
+ */
 #pragma once
 #include "pyspy-report/exchange/copyist.h"
 #include "pyspy-report/report_input.h"

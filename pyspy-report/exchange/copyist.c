@@ -63,10 +63,9 @@ static int put_lost(struct copyist *c, const struct rec_block *b)
 {
 	if (!c->lost)
 		return 0;
-	encode_lost(
-	    scribe_begin(c->to, SCRIBE_SAMPLES),
-	    &(struct rec_lost){
-	        .begin_ns = b->begin_ns, .end_ns = b->end_ns, .cause = WIRE_LOST_DAMAGE, .count = c->lost});
+	encode_lost(scribe_begin(c->to, SCRIBE_SAMPLES),
+	            &(struct rec_lost){
+	                .begin_ns = b->begin_ns, .end_ns = b->end_ns, .cause = WIRE_LOST_DAMAGE, .count = c->lost});
 	c->totals.lost += c->lost;
 	c->lost = 0;
 	return scribe_end(c->to, SCRIBE_SAMPLES, 0, 0);
@@ -246,9 +245,9 @@ static int on_events(void *ctx, const struct rec_events *e)
 	struct copyist *c = ctx;
 
 	if (!vec_room(&c->events, e->n_events) ||
-	    !vec_push(&c->batches, ((struct rec_events){.unit_ns = e->unit_ns,
-	                                                .weight_unit_ns = e->weight_unit_ns,
-	                                                .n_events = e->n_events})))
+	    !vec_push(&c->batches,
+	              ((struct rec_events){
+	                  .unit_ns = e->unit_ns, .weight_unit_ns = e->weight_unit_ns, .n_events = e->n_events})))
 		return ERR_NO_MEMORY;
 	for (uint32_t i = 0; i < e->n_events; i++)
 		c->events.v[c->events.n++] = e->events[i];

@@ -1,8 +1,8 @@
 /* copyist: recordings -> scribe, record by record: the same samples under the ids of one dictionary.
  *
- * Flow:    format/decode -> [copyist] -> scribe. What views make of the copy is what they make of the originals, together.
- * Certificates (FORMAT.md 3.5) are of one epoch, and a dictionary is of all: so a sample that needs one names the shared
- *          stack only if its own epoch certified it by then, else a stack of its own (scribe_private_stack), which is
+ * Flow:    format/decode -> [copyist] -> scribe. What views make of the copy is what they make of the originals,
+ * together. Certificates (FORMAT.md 3.5) are of one epoch, and a dictionary is of all: so a sample that needs one names
+ * the shared stack only if its own epoch certified it by then, else a stack of its own (scribe_private_stack), which is
  *          certified when its epoch does it. "Could not be proved" moves from DOUBT to the samples' own flags.
  * Damage:  what was not damaged is copied; what is known to be lost stands in the copy as LOST, cause damage.
  * Memory:  the ids of one epoch, one block.
@@ -32,7 +32,8 @@ enum copyist_text {
 struct copyist_hooks {
 	void *ctx;
 	/* Append to `to` what stands for the text. `file`: of the function or module that it names, else "". */
-	int (*text)(void *ctx, enum copyist_text kind, const char *p, size_t n, const char *file, size_t n_file, struct buf *to);
+	int (*text)(void *ctx, enum copyist_text kind, const char *p, size_t n, const char *file, size_t n_file,
+	            struct buf *to);
 	void (*uuid)(void *ctx, uint8_t uuid[16]);
 	void (*process)(void *ctx, struct rec_process *p); /* numbers in it */
 	const char *note_key, *note;                       /* added to each recording's notes; NULL: none */
@@ -53,7 +54,7 @@ void copyist_free(struct copyist *c);
 /* The next input begins. `damage`: told of what is wrong with it; 0 or what ends reading. */
 int copyist_begin(struct copyist *c, int (*damage)(void *ctx, const struct decode_damage *d), void *ctx);
 int copyist_feed(void *copyist, const void *bytes, size_t n); /* as stream_feed */
-int copyist_finish(void *copyist);                           /* as stream_finish */
+int copyist_finish(void *copyist);                            /* as stream_finish */
 const struct copyist_totals *copyist_totals(const struct copyist *c);
 /* A host, in the order they came; NULL: no more. */
 const char *copyist_host(const struct copyist *c, uint32_t i, size_t *n);

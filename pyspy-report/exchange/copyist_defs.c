@@ -86,8 +86,7 @@ static int on_location(void *ctx, location_id id, const struct rec_location *l)
 
 	if (!copyist_reach(&c->locations, id))
 		return ERR_NO_MEMORY;
-	c->locations.v[id] =
-	    (struct copyist_location){.is = *l, .is_defined = true, .generation = c->generation - 1};
+	c->locations.v[id] = (struct copyist_location){.is = *l, .is_defined = true, .generation = c->generation - 1};
 	c->locations.v[id].is.symbol = copyist_raw(c, l->symbol);
 	/* meant is what the ids are now */
 	if (!l->is_native && !(l->function < c->functions.n && c->functions.v[l->function].is_defined))

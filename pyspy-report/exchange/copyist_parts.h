@@ -4,7 +4,8 @@
 
 #define COPYIST_CLOCK_STEP INT64_C(1000000000) /* ns */
 
-/* What an id of the input means, and what it became. An id of another generation than the copyist's is to be made anew. */
+/* What an id of the input means, and what it became. An id of another generation than the copyist's is to be made anew.
+ */
 struct copyist_function {
 	struct rec_function is; /* texts: raw */
 	uint32_t to, generation;
@@ -47,9 +48,9 @@ struct copyist {
 
 	/* of the epoch */
 	uint32_t generation;
-	struct intern raw;                  /* texts as they came */
-	struct map texts;                   /* (raw and kind, raw of file) -> string of the output */
-	VEC(uint32_t) strings;              /* by id: raw */
+	struct intern raw;     /* texts as they came */
+	struct map texts;      /* (raw and kind, raw of file) -> string of the output */
+	VEC(uint32_t) strings; /* by id: raw */
 	VEC(struct copyist_function) functions;
 	VEC(struct copyist_location) locations;
 	VEC(struct copyist_module) modules;

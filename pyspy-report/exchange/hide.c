@@ -5,9 +5,10 @@
 
 #include "libcommon/err.h"
 #include "libcommon/human.h"
+#include "pyspy-report/exchange/hide_parts.h"
 #include "pyspy-report/exchange/sha256.h"
 
-enum { HIDE_HASH_DIGITS = 10, HIDE_SHORT = 3, HIDE_NAME_MAX = 255, HIDE_ROOT_MAX = 4096 };
+enum { HIDE_HASH_DIGITS = 10, HIDE_ROOT_MAX = 4096 };
 
 static const struct {
 	const char *stem, *one, *many;
@@ -26,11 +27,6 @@ static const struct {
     [HIDE_SYMBOL] = {"s", "native symbol", "native symbols"},
 };
 
-/* Account names that say nothing about anybody; to replace them everywhere would only spoil names of functions. */
-static const char *const common_names[] = {"root", "user",  "app",  "admin", "ubuntu", "debian", "python",
-                                           "main", "build", "test", "nobody", "runner", "work",  "home",
-                                           "code", "src",   "localhost"};
-
 int hide_init(struct hide *h, const struct hide_rules *rules)
 {
 	memset(h, 0, sizeof *h);
@@ -40,9 +36,9 @@ int hide_init(struct hide *h, const struct hide_rules *rules)
 	TRY(intern_init(&h->users, 1 << 24));
 	TRY(intern_init(&h->hosts, 1 << 24));
 	TRY(intern_init(&h->roots, 1 << 24));
-	snprintf(h->note, sizeof h->note, "hosts, users, folders, command lines%s%s%s%s",
-	         rules->notes ? "" : ", notes", rules->files || rules->functions ? ", files" : "",
-	         rules->functions ? ", functions" : "", rules->threads ? ", threads" : "");
+	snprintf(h->note, sizeof h->note, "hosts, users, folders, command lines%s%s%s%s", rules->notes ? "" : ", notes",
+	         rules->files || rules->functions ? ", files" : "", rules->functions ? ", functions" : "",
+	         rules->threads ? ", threads" : "");
 	return intern_init(&h->looked, 1 << 30);
 }
 
@@ -93,25 +89,12 @@ static bool is_word(unsigned char c)
 	return isalnum(c) || c >= 0x80;
 }
 
-static bool same_letters(const char *a, const char *b, size_t n)
+bool hide_same_letters(const char *a, const char *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (tolower((unsigned char)a[i]) != tolower((unsigned char)b[i]))
 			return false;
 	return true;
-}
-
-/* Names of users and hosts are compared without case. */
-static int remember(struct hide *h, struct intern *names, const char *p, size_t n)
-{
-	char lower[HIDE_NAME_MAX];
-
-	if (n > sizeof lower)
-		return 0; /* no system allows it */
-	for (size_t i = 0; i < n; i++)
-		lower[i] = (char)tolower((unsigned char)p[i]);
-	h->longest = n > h->longest ? n : h->longest;
-	return intern_get(names, lower, n, &(uint32_t){0}, NULL);
 }
 
 /* The name among `names` that stands at p: its id, or 0. The longest one, so that bob-smith is not bob. */
@@ -131,12 +114,13 @@ static uint32_t name_at(const struct hide *h, const struct intern *names, const 
 	return found;
 }
 
-/* A text that is kept, but for the names of users and hosts in it. They are looked for at the begin of each word, and not
- * for a word's end: alice_tools and aliceTools are hers. */
+/* A text that is kept, but for the names of users and hosts in it. They are looked for at the begin of each word, and
+ * not for a word's end: alice_tools and aliceTools are hers. */
 static int keep(struct hide *h, const char *p, size_t n, struct buf *to)
 {
 	for (size_t i = 0; i < n;) {
-		bool begins = i == 0 || !is_word((unsigned char)p[i - 1]) || (isupper((unsigned char)p[i]) && islower((unsigned char)p[i - 1]));
+		bool begins = i == 0 || !is_word((unsigned char)p[i - 1]) ||
+		              (isupper((unsigned char)p[i]) && islower((unsigned char)p[i - 1]));
 		size_t host_length = 0, user_length = 0;
 		uint32_t host = begins ? name_at(h, &h->hosts, p + i, n - i, &host_length) : 0;
 		uint32_t user = begins ? name_at(h, &h->users, p + i, n - i, &user_length) : 0;
@@ -154,7 +138,7 @@ static int keep(struct hide *h, const char *p, size_t n, struct buf *to)
 	return 0;
 }
 
-static bool starts(const char *p, size_t n, const char *with)
+bool hide_starts(const char *p, size_t n, const char *with)
 {
 	size_t len = strlen(with);
 
@@ -166,7 +150,7 @@ static size_t python_name(const char *p, size_t n)
 {
 	size_t i = 6;
 
-	if (!starts(p, n, "python"))
+	if (!hide_starts(p, n, "python"))
 		return 0;
 	while (i < n && (isdigit((unsigned char)p[i]) || p[i] == '.' || p[i] == 't' || p[i] == 'd'))
 		i++;
@@ -174,17 +158,21 @@ static size_t python_name(const char *p, size_t n)
 }
 
 /* Where in the path a Python's own folder begins: "/lib/python3.11/..." , "/bin/python3" at its end; n: nowhere. */
-static size_t python_part(const char *p, size_t n)
+size_t hide_python_part(const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		size_t skip = starts(p + i, n - i, "/lib/") ? 5 : starts(p + i, n - i, "/lib64/") ? 7 : 0, len;
+		size_t skip = hide_starts(p + i, n - i, "/lib/")     ? 5
+		              : hide_starts(p + i, n - i, "/lib64/") ? 7
+		                                                     : 0,
+		       len;
 
 		if (skip && (len = python_name(p + i + skip, n - i - skip)) > 6 &&
 		    (i + skip + len == n || p[i + skip + len] == '/'))
 			return i;
-		if (skip && starts(p + i + skip, n - i - skip, "python3") && n >= 4 && memcmp(p + n - 4, ".zip", 4) == 0)
+		if (skip && hide_starts(p + i + skip, n - i - skip, "python3") && n >= 4 &&
+		    memcmp(p + n - 4, ".zip", 4) == 0)
 			return i;
-		if (starts(p + i, n - i, "/bin/") && i + 5 + python_name(p + i + 5, n - i - 5) == n && n > i + 5)
+		if (hide_starts(p + i, n - i, "/bin/") && i + 5 + python_name(p + i + 5, n - i - 5) == n && n > i + 5)
 			return i;
 	}
 	return n;
@@ -192,11 +180,12 @@ static size_t python_part(const char *p, size_t n)
 
 static bool is_system(const char *p, size_t n)
 {
-	static const char *const folders[] = {"/usr/lib/", "/usr/lib64/", "/usr/bin/", "/usr/sbin/", "/usr/libexec/",
-	                                      "/bin/",     "/sbin/",      "/lib/",     "/lib64/",    "/usr/local/bin/python"};
+	static const char *const folders[] = {
+	    "/usr/lib/", "/usr/lib64/", "/usr/bin/", "/usr/sbin/", "/usr/libexec/",
+	    "/bin/",     "/sbin/",      "/lib/",     "/lib64/",    "/usr/local/bin/python"};
 
 	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
-		if (starts(p, n, folders[i]))
+		if (hide_starts(p, n, folders[i]))
 			return true;
 	return false;
 }
@@ -242,15 +231,16 @@ int hide_path(struct hide *h, const char *p, size_t n, struct buf *to)
 
 	if (n == 0 || p[0] == '<' || p[0] == '[') /* <string>, <frozen ...>, [vdso] */
 		return keep(h, p, n, to);
-	at = python_part(p, n);
-	if (at < n && (at == 0 || (at == 4 && starts(p, n, "/usr")) || (at == 10 && starts(p, n, "/usr/local"))))
+	at = hide_python_part(p, n);
+	if (at < n &&
+	    (at == 0 || (at == 4 && hide_starts(p, n, "/usr")) || (at == 10 && hide_starts(p, n, "/usr/local"))))
 		return keep(h, p, n, to);
 	if (at < n) {
 		buf_str(to, "/");
 		TRY(stand_in(h, HIDE_ENVIRONMENT, p, at, to));
 		return keep(h, p + at, n - at, to);
 	}
-	if (is_system(p, n) || (n == 4 && starts(p, n, "/usr")) || (n == 10 && starts(p, n, "/usr/local")))
+	if (is_system(p, n) || (n == 4 && hide_starts(p, n, "/usr")) || (n == 10 && hide_starts(p, n, "/usr/local")))
 		return keep(h, p, n, to);
 	if (intern_find(&h->secrets[HIDE_ENVIRONMENT], p, n)) { /* sys.prefix */
 		buf_str(to, "/");
@@ -275,8 +265,8 @@ int hide_path(struct hide *h, const char *p, size_t n, struct buf *to)
 static bool is_own_file(const char *file, size_t n)
 {
 	if (n == 0 || file[0] == '<')
-		return n > 0 && !starts(file, n, "<frozen");
-	return python_part(file, n) == n && !is_system(file, n);
+		return n > 0 && !hide_starts(file, n, "<frozen");
+	return hide_python_part(file, n) == n && !is_system(file, n);
 }
 
 static int command_word(struct hide *h, const char *p, size_t n, struct buf *to)
@@ -298,9 +288,9 @@ static int command_word(struct hide *h, const char *p, size_t n, struct buf *to)
 static int recorder_word(struct hide *h, const char *p, size_t n, struct buf *to)
 {
 	static const char *const options[] = {
-	    "--pid",      "--output", "--format",   "--rate",    "--duration",       "--subprocesses", "--native",
-	    "--threads",  "--gil",    "--idle",     "--function", "--nolineno",      "--full-filenames", "--nonblocking",
-	    "--locals",   "--engine", "--max-cpu",  "--quiet",   "--force",          "--max-stop",     "--note"};
+	    "--pid",     "--output", "--format",  "--rate",     "--duration", "--subprocesses",   "--native",
+	    "--threads", "--gil",    "--idle",    "--function", "--nolineno", "--full-filenames", "--nonblocking",
+	    "--locals",  "--engine", "--max-cpu", "--quiet",    "--force",    "--max-stop",       "--note"};
 	size_t i = 0;
 
 	for (size_t k = 0; k < sizeof options / sizeof *options; k++)
@@ -310,7 +300,7 @@ static int recorder_word(struct hide *h, const char *p, size_t n, struct buf *to
 		i++;
 	if (n && n < 9 && i && (i == n || (n - i <= 3 && isalpha((unsigned char)p[i])) || (i + 1 == n && p[i] == '%')))
 		return keep(h, p, n, to);
-	if (starts(p, n, "pyspy-record") && n == 12)
+	if (hide_starts(p, n, "pyspy-record") && n == 12)
 		return keep(h, p, n, to);
 	return command_word(h, p, n, to);
 }
@@ -335,7 +325,8 @@ static int dotted(struct hide *h, enum hide_kind kind, const char *p, size_t n, 
 	return 0;
 }
 
-static int on_text(void *ctx, enum copyist_text kind, const char *p, size_t n, const char *file, size_t n_file, struct buf *to)
+static int on_text(void *ctx, enum copyist_text kind, const char *p, size_t n, const char *file, size_t n_file,
+                   struct buf *to)
 {
 	struct hide *h = ctx;
 
@@ -349,9 +340,11 @@ static int on_text(void *ctx, enum copyist_text kind, const char *p, size_t n, c
 	case COPYIST_NOTE:
 		return h->rules.notes ? keep(h, p, n, to) : n ? stand_in(h, HIDE_NOTE, p, n, to) : 0;
 	case COPYIST_FUNCTION:
-		return h->rules.functions && is_own_file(file, n_file) ? dotted(h, HIDE_FUNCTION, p, n, to) : keep(h, p, n, to);
+		return h->rules.functions && is_own_file(file, n_file) ? dotted(h, HIDE_FUNCTION, p, n, to)
+		                                                       : keep(h, p, n, to);
 	case COPYIST_MODULE:
-		return h->rules.functions && is_own_file(file, n_file) ? dotted(h, HIDE_MODULE, p, n, to) : keep(h, p, n, to);
+		return h->rules.functions && is_own_file(file, n_file) ? dotted(h, HIDE_MODULE, p, n, to)
+		                                                       : keep(h, p, n, to);
 	case COPYIST_FILE:
 	case COPYIST_PATH:
 		return hide_path(h, p, n, to);
@@ -362,7 +355,7 @@ static int on_text(void *ctx, enum copyist_text kind, const char *p, size_t n, c
 		           ? stand_in(h, HIDE_THREAD, p, n, to)
 		           : keep(h, p, n, to);
 	case COPYIST_SYMBOL:
-		return h->rules.functions && !starts(p, n, "Py") && !starts(p, n, "_Py")
+		return h->rules.functions && !hide_starts(p, n, "Py") && !hide_starts(p, n, "_Py")
 		           ? (n ? stand_in(h, HIDE_SYMBOL, p, n, to) : 0)
 		           : keep(h, p, n, to);
 	case COPYIST_VERSION: { /* 3.13.0, without who built it; 6.1.0 of 6.1.0-acme-prod */
@@ -396,151 +389,12 @@ static void on_process(void *ctx, struct rec_process *p)
 
 struct copyist_hooks hide_hooks(struct hide *h)
 {
-	return (struct copyist_hooks){
-	    .ctx = h, .text = on_text, .uuid = on_uuid, .process = on_process, .note_key = "pyspy.anonymized", .note = h->note};
-}
-
-/* --- the first reading */
-
-static bool is_common(const char *p, size_t n)
-{
-	for (size_t i = 0; i < sizeof common_names / sizeof *common_names; i++)
-		if (strlen(common_names[i]) == n && same_letters(p, common_names[i], n))
-			return true;
-	return n < HIDE_SHORT;
-}
-
-/* The users of a path: what stands behind /home/ and the like. */
-static int look_for_users(struct hide *h, const char *p, size_t n)
-{
-	static const char *const folders[] = {"/home/", "/Users/", "/var/home/", "/mnt/home/", "/nfs/home/", "/export/home/"};
-
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; p[i] == '/' && k < sizeof folders / sizeof *folders; k++) {
-			size_t skip = strlen(folders[k]), len = 0;
-
-			if (!starts(p + i, n - i, folders[k]))
-				continue;
-			while (i + skip + len < n && p[i + skip + len] != '/')
-				len++;
-			if (!is_common(p + i + skip, len))
-				TRY(remember(h, &h->users, p + i + skip, len));
-		}
-	return 0;
-}
-
-static int look_on_string(void *ctx, str_id id, const char *s, size_t n)
-{
-	struct hide *h = ctx;
-	uint32_t text;
-
-	while (h->ids.n <= id)
-		if (!vec_push(&h->ids, 0))
-			return ERR_NO_MEMORY;
-	TRY(intern_get(&h->looked, s, n, &text, NULL));
-	h->ids.v[id] = text;
-	return look_for_users(h, s, n);
-}
-
-static const char *looked(const struct hide *h, str_id id, size_t *n)
-{
-	return intern_bytes(&h->looked, id < h->ids.n ? h->ids.v[id] : 0, n);
-}
-
-static int look_on_epoch(void *ctx, uint32_t number, bool complete)
-{
-	struct hide *h = ctx;
-
-	h->ids.n = 0;
-	intern_clear(&h->looked);
-	return 0;
-}
-
-static int look_on_epoch_goes_on(void *ctx, uint32_t number, bool complete)
-{
-	return 0;
-}
-
-static int look_for_host(struct hide *h, str_id id)
-{
-	size_t n;
-	const char *p = looked(h, id, &n);
-
-	const char *dot = memchr(p, '.', n);
-	size_t first = dot ? (size_t)(dot - p) : n; /* web-1 of web-1.acme.example */
-
-	if (!is_common(p, first))
-		TRY(remember(h, &h->hosts, p, first));
-	return is_common(p, n) ? 0 : remember(h, &h->hosts, p, n);
-}
-
-static int look_on_recording(void *ctx, const struct rec_recording *r)
-{
-	return look_for_host(ctx, r->host);
-}
-
-static int look_on_host(void *ctx, const struct rec_host *r)
-{
-	return look_for_host(ctx, r->name);
-}
-
-/* A folder in which own code lies; not a Python's own, and not one that everything is in. */
-static int look_for_root(struct hide *h, str_id id)
-{
-	size_t n;
-	const char *p = looked(h, id, &n);
-
-	while (n > 1 && p[n - 1] == '/')
-		n--;
-	if (n < 2 || p[0] != '/' || python_part(p, n) < n)
-		return 0;
-	return intern_get(&h->roots, p, n, &(uint32_t){0}, NULL);
-}
-
-static int look_for_environment(struct hide *h, str_id id)
-{
-	size_t n;
-	const char *p = looked(h, id, &n);
-
-	if (n == 0 || (n == 4 && starts(p, n, "/usr")) || (n == 10 && starts(p, n, "/usr/local")) || n == 1)
-		return 0;
-	return intern_get(&h->secrets[HIDE_ENVIRONMENT], p, n, &(uint32_t){0}, NULL);
-}
-
-static int look_on_process(void *ctx, const struct rec_process *p)
-{
-	struct hide *h = ctx;
-
-	TRY(look_for_root(h, p->cwd));
-	for (uint32_t i = 0; i < p->n_sys_path; i++)
-		TRY(look_for_root(h, p->sys_path[i]));
-	TRY(look_for_environment(h, p->prefix));
-	return look_for_environment(h, p->base_prefix);
-}
-
-int hide_look_begin(struct hide *h)
-{
-	if (h->stream)
-		stream_free(h->stream);
-	h->ids.n = 0;
-	h->stream = stream_new(&(struct decode_visitor){.ctx = h,
-	                                                .epoch = look_on_epoch,
-	                                                .epoch_goes_on = look_on_epoch_goes_on,
-	                                                .string = look_on_string,
-	                                                .recording = look_on_recording,
-	                                                .host = look_on_host,
-	                                                .process = look_on_process});
-	return h->stream ? 0 : ERR_NO_MEMORY;
-}
-
-int hide_look_feed(void *hide, const void *bytes, size_t n)
-{
-	return stream_feed(((struct hide *)hide)->stream, bytes, n);
-}
-
-int hide_look_finish(void *hide)
-{
-	return stream_finish(((struct hide *)hide)->stream);
+	return (struct copyist_hooks){.ctx = h,
+	                              .text = on_text,
+	                              .uuid = on_uuid,
+	                              .process = on_process,
+	                              .note_key = "pyspy.anonymized",
+	                              .note = h->note};
 }
 
 void hide_say(const struct hide *h, struct buf *out)
@@ -552,7 +406,8 @@ void hide_say(const struct hide *h, struct buf *out)
 		uint32_t n = h->secrets[i].n - 1;
 
 		if (n)
-			buf_printf(out, "%s%s %s", any ? ", " : "", human_count(text, n), n == 1 ? kinds[i].one : kinds[i].many);
+			buf_printf(out, "%s%s %s", any ? ", " : "", human_count(text, n),
+			           n == 1 ? kinds[i].one : kinds[i].many);
 		any |= n > 0;
 	}
 	if (!any)

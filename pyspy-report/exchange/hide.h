@@ -2,22 +2,35 @@
  *
  * Two readings: hide_look gathers what is secret (names of hosts, of users, folders of code), then hide_hooks says what
  * stands for each text. The same secret has the same stand-in everywhere: a number in the order of their coming
- * ("host-1"), or with a salt the first 10 hex digits of SHA-256(salt, kind, secret), equal in all recordings with that salt.
- * What is kept of a text is searched for names of users and hosts once more.
+ * ("host-1"), or with a salt the first 10 hex digits of SHA-256(salt, kind, secret), equal in all recordings with that
+ * salt. What is kept of a text is searched for names of users and hosts once more.
  */
 #pragma once
 #include "libcommon/intern.h"
 #include "pyspy-report/exchange/copyist.h"
 
 struct hide_rules {
-	const char *salt;     /* NULL: numbers */
-	bool functions;       /* names of own functions and modules, and of their files, too */
-	bool files;           /* files of own code, relative to their folder, too */
-	bool threads, notes;  /* names of threads; notes: keep the user's */
+	const char *salt;    /* NULL: numbers */
+	bool functions;      /* names of own functions and modules, and of their files, too */
+	bool files;          /* files of own code, relative to their folder, too */
+	bool threads, notes; /* names of threads; notes: keep the user's */
 };
 
-enum hide_kind { HIDE_HOST, HIDE_BOOT, HIDE_USER, HIDE_FOLDER, HIDE_ENVIRONMENT, HIDE_FILE, HIDE_FUNCTION, HIDE_MODULE,
-	         HIDE_THREAD, HIDE_WORD, HIDE_NOTE, HIDE_SYMBOL, HIDE_KINDS };
+enum hide_kind {
+	HIDE_HOST,
+	HIDE_BOOT,
+	HIDE_USER,
+	HIDE_FOLDER,
+	HIDE_ENVIRONMENT,
+	HIDE_FILE,
+	HIDE_FUNCTION,
+	HIDE_MODULE,
+	HIDE_THREAD,
+	HIDE_WORD,
+	HIDE_NOTE,
+	HIDE_SYMBOL,
+	HIDE_KINDS
+};
 
 struct hide {
 	struct hide_rules rules;

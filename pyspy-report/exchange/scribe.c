@@ -113,13 +113,13 @@ int scribe_epoch(struct scribe *s, bool *is_fresh)
 {
 	size_t bytes = s->strings.len + s->modules.len + s->functions.len + s->locations.len;
 
-	*is_fresh = !s->has_epoch || s->n_stacks > SCRIBE_MAX_STACKS || bytes > SCRIBE_MAX_BYTES;
+	*is_fresh = !s->has_epoch || (!s->keeps_ids && (s->n_stacks > SCRIBE_MAX_STACKS || bytes > SCRIBE_MAX_BYTES));
 	s->goes_on = !*is_fresh;
 	s->has_epoch = s->begins_epoch = true;
 	s->epoch++;
 	scribe_forget(s, SCRIBE_RECORDING);
 	scribe_forget(s, SCRIBE_ACTORS);
-	return *is_fresh ? forget(s) : 0;
+	return *is_fresh && !s->keeps_ids ? forget(s) : 0;
 }
 
 static int flush_batch(struct scribe *s, enum scribe_part part)
@@ -238,8 +238,7 @@ static int define_stack(struct scribe *s, stack_id parent, location_id location,
 	if (!vec_push(&s->certified, certified))
 		return ERR_NO_MEMORY;
 	s->n_stacks++;
-	encode_add_stack(t, *id,
-	                 &(struct rec_stack){.parent = parent, .location = location, .certified = certified});
+	encode_add_stack(t, *id, &(struct rec_stack){.parent = parent, .location = location, .certified = certified});
 	return 0;
 }
 
@@ -281,8 +280,7 @@ int scribe_end(struct scribe *s, enum scribe_part part, uint64_t n_samples, uint
 {
 	if (s->parts[part].bytes.err)
 		return s->parts[part].bytes.err;
-	return vec_push(&s->parts[part].records,
-	                ((struct scribe_record){s->parts[part].bytes.len, n_samples, n_ticks}))
+	return vec_push(&s->parts[part].records, ((struct scribe_record){s->parts[part].bytes.len, n_samples, n_ticks}))
 	           ? 0
 	           : ERR_NO_MEMORY;
 }
@@ -345,8 +343,7 @@ static int pack(struct scribe *s, const struct rec_block *b, struct rec_block *n
 	if (s->content.len + n > WIRE_CONTENT_MAX) {
 		now->end_ns = now->n_ticks ? b->end_ns : now->begin_ns; /* the time belongs to the ticks */
 		TRY(seal(s, now));
-		*now =
-		    (struct rec_block){.begin_ns = now->end_ns, .end_ns = b->end_ns, .anchor_ns = b->anchor_ns};
+		*now = (struct rec_block){.begin_ns = now->end_ns, .end_ns = b->end_ns, .anchor_ns = b->anchor_ns};
 	}
 	buf_put(&s->content, p, n);
 	return s->content.err;

@@ -2,10 +2,10 @@
  *
  * Flow:    copyist (merge, anonymize), import_* -> [scribe] -> FILE. What is put is kept until scribe_block.
  * Ids:     strings, functions, locations, stacks and modules are interned: equal things have one id, over epochs and
- *          recordings (WIRE_BLOCK_GOES_ON), until the tables are as large as SCRIBE_MAX_*; then an epoch stands alone and
- *          ids begin anew. Ids of processes and threads are the caller's, of one epoch.
- * Memory:  the dictionaries, one block. Errors: 0, ERR_FULL (2^24 ids, 1 GB of names, a record that no block holds),
- *          ERR_NO_MEMORY. What the file could not take is the file's to know (report_output).
+ *          recordings (WIRE_BLOCK_GOES_ON), until the tables are as large as SCRIBE_MAX_*; then an epoch stands alone
+ * and ids begin anew. Ids of processes and threads are the caller's, of one epoch. Memory:  the dictionaries, one
+ * block. Errors: 0, ERR_FULL (2^24 ids, 1 GB of names, a record that no block holds), ERR_NO_MEMORY. What the file
+ * could not take is the file's to know (report_output).
  */
 #pragma once
 #include <stdio.h>
@@ -47,15 +47,16 @@ struct scribe {
 	struct rec_file file;
 	bool has_file, has_epoch, goes_on, begins_epoch;
 	bool owes_header, may_be_empty; /* the file header is not written yet */
+	bool keeps_ids;                 /* the caller's: no epoch stands alone but the first one */
 	uint32_t sequence, epoch;
 	uint64_t samples;
 
 	struct intern strings, modules, functions, locations;
-	struct map stacks;       /* (parent, location) -> id */
-	uint32_t n_stacks;       /* the next id */
+	struct map stacks;            /* (parent, location) -> id */
+	uint32_t n_stacks;            /* the next id */
 	VEC(module_id) first_modules; /* by key: id of the first record */
 	uint32_t n_modules;           /* the next id */
-	VEC(uint8_t) certified;  /* by stack */
+	VEC(uint8_t) certified;       /* by stack */
 	VEC(stack_id) to_certify;
 
 	struct encode_batch batches[SCRIBE_PARTS]; /* of the parts that have batches */

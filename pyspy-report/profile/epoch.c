@@ -293,8 +293,8 @@ int epoch_apply(struct epoch *e, const struct profile_recording *of)
 
 void epoch_settle(struct epoch *e)
 {
-	/* An id without a definition can be certified, but has no parent to hand it on to. Each step ends at an ancestor
-	 * that is on the list itself, or was spread before. */
+	/* An id without a definition can be certified, but has no parent to hand it on to. Each step ends at an
+	 * ancestor that is on the list itself, or was spread before. */
 	for (size_t i = e->to_spread.n; i-- > 0;) {
 		uint32_t id = e->to_spread.v[i];
 

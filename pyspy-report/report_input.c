@@ -280,6 +280,33 @@ static int list_sources(struct report_input *in, const struct report_options *o)
 	return 0;
 }
 
+int report_input_list(struct report_input *in, const struct report_options *o)
+{
+	return list_sources(in, o);
+}
+
+int report_input_read(struct report_source *s, const struct feed_to *to, bool again)
+{
+	struct feed_result r = {0};
+	bool is_own = false;
+	int rc = ERR_SYSTEM, fd;
+
+	if (!s->is_begun && begin_source(s, again))
+		return REPORT_ERROR;
+	s->is_begun = true;
+	fd = open_source(s, &is_own);
+	r.error_number = errno;
+	if (fd >= 0) {
+		begin_progress("reading", s, fd);
+		rc = feed_fd(to, fd, s->most, &r);
+		s->most = again && r.bytes < s->most ? r.bytes : s->most;
+		report_progress_end();
+	}
+	if (fd >= 0 && is_own)
+		close(fd);
+	return rc ? say(rc, s->name, &r) : 0;
+}
+
 int report_input_load(struct report_input *in, struct profile *p, const struct report_options *o, bool replays)
 {
 	struct load_options load = {.span = o->rules.span, .ends = &in->ends, .progress = report_progress_bytes};

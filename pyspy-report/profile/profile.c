@@ -44,6 +44,9 @@ void profile_done(struct profile *p)
 	vec_free(&p->threads);
 	vec_free(&p->recordings);
 	vec_free(&p->damage);
+	for (size_t i = 0; i < p->words.n; i++)
+		free(p->words.v[i]);
+	vec_free(&p->words);
 	tally_done(&p->tally);
 }
 

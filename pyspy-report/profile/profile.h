@@ -96,7 +96,7 @@ struct profile_recording {
 struct profile_damage {
 	uint32_t input; /* string */
 	int problem;    /* enum decode_problem */
-	const char *what;
+	const char *what; /* static, or one of the profile's words */
 	uint64_t offset, bytes, blocks, samples;
 };
 
@@ -109,11 +109,13 @@ struct profile {
 	VEC(struct profile_thread) threads;
 	VEC(struct profile_recording) recordings;
 	struct tally tally;
+	bool uncounted;   /* nobody wants the tally (any more): nothing is added to it */
 	uint64_t wall_ns; /* of all rows of the tally and outside_ns: below PROFILE_MAX_NS */
 	uint64_t outside_n, outside_ns, outside_cpu_ns; /* samples that --time leaves out, and their time: in no row */
 	uint32_t in_motion, lost, no_frame;             /* synthetic locations */
 
 	VEC(struct profile_damage) damage;
+	VEC(char *) words;
 	uint64_t n_damage, damaged_bytes, missing_blocks, missing_samples; /* all of it */
 	uint64_t input_bytes;
 };

@@ -1,6 +1,6 @@
 /* report_input: the files of the command line -> profile, with words for whatever goes wrong. */
 #pragma once
-#include "pyspy-report/profile/load.h"
+#include "pyspy-report/index/index_load.h"
 #include "pyspy-report/report_options.h"
 
 enum { REPORT_OK = 0, REPORT_ERROR = 1, REPORT_USAGE = 2, REPORT_DAMAGED = 4 }; /* exit statuses */
@@ -13,6 +13,9 @@ struct report_source {
 	uint64_t most; /* bytes of it that are looked at: a file may grow while it is read */
 	uint64_t device, inode;
 	uint32_t first; /* number of its first recording in the profile */
+	bool is_beside;      /* the latter */
+	bool is_bad;         /* it was damaged */
+	struct index *index; /* NULL, or: it is one, or the one beside it is read in its place */
 };
 
 struct report_input {
@@ -21,7 +24,7 @@ struct report_input {
 	char *newest; /* name of the file that was chosen; NULL: they were named */
 };
 
-/* Load o->files (or the newest recording here, named on stderr), of it what o->rules.span asks for, into p, which is
+/* Load o->files (recordings, indexes; where FILE.idx beside a recording is of exactly this recording, that one) (or the newest recording here, named on stderr), of it what o->rules.span asks for, into p, which is
  * initialised here; profile_done and report_input_done in any case. `replays`: report_input_replay will be called. 0,
  * or REPORT_ERROR (said on stderr). */
 int report_input_load(struct report_input *in, struct profile *p, const struct report_options *o, bool replays);

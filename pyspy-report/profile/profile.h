@@ -104,7 +104,7 @@ struct profile {
 	struct intern strings, functions, locations, modules; /* structs by their bytes; modules: path NUL build id */
 	struct intern process_keys, thread_keys;              /* id - 1 + 1 = index in processes, threads */
 	struct branches stack_ids;                            /* of stacks */
-	VEC(struct profile_stack) stacks;
+	VEC(struct profile_stack) stacks; /* those behind stack_ids.n are in no hash yet: profile_stack_append */
 	VEC(struct profile_process) processes;
 	VEC(struct profile_thread) threads;
 	VEC(struct profile_recording) recordings;
@@ -129,6 +129,9 @@ int profile_function(struct profile *p, const struct profile_function *f, uint32
 int profile_location(struct profile *p, const struct profile_location *l, uint32_t *id);
 /* The stack of `location` called from `parent`. Deeper than WIRE_DEPTH_MAX: ERR_FULL. */
 int profile_stack(struct profile *p, uint32_t parent, uint32_t location, uint32_t *id);
+/* Stacks as they were in another profile, in their order: nothing is looked up, so they must be different. Parent and
+ * location are there. ERR_DAMAGED: too deep. */
+int profile_stack_append(struct profile *p, uint32_t parent, uint32_t location);
 int profile_process(struct profile *p, uint32_t host, uint32_t boot_id, const struct rec_process *r, uint32_t *id);
 int profile_thread(struct profile *p, uint32_t process, const struct rec_thread *r, uint32_t *id);
 /* A synthetic frame "[name]" without file. */

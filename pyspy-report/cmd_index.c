@@ -87,11 +87,13 @@ static int choose(struct job *j)
 			return REPORT_USAGE;
 		}
 		if (stat(name, &a) == 0 && !S_ISREG(a.st_mode))
-			return say("cannot make an index of %s: it is no regular file; save it and name the file", name);
+			return say("cannot make an index of %s: it is no regular file; save it and name the file",
+			           name);
 		if (index_db_is(name) == 1)
 			return say("%s is an index; name the recordings that it was made of", name);
 		for (size_t k = 0; k < i; k++)
-			if (stat(name, &a) == 0 && stat(o->files.v[k], &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+			if (stat(name, &a) == 0 && stat(o->files.v[k], &b) == 0 && a.st_dev == b.st_dev &&
+			    a.st_ino == b.st_ino)
 				return say("%s is named twice: its samples would count twice; name it once", name);
 	}
 	if (!o->output && o->files.n > 1) {
@@ -108,7 +110,8 @@ static int choose(struct job *j)
 		return REPORT_ERROR;
 	}
 	for (size_t i = 0; i < o->files.n; i++)
-		if (stat(j->path, &a) == 0 && stat(o->files.v[i], &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+		if (stat(j->path, &a) == 0 && stat(o->files.v[i], &b) == 0 && a.st_dev == b.st_dev &&
+		    a.st_ino == b.st_ino)
 			return say("cannot write the index over %s, which it is made of; choose another name with -o",
 			           j->path);
 	return 0;
@@ -125,7 +128,8 @@ static int open_old(struct job *j)
 	rc = index_db_is(j->path) == 1 ? index_open(&j->old, j->path, &error_number) : ERR_FORMAT;
 	j->has_old = rc == 0;
 	if (rc == ERR_FORMAT)
-		return say("cannot write %s: there is a file of this name that is no index; choose another with -o", j->path);
+		return say("cannot write %s: there is a file of this name that is no index; choose another with -o",
+		           j->path);
 	if (rc == ERR_SYSTEM || rc == ERR_NO_MEMORY)
 		return report_index_failed(j->path, rc, error_number);
 	if (rc) {
@@ -176,8 +180,9 @@ static int name_all(struct job *j)
 			struct buf b;
 
 			buf_init(&b, 0);
-			log_error("cannot make the index anew: %s, which is in it, is not there: %s; make another with -o",
-			          shown(&b, name), strerror(errno));
+			log_error(
+			    "cannot make the index anew: %s, which is in it, is not there: %s; make another with -o",
+			    shown(&b, name), strerror(errno));
 			buf_done(&b);
 			return REPORT_ERROR;
 		}
@@ -238,8 +243,9 @@ static int say_failed(const struct job *j, int rc, const struct index_built *r)
 		          r->is_empty ? "it is empty; the recorder wrote nothing, its messages say why"
 		                      : "not a pyspy recording; make one with pyspy-record");
 	else if (rc == ERR_VERSION)
-		log_error("cannot make an index of %s: written by a newer version of pyspy; update pyspy-report (this is %s)",
-		          buf_cstr(&b), report_version);
+		log_error(
+		    "cannot make an index of %s: written by a newer version of pyspy; update pyspy-report (this is %s)",
+		    buf_cstr(&b), report_version);
 	else
 		log_error("cannot make an index of %s: %s; nothing was written", buf_cstr(&b),
 		          rc == ERR_FULL ? "it names more different functions and stacks than fit" : err_words(rc));
@@ -325,16 +331,18 @@ static int cmd_index(const struct report_verb *verb, int argc, char **argv)
 const struct report_verb cmd_index_verb = {
     .name = "index",
     .summary = "An SQLite index, for quick second questions and for SQL.",
-    .examples = "  pyspy-report index app.pyspy                       app.pyspy.idx: views of app.pyspy use it by themselves\n"
-                "  pyspy-report index -o all.db a.pyspy b.pyspy       several recordings in one; again: adds to it\n"
-                "  pyspy-report top all.db                            every verb reads an index as it reads recordings\n"
-                "  pyspy-report sql all.db 'select * from recording'\n",
-    .about = "Every verb shows the same of an index as of the recordings that it was made of, only sooner: of a part of\n"
-             "the time (--time) only that part is read. FILE.idx beside FILE is used by itself as long as it is of\n"
-             "just this FILE (its size, its time or checksum); --no-index does without. An index that is there and of\n"
-             "just these recordings stays as it is; one that is out of date is made anew. It appears only when it is\n"
-             "whole, so a build may be killed, and others may read the old one meanwhile. It is an SQLite database\n"
-             "with a documented schema: pyspy-report sql --schema.",
+    .examples =
+        "  pyspy-report index app.pyspy                       app.pyspy.idx: views of app.pyspy use it by themselves\n"
+        "  pyspy-report index -o all.db a.pyspy b.pyspy       several recordings in one; again: adds to it\n"
+        "  pyspy-report top all.db                            every verb reads an index as it reads recordings\n"
+        "  pyspy-report sql all.db 'select * from recording'\n",
+    .about =
+        "Every verb shows the same of an index as of the recordings that it was made of, only sooner: of a part of\n"
+        "the time (--time) only that part is read. FILE.idx beside FILE is used by itself as long as it is of\n"
+        "just this FILE (its size, its time or checksum); --no-index does without. An index that is there and of\n"
+        "just these recordings stays as it is; one that is out of date is made anew. It appears only when it is\n"
+        "whole, so a build may be killed, and others may read the old one meanwhile. It is an SQLite database\n"
+        "with a documented schema: pyspy-report sql --schema.",
     .own = own,
     .own_option = own_option,
     .run = cmd_index,

@@ -60,8 +60,8 @@ static bool is_ours(int fd)
 	char head[sizeof magic], zero[sizeof magic] = {0};
 	ssize_t n = pread(fd, head, sizeof head, 0);
 
-	return n == 0 || (n == (ssize_t)sizeof head && (memcmp(head, magic, sizeof head) == 0 ||
-	                                                memcmp(head, zero, sizeof head) == 0));
+	return n == 0 || (n == (ssize_t)sizeof head &&
+	                  (memcmp(head, magic, sizeof head) == 0 || memcmp(head, zero, sizeof head) == 0));
 }
 
 /* Locked, and still the file of that name. 1, 0: try again, -1: errno. */

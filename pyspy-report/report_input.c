@@ -63,6 +63,11 @@ static int say(int code, const char *file, const struct feed_result *r)
 	return REPORT_ERROR;
 }
 
+int report_input_unreadable(const char *file, int code, int error_number, bool is_empty)
+{
+	return say(code, file, &(struct feed_result){.error_number = error_number, .is_empty = is_empty});
+}
+
 /* The same file twice would count everything twice. */
 static int check_twice(const struct report_options *o)
 {

@@ -292,8 +292,7 @@ static void take_block(struct opened *o, struct chunk_block *b, uint64_t *at, in
 
 	b->begin_ns = take_way(u, *at, 1);
 	b->end_ns = take_way(u, b->begin_ns, 1);
-	b->anchor_ns =
-	    (int64_t)(take_way(u, (uint64_t)*anchor ^ UINT64_C(1) << 63, 1) ^ UINT64_C(1) << 63);
+	b->anchor_ns = (int64_t)(take_way(u, (uint64_t)*anchor ^ UINT64_C(1) << 63, 1) ^ UINT64_C(1) << 63);
 	b->n_ticks = take_count(u, left(&o->ticks));
 	b->n_entries = take_count(u, left(&o->entry_tick));
 	b->n_closings = take_count(u, left(&o->rest));
@@ -478,8 +477,8 @@ static int open_samples(struct opened *o, const struct pack *k)
 	}
 	if (!unpack_is_over(&o->blocks) || !unpack_is_over(&o->ticks) || !unpack_is_over(&o->entry_tick) ||
 	    !unpack_is_over(&o->entry_thread) || !unpack_is_over(&o->entry_flags) || !unpack_is_over(&o->entry_cpu) ||
-	    !unpack_is_over(&o->event_time) || !unpack_is_over(&o->event_thread) ||
-	    !unpack_is_over(&o->event_flags) || !unpack_is_over(&o->event_weight))
+	    !unpack_is_over(&o->event_time) || !unpack_is_over(&o->event_thread) || !unpack_is_over(&o->event_flags) ||
+	    !unpack_is_over(&o->event_weight))
 		return ERR_DAMAGED;
 	TRY(take_rest(o));
 	return check_blocks(c);

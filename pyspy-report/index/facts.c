@@ -436,12 +436,9 @@ static void write_one(enum facts_kind kind, struct facts *f, const struct profil
 static uint32_t facts_n(enum facts_kind kind, const struct profile *p)
 {
 	const uint32_t n[FACTS_END_] = {
-	    [FACTS_STRINGS] = p->strings.n,
-	    [FACTS_MODULES] = p->modules.n,
-	    [FACTS_FUNCTIONS] = p->functions.n,
-	    [FACTS_LOCATIONS] = p->locations.n,
-	    [FACTS_STACKS] = (uint32_t)p->stacks.n,
-	    [FACTS_PROCESSES] = (uint32_t)p->processes.n,
+	    [FACTS_STRINGS] = p->strings.n,           [FACTS_MODULES] = p->modules.n,
+	    [FACTS_FUNCTIONS] = p->functions.n,       [FACTS_LOCATIONS] = p->locations.n,
+	    [FACTS_STACKS] = (uint32_t)p->stacks.n,   [FACTS_PROCESSES] = (uint32_t)p->processes.n,
 	    [FACTS_THREADS] = (uint32_t)p->threads.n,
 	};
 
@@ -491,8 +488,8 @@ int facts_read_dictionary(enum facts_kind kind, struct profile *p, struct facts_
                           size_t n)
 {
 	void *const maps[FACTS_END_] = {
-	    [FACTS_STRINGS] = &m->strings,     [FACTS_MODULES] = &m->modules,     [FACTS_FUNCTIONS] = &m->functions,
-	    [FACTS_LOCATIONS] = &m->locations, [FACTS_STACKS] = &m->stacks,       [FACTS_PROCESSES] = &m->processes,
+	    [FACTS_STRINGS] = &m->strings,     [FACTS_MODULES] = &m->modules, [FACTS_FUNCTIONS] = &m->functions,
+	    [FACTS_LOCATIONS] = &m->locations, [FACTS_STACKS] = &m->stacks,   [FACTS_PROCESSES] = &m->processes,
 	    [FACTS_THREADS] = &m->threads,
 	};
 	VEC(uint32_t) *to = maps[kind];
@@ -690,6 +687,11 @@ static void facts_of_chunk(struct facts *f, struct facts_chunk *c)
 	facts_u64(f, 6, &c->n);
 	facts_u64(f, 6, &c->wall_ns);
 	facts_u64(f, 6, &c->cpu_ns);
+	facts_u32(f, 7, &c->flags);
+	facts_u32(f, 7, &c->n_threads);
+	f->is_bad |= c->n_threads > FACTS_MANY;
+	for (uint32_t i = 0; i < c->n_threads && c->n_threads < FACTS_MANY; i++)
+		facts_u32(f, 7, &c->threads[i]);
 }
 
 static void facts_of_recording(struct facts *f, struct facts_recording *r)

@@ -1,9 +1,8 @@
 /* facts: dictionaries, processes, threads, recordings of an index <-> its packs.
  *
- * Flow:    profile -> facts_*(writes) -> columns of a pack -> facts_*(reads) -> profile. One function does both, so that
- * they cannot disagree.
- * Ids in a pack are those of the index; reading translates them to the profile's by `map`, which grows with each
- * dictionary that is read. A profile that had nothing in it gets the same ids.
+ * Flow:    profile -> facts_*(writes) -> columns of a pack -> facts_*(reads) -> profile. One function does both, so
+ * that they cannot disagree. Ids in a pack are those of the index; reading translates them to the profile's by `map`,
+ * which grows with each dictionary that is read. A profile that had nothing in it gets the same ids.
  */
 #pragma once
 #include "pyspy-report/index/pack.h"
@@ -45,6 +44,8 @@ struct facts_input {
 };
 void facts_input_done(struct facts_input *i);
 
+enum { FACTS_CHUNK_THREADS = 32, FACTS_MANY = FACTS_CHUNK_THREADS + 1 };
+
 /* A chunk, without its samples: whether it has to be read. */
 struct facts_chunk {
 	uint64_t id;
@@ -53,8 +54,10 @@ struct facts_chunk {
 	int64_t least_anchor_ns, most_anchor_ns;
 	uint64_t first_ns, last_ns; /* of its ticks and events; first > last: none */
 	uint64_t n_events;
-	uint64_t mean_gap_ns, started_ns; /* of the recording, as they were known then */
-	uint64_t n, wall_ns, cpu_ns;      /* of all that is counted */
+	uint64_t mean_gap_ns, started_ns;                 /* of the recording, as they were known then */
+	uint64_t n, wall_ns, cpu_ns;                      /* of all that is counted */
+	uint32_t flags;                                   /* of all of it, or'ed */
+	uint32_t n_threads, threads[FACTS_CHUNK_THREADS]; /* whose samples there are; FACTS_MANY: too many to tell */
 };
 struct facts_recording {
 	uint32_t input;

@@ -59,7 +59,7 @@ struct build {
 	VEC(struct chunk_stack) stacks;
 	VEC(struct waiting) waiting;
 	struct spool spool;
-	VEC(struct facts_input) inputs; /* new ones */
+	VEC(struct facts_input) inputs;         /* new ones */
 	VEC(struct facts_recording) recordings; /* by number, all; of old ones nothing but the chunks' number */
 	struct index_rows_done done;
 	uint32_t n_packs;
@@ -84,10 +84,9 @@ static int build_step(struct build *b, sqlite3_stmt *s)
 
 static int build_prepare(struct build *b)
 {
-	static const char *const sql[] = {"INSERT INTO block VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-	                                  "INSERT INTO block_stacks VALUES(?,?)",
-	                                  "INSERT INTO activity VALUES(?,?,?,?,?,?)",
-	                                  "INSERT INTO pack VALUES(NULL,?,?,?)"};
+	static const char *const sql[] = {
+	    "INSERT INTO block VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)", "INSERT INTO block_stacks VALUES(?,?)",
+	    "INSERT INTO activity VALUES(?,?,?,?,?,?)", "INSERT INTO pack VALUES(NULL,?,?,?)"};
 	sqlite3_stmt **const to[] = {&b->add_block, &b->add_stacks, &b->add_activity, &b->add_pack};
 
 	for (unsigned i = 0; i < sizeof sql / sizeof *sql; i++)
@@ -125,7 +124,8 @@ static int build_chunk_stacks(struct build *b)
 		return ERR_NO_MEMORY;
 	for (size_t i = 0; i < c->entries.n; i++)
 		if (!(c->entries.v[i].flags & WIRE_FLAG_ABSENT))
-			b->stacks.v[b->stacks.n++] = (struct chunk_stack){c->entries.v[i].thread, c->entries.v[i].stack};
+			b->stacks.v[b->stacks.n++] =
+			    (struct chunk_stack){c->entries.v[i].thread, c->entries.v[i].stack};
 	for (size_t i = 0; i < c->events.n; i++)
 		b->stacks.v[b->stacks.n++] = (struct chunk_stack){c->events.v[i].thread, c->events.v[i].stack};
 	for (size_t i = 0; i < c->carries.n; i++)
@@ -143,6 +143,18 @@ static int build_chunk_stacks(struct build *b)
 	return vec_push(&b->waiting, w) ? 0 : ERR_NO_MEMORY;
 }
 
+static void build_add_thread(struct facts_chunk *c, uint32_t thread)
+{
+	if (c->n_threads == FACTS_MANY)
+		return;
+	for (uint32_t i = 0; i < c->n_threads; i++)
+		if (c->threads[i] == thread)
+			return;
+	if (c->n_threads < FACTS_CHUNK_THREADS)
+		c->threads[c->n_threads] = thread;
+	c->n_threads++;
+}
+
 static int build_add_activity(struct build *b, uint32_t *flags)
 {
 	TRY(tally_flush(&b->parts));
@@ -150,6 +162,7 @@ static int build_add_activity(struct build *b, uint32_t *flags)
 		const struct tally_row *r = &b->parts.rows.v[i];
 
 		*flags |= r->flags;
+		build_add_thread(&b->at, r->thread);
 		b->at.n += r->n;
 		b->at.wall_ns += r->wall_ns; /* below PROFILE_MAX_NS: profile_take_time */
 		b->at.cpu_ns += r->cpu_ns;
@@ -173,6 +186,7 @@ static int build_end_chunk(struct build *b)
 	if (!b->chunk.blocks.n)
 		return 0;
 	TRY(build_add_activity(b, &flags));
+	b->at.flags = flags;
 	buf_reset(&b->bytes);
 	TRY(chunk_seal(&b->chunk, &b->pack, &b->bytes));
 	sqlite3_stmt *s = b->add_block;
@@ -286,8 +300,8 @@ static int build_carry(struct build *b, const struct epoch *e, const struct runs
 	if (s->entry_chunk == b->at.id && s->chunk_stack == s->stack && s->chunk_flags == flags && s->waited == waits)
 		return 0;
 	to->n_carries++;
-	return vec_push(&b->chunk.carries, ((struct chunk_carry){
-	                                       id, is_absent ? 0 : build_code(e, s->stack, s->flags), flags}))
+	return vec_push(&b->chunk.carries,
+	                ((struct chunk_carry){id, is_absent ? 0 : build_code(e, s->stack, s->flags), flags}))
 	           ? 0
 	           : ERR_NO_MEMORY;
 }
@@ -538,8 +552,7 @@ static int build_read(struct build *b, int fd, const char *name, struct facts_in
 	return build_keep_damage(b, in, damage);
 }
 
-static int build_input(struct build *b, const char *name, const struct index_progress *progress,
-                       struct index_built *r)
+static int build_input(struct build *b, const char *name, const struct index_progress *progress, struct index_built *r)
 {
 	struct facts_input in = {.first_recording = (uint32_t)b->profile.recordings.n, .name = strdup(name)};
 	int fd = open(name, O_RDONLY | O_CLOEXEC), rc = in.name ? 0 : ERR_NO_MEMORY;

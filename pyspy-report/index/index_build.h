@@ -13,8 +13,8 @@ enum { INDEX_TALLY_MAX = 1 << 19 };
 
 struct index_built {
 	int error_number;
-	const char *failed; /* the input that could not be read; NULL: the index could not be written */
-	bool is_empty;      /* of it: there was nothing in it */
+	const char *failed;               /* the input that could not be read; NULL: the index could not be written */
+	bool is_empty;                    /* of it: there was nothing in it */
 	uint64_t n_samples, n_recordings; /* that are in it now */
 	uint64_t n_damage;                /* places of all inputs */
 };
@@ -27,6 +27,7 @@ struct index_progress {
 };
 
 /* `goes_on`: what is at `path` is an index already, and stays in it. 0;
- * ERR_SYSTEM, ERR_FORMAT, ERR_VERSION, ERR_DAMAGED (of the old one), ERR_FULL, ERR_NO_MEMORY, ERR_IO (temporary file). */
+ * ERR_SYSTEM, ERR_FORMAT, ERR_VERSION, ERR_DAMAGED (of the old one), ERR_FULL, ERR_NO_MEMORY, ERR_IO (temporary file).
+ */
 int index_build(const char *path, bool goes_on, const char *const *inputs, size_t n_inputs,
                 const struct index_progress *progress, struct index_built *r);

@@ -90,10 +90,9 @@ static int index_db_harden(sqlite3 *db, bool writes)
 	const struct {
 		int option, value;
 	} config[] = {{SQLITE_DBCONFIG_DEFENSIVE, !writes}, /* which would not let the journal be */
-	              {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
-	              {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0}, {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
-	              {SQLITE_DBCONFIG_DQS_DDL, 0},        {SQLITE_DBCONFIG_DQS_DML, 0},
-	              {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0}};
+	              {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},  {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
+	              {SQLITE_DBCONFIG_ENABLE_VIEW, 0},     {SQLITE_DBCONFIG_DQS_DDL, 0},
+	              {SQLITE_DBCONFIG_DQS_DML, 0},         {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0}};
 
 	for (size_t i = 0; i < sizeof config / sizeof *config; i++)
 		if (sqlite3_db_config(db, config[i].option, config[i].value, NULL) != SQLITE_OK)
@@ -165,8 +164,8 @@ int index_db_create(const char *path, bool is_new, sqlite3 **db, int *error_numb
 	if (sql == SQLITE_OK && is_new)
 		sql = index_schema_make(*db);
 	if (sql == SQLITE_OK && is_new) {
-		snprintf(start, sizeof start, "PRAGMA application_id = %d; PRAGMA user_version = %d", INDEX_APPLICATION_ID,
-		         INDEX_VERSION);
+		snprintf(start, sizeof start, "PRAGMA application_id = %d; PRAGMA user_version = %d",
+		         INDEX_APPLICATION_ID, INDEX_VERSION);
 		sql = sqlite3_exec(*db, start, NULL, NULL, NULL);
 	}
 	rc = index_db_error(*db, sql, error_number);

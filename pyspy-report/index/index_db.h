@@ -2,9 +2,9 @@
  *
  * Reading: an index is never changed in place (it is replaced as a whole), so it is opened as immutable: no locks, no
  * journal of anybody's is looked at, a folder may be read-only.
- * Trust:   the file may be from anybody. Application id and version are read from its first bytes before SQLite sees it;
- * defensive mode, no triggers, no views, no functions from the schema, no extensions, no attached files, bounded lengths;
- * a schema that is not ours to the letter is refused (index_schema).
+ * Trust:   the file may be from anybody. Application id and version are read from its first bytes before SQLite sees
+ * it; defensive mode, no triggers, no views, no functions from the schema, no extensions, no attached files, bounded
+ * lengths; a schema that is not ours to the letter is refused (index_schema).
  */
 #pragma once
 #include <sqlite3.h>
@@ -16,8 +16,8 @@ enum { INDEX_DB_LENGTH_MAX = 80 << 20 }; /* bytes of a row or BLOB */
 
 /* Is it an SQLite file? 1, 0; -1: it cannot be read (errno). */
 int index_db_is(const char *path);
-/* 0; ERR_SYSTEM (*error_number), ERR_FORMAT (no index), ERR_VERSION (another version's), ERR_DAMAGED (another schema, or
- * not to be read), ERR_NO_MEMORY. */
+/* 0; ERR_SYSTEM (*error_number), ERR_FORMAT (no index), ERR_VERSION (another version's), ERR_DAMAGED (another schema,
+ * or not to be read), ERR_NO_MEMORY. */
 int index_db_open(const char *path, sqlite3 **db, int *error_number);
 /* A new file, or one that goes on: no journal, one writer. The same, and ERR_IO. */
 int index_db_create(const char *path, bool is_new, sqlite3 **db, int *error_number);

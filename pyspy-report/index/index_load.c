@@ -21,13 +21,14 @@ static int index_packs(struct index *x, index_visit *visit, void *ctx)
 {
 	sqlite3_stmt *s;
 	int64_t last = 0;
-	int rc = index_sql(x, sqlite3_prepare_v2(x->db, "SELECT id, kind, number, data FROM pack", -1, &s, NULL)), sql = 0;
+	int rc = index_sql(x, sqlite3_prepare_v2(x->db, "SELECT id, kind, number, data FROM pack", -1, &s, NULL)),
+	    sql = 0;
 
 	while (!rc && (sql = sqlite3_step(s)) == SQLITE_ROW) {
 		int64_t id = sqlite3_column_int64(s, 0);
 
-		rc = id <= last ? ERR_DAMAGED
-		                : visit(x, ctx, sqlite3_column_int64(s, 1), sqlite3_column_int64(s, 2), s);
+		rc =
+		    id <= last ? ERR_DAMAGED : visit(x, ctx, sqlite3_column_int64(s, 1), sqlite3_column_int64(s, 2), s);
 		last = id;
 	}
 	sqlite3_finalize(s);
@@ -271,10 +272,9 @@ static uint32_t index_code(const struct index *x, uint32_t code)
 	return x->map.stacks.v[code >> EPOCH_CODE_BITS] << EPOCH_CODE_BITS | (code & ((1 << EPOCH_CODE_BITS) - 1));
 }
 
-static int index_place_threads(struct index *x, const struct chunk_block *b, struct index_place *from, struct epoch *e)
+static int index_place_threads(struct index *x, const struct chunk *c, const struct chunk_block *b,
+                               struct index_place *from, struct epoch *e)
 {
-	struct chunk *c = &x->chunk;
-
 	for (uint32_t i = 0; i < b->n_changes; i++) {
 		const struct chunk_change *change = &c->changes.v[from->change++];
 		struct epoch_thread *t = epoch_thread(e, change->id);
@@ -296,12 +296,10 @@ static int index_place_threads(struct index *x, const struct chunk_block *b, str
 	return 0;
 }
 
-int index_place_block(struct index *x, const struct chunk_block *b, struct index_place *from, struct runs *r,
-                      struct epoch *e)
+int index_place_block(struct index *x, struct chunk *c, const struct chunk_block *b, struct index_place *from,
+                      struct runs *r, struct epoch *e)
 {
-	struct chunk *c = &x->chunk;
-
-	TRY(index_place_threads(x, b, from, e));
+	TRY(index_place_threads(x, c, b, from, e));
 	runs_begin_block(r);
 	for (uint32_t i = 0; i < b->n_entries; i++)
 		c->entries.v[from->entry + i].stack = index_code(x, c->entries.v[from->entry + i].stack);
@@ -353,9 +351,10 @@ static int index_count_chunk(struct index *x, struct load *l, const struct facts
 	for (size_t i = 0; i < x->chunk.blocks.n; i++) {
 		const struct chunk_block *b = &x->chunk.blocks.v[i];
 
-		TRY(index_place_block(x, b, &from, &l->runs, &l->epoch));
+		TRY(index_place_block(x, &x->chunk, b, &from, &l->runs, &l->epoch));
 		int rc = load_count(
-		    l, &(struct rec_block){.begin_ns = b->begin_ns, .end_ns = b->end_ns, .anchor_ns = b->anchor_ns}, &to);
+		    l, &(struct rec_block){.begin_ns = b->begin_ns, .end_ns = b->end_ns, .anchor_ns = b->anchor_ns},
+		    &to);
 		if (rc)
 			return rc;
 	}

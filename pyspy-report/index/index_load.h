@@ -41,10 +41,10 @@ int index_load(struct index *x, struct profile *p, const char *name, const struc
 int index_ends(const struct index *x, struct ends *ends);
 /* Read chunk `id` into x->chunk; its stacks and threads are still the index's. Errors as above. */
 int index_read_chunk(struct index *x, uint64_t id);
-/* Its block `at`, whose parts begin at the places in `from`, into `r` and `e`; `from` moves on. Ids become the
- * profile's. */
+/* A block of a chunk that was read, whose parts begin at the places in `from`, into `r` and `e`; `from` moves on. Ids
+ * become the profile's. */
 struct index_place {
 	size_t tick, entry, closing, gap, event, change, carry;
 };
-int index_place_block(struct index *x, const struct chunk_block *b, struct index_place *from, struct runs *r,
-                      struct epoch *e);
+int index_place_block(struct index *x, struct chunk *c, const struct chunk_block *b, struct index_place *from,
+                      struct runs *r, struct epoch *e);

@@ -370,8 +370,9 @@ static int rows_more(sqlite3 *db, const struct profile *p, uint32_t id)
 	r = rows_begin(db, p, "INSERT INTO counter VALUES(?,?,?)");
 	for (uint32_t i = 1; i < WIRE_COUNTER_LIMIT; i++) {
 		bool is_length = i >= WIRE_COUNTER_STOP_LENGTHS;
-		uint64_t v = is_length ? q->stop_lengths[i - WIRE_COUNTER_STOP_LENGTHS]
-		                       : i < WIRE_COUNTER_END_ ? q->counters[i] : 0;
+		uint64_t v = is_length               ? q->stop_lengths[i - WIRE_COUNTER_STOP_LENGTHS]
+		             : i < WIRE_COUNTER_END_ ? q->counters[i]
+		                                     : 0;
 
 		if (is_length ? !v : i >= WIRE_COUNTER_END_ || !(q->has_counter >> i & 1))
 			continue;

@@ -180,7 +180,8 @@ int index_schema_check(sqlite3 *db)
 {
 	sqlite3_stmt *s;
 	unsigned i = 0;
-	int rc = sqlite3_prepare_v2(db, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid", -1, &s, NULL);
+	int rc =
+	    sqlite3_prepare_v2(db, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid", -1, &s, NULL);
 
 	if (rc != SQLITE_OK)
 		return rc;
@@ -201,4 +202,27 @@ int index_schema_check(sqlite3 *db)
 		rc = SQLITE_MISMATCH;
 	sqlite3_finalize(s);
 	return rc;
+}
+
+/* The statement, with what its comments say. */
+void index_schema_print(FILE *out)
+{
+	fprintf(out,
+	        "# The schema of an index, version %d\n\n"
+	        "What `pyspy-report index` makes. Printed by `pyspy-report sql --schema`; do not edit.\n\n"
+	        "`PRAGMA application_id` is 0x%08X, `PRAGMA user_version` %d: any change of the tables or of a BLOB is "
+	        "another\n"
+	        "version, and an index of another version is made anew. Times are nanoseconds of the recording's "
+	        "CLOCK_BOOTTIME\n"
+	        "unless a column says something else (`recording.start_realtime_ns` is the same moment as\n"
+	        "`recording.start_ns`); what is beyond 2^63-1 stands as that. Names are what the recorded program "
+	        "called things:\n"
+	        "whoever shows them escapes them.\n\n"
+	        "## Tables\n\nAny program that reads SQLite files can read these; `sqlite3 FILE .schema` shows them "
+	        "with their\n"
+	        "comments. They are for people: `pyspy-report` itself reads the BLOBs, which have checksums.\n",
+	        INDEX_VERSION, INDEX_APPLICATION_ID, INDEX_VERSION);
+	for (unsigned i = 0; i < index_n_tables; i++)
+		fprintf(out, "\n### %s\n%s\n\n```sql\n%s;\n```\n", index_tables[i].name, index_tables[i].about,
+		        index_tables[i].sql);
 }

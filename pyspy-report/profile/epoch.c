@@ -342,7 +342,7 @@ int epoch_count(struct epoch *e, const struct tally_row *row)
 			return tally_add(&e->tally, row);
 		global = row->stack >> EPOCH_CODE_BITS;
 	} else if (!global || ((row->flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT == WIRE_WAY_OUTSIDE &&
-	                !e->certified.v[row->stack])) { /* a defined stack has its place there */
+	                       !e->certified.v[row->stack])) { /* a defined stack has its place there */
 		return tally_add(&e->tally, row);
 	}
 	if (e->profile->uncounted)

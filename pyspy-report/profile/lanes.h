@@ -33,7 +33,7 @@ struct lanes {
 	VEC(uint64_t) unknown_ends;    /* by id, of unknown threads */
 	VEC(struct rec_event) events;  /* of a block, by thread */
 	VEC(uint32_t) order;
-	uint32_t recording;            /* that the ends are of */
+	uint32_t recording; /* that the ends are of */
 };
 
 void lanes_done(struct lanes *l);

@@ -12,8 +12,8 @@
 
 /* For who wants the samples as the stream has them, with ids of their epoch (index/index_build). */
 struct load_tap {
-	/* A block is over, its definitions hold; its samples are in `r` and not counted yet: `e` has its threads as they
-	 * were before. 0 or ERR_*. */
+	/* A block is over, its definitions hold; its samples are in `r` and not counted yet: `e` has its threads as
+	 * they were before. 0 or ERR_*. */
 	int (*block)(void *ctx, struct epoch *e, struct runs *r, const struct rec_block *b);
 	/* The epoch is over and counted: epoch_resolve tells what became of its stacks. */
 	int (*epoch_end)(void *ctx, struct epoch *e);

@@ -94,8 +94,8 @@ struct profile_recording {
 
 /* One thing that was wrong with the input. */
 struct profile_damage {
-	uint32_t input; /* string */
-	int problem;    /* enum decode_problem */
+	uint32_t input;   /* string */
+	int problem;      /* enum decode_problem */
 	const char *what; /* static, or one of the profile's words */
 	uint64_t offset, bytes, blocks, samples;
 };

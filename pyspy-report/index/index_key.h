@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pyspy-report/index/facts.h"
+#include "pyspy-report/index/index_facts.h"
 
 /* Size, time and the checksum of the ends of what is open. 0, or ERR_SYSTEM (errno). */
 int index_key_of(int fd, struct facts_input *key);

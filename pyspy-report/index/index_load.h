@@ -11,7 +11,7 @@
 #include <sqlite3.h>
 
 #include "pyspy-report/index/chunk.h"
-#include "pyspy-report/index/facts.h"
+#include "pyspy-report/index/index_facts.h"
 #include "pyspy-report/profile/load.h"
 
 struct index {

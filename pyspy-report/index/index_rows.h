@@ -2,7 +2,7 @@
 #pragma once
 #include <sqlite3.h>
 
-#include "pyspy-report/index/facts.h"
+#include "pyspy-report/index/index_facts.h"
 
 /* What of the profile is in the tables already. All zero: nothing. */
 struct index_rows_done {

@@ -159,7 +159,7 @@ const struct index_table index_tables[] = {
     {"pack",
      "CREATE TABLE pack(\n"
      "  id INTEGER PRIMARY KEY,\n"
-     "  kind INTEGER, -- facts.h\n"
+     "  kind INTEGER, -- index_facts.h\n"
      "  number INTEGER, -- of an input or a recording\n"
      "  data BLOB\n"
      ")",

@@ -1,4 +1,4 @@
-#include "pyspy-report/index/facts.h"
+#include "pyspy-report/index/index_facts.h"
 
 #include <string.h>
 

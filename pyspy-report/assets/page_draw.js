@@ -1,7 +1,7 @@
 // page_draw: the graph on its canvas. Only what can be seen is drawn: rows in view, and of what is narrower than a pixel
 // one frame for each pixel. So a zoom costs what the screen shows, and not what the recording holds.
 const ROW = 18, TEXT_LEAST = 28;
-const NARROW = 0.5; // of a pixel: what is inside such a frame cannot be seen
+const NARROW = 1; // pixel: of frames that are narrower there is one for each pixel, and what is inside cannot be told apart
 
 let isDark = false;
 let colours = [];
@@ -29,6 +29,7 @@ class Picture {
     this.hits = this.origins = null;
     this.upward = false;
     this.waiting = false;
+    this.scrolled = 0;
     this.charWidth = 7;
     this.scroller.addEventListener("scroll", () => this.later(), { passive: true });
     new ResizeObserver(() => this.later()).observe(this.scroller);
@@ -74,7 +75,7 @@ class Picture {
 
   top(row) {
     const y = this.upward ? Math.max(this.rows * ROW + 4, this.height) - (row + 1) * ROW : row * ROW;
-    return y - this.scroller.scrollTop;
+    return y - this.scrolled;
   }
 
   scale() {
@@ -84,6 +85,7 @@ class Picture {
 
   draw() {
     const g = this.graph, z = this.zoom, pen = this.pen, scale = this.scale();
+    this.scrolled = this.scroller.scrollTop; // asked once: the browser may have to lay the page out for it
     pen.fillStyle = isDark ? "#1c1c1f" : "#ffffff";
     pen.fillRect(0, 0, this.width, this.height);
     pen.textBaseline = "middle";
@@ -110,8 +112,7 @@ class Picture {
 
   // Rows of the picture that can be seen.
   visible() {
-    const top = this.scroller.scrollTop, whole = Math.max(this.rows * ROW + 4, this.height);
-    const from = this.upward ? whole - top - this.height : top;
+    const whole = Math.max(this.rows * ROW + 4, this.height), from = this.upward ? whole - this.scrolled - this.height : this.scrolled;
     return { first: Math.floor(from / ROW), last: Math.ceil((from + this.height) / ROW) };
   }
 
@@ -177,7 +178,7 @@ class Picture {
   at(x, y) {
     const g = this.graph;
     if (!g || !g.total[0]) return -1;
-    const whole = Math.max(this.rows * ROW + 4, this.height), top = y + this.scroller.scrollTop;
+    const whole = Math.max(this.rows * ROW + 4, this.height), top = y + this.scrolled;
     const row = Math.floor((this.upward ? whole - top : top) / ROW);
     let i = this.zoom;
     if (row < 0) return -1;
@@ -197,6 +198,7 @@ class Picture {
 
   // Scroll so that node i's row can be seen.
   reveal(i) {
+    this.scrolled = this.scroller.scrollTop;
     const y = this.top(this.graph.depth[i]);
     if (y < 0) this.scroller.scrollTop += y - ROW;
     else if (y + 2 * ROW > this.height) this.scroller.scrollTop += y + 2 * ROW - this.height;

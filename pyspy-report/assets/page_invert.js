@@ -3,7 +3,7 @@
 //
 // Paths that end alike are many more nodes this way round: so the heaviest parts are unfolded first, and beyond MOST nodes
 // the callers of what is left are one frame for each place.
-const MOST = 400000;
+const MOST = 250000;
 
 // A heap of (weight, group), the heaviest first.
 class Heap {
@@ -44,19 +44,20 @@ class Heap {
 // -> tree as makeGraph wants it, and items, begin, end: the nodes of the recording whose samples are at or below node i
 // are items[begin[i]] .. items[end[i] - 1].
 function invertTree(self) {
-  const parent = [-1], frame = [ROOT], n = [0], ns = [0], begin = [0], end = [0];
+  const room = MOST + 2 * nodes.n + 4; // rows, nodes, and what is left out of each
+  const parent = new Int32Array(room), frame = new Uint32Array(room), n = new Float64Array(room), ns = new Float64Array(room);
+  const begin = new Uint32Array(room), end = new Uint32Array(room);
   const weight = BY_TIME ? self.ns : self.n, rows = facts.rows;
   const rowOf = new Uint32Array(nodes.n); // node of the new tree that stands for the rows above it
   const add = (above, f, from, to) => {
-    parent.push(above);
-    frame.push(f);
-    n.push(0);
-    ns.push(0);
-    begin.push(from);
-    end.push(to);
-    return parent.length - 1;
+    parent[size] = above;
+    frame[size] = f;
+    begin[size] = from;
+    end[size] = to;
+    return size++;
   };
-  let used = 0;
+  let size = 0, used = 0;
+  add(-1, ROOT, 0, 0);
   for (let i = 1; i < nodes.n; i++) {
     rowOf[i] = rowOf[nodes.parent[i]];
     if (nodes.depth[i] <= rows && nodes.frame[i] < MORE) rowOf[i] = add(rowOf[i], nodes.frame[i], 0, 0);
@@ -89,8 +90,7 @@ function invertTree(self) {
     ns[node] += self.ns[item];
   };
   const sortKey = (item) => (isOver(item) ? -1 : nodes.frame[at[item]]);
-  while (heap.size && parent.length < MOST) {
-    const { node, from, to } = heap.pop();
+  const unfold = (node, from, to) => {
     let k = from;
     if (to - from > 1) sortBy(items, from, to, sortKey);
     for (; k < to && isOver(items[k]); k++) credit(node, items[k]);
@@ -99,6 +99,19 @@ function invertTree(self) {
       for (; k < to && nodes.frame[at[items[k]]] === f; k++) at[items[k]] = nodes.parent[at[items[k]]];
       push(add(node, f, first, k), first, k);
     }
+  };
+  // One path on its own: its callers one after the other weigh the same, and need no place in the heap.
+  const unfoldPath = (node, k) => {
+    const item = items[k];
+    let i = at[item], here = node;
+    for (; nodes.depth[i] > rows; i = nodes.parent[i]) here = add(here, nodes.frame[i], k, k + 1);
+    at[item] = i;
+    credit(here, item);
+  };
+  while (heap.size && size < MOST) {
+    const { node, from, to } = heap.pop();
+    if (to - from === 1 && size + nodes.depth[at[items[from]]] < MOST) unfoldPath(node, from);
+    else unfold(node, from, to);
   }
   for (const { node, from, to } of heap.groups) {
     let rest = -1;
@@ -111,7 +124,7 @@ function invertTree(self) {
       credit(rest, items[k]);
     }
   }
-  return { parent: Int32Array.from(parent), frame: Uint32Array.from(frame), n: Float64Array.from(n), ns: Float64Array.from(ns), items, begin, end };
+  return { parent: parent.slice(0, size), frame: frame.slice(0, size), n: n.slice(0, size), ns: ns.slice(0, size), items, begin, end };
 }
 
 // Numbers are sorted faster than objects by a function: key and place in one.

@@ -55,18 +55,19 @@ function makeGraphs() {
 
 // Changes of the state: what depends on them is made again, and nothing else. isStep: Back undoes it.
 function setState(changes, isStep) {
-  const was = state, asked = stateToAddress(state);
+  const was = state;
   state = { ...state, ...changes };
   if ("view" in changes && changes.view !== was.view && (changes.view === "inverted" || was.view === "inverted") && !("zoom" in changes)) state.zoom = "";
   const address = stateToAddress(state);
-  if (isStep && address !== asked) remember(address);
+  if (isStep && address !== location.hash.slice(1)) remember(address);
   show(was);
 }
 
+// Not location.hash: the browser would lay out the whole page to look for such a place in it.
 function remember(address) {
   try {
-    location.hash = address;
-  } catch (e) { /* a viewer without addresses */ }
+    history.pushState(null, "", "#" + address);
+  } catch (e) { /* a viewer without addresses, or more steps in a minute than it remembers */ }
 }
 
 const differ = (was, keys) => !was || keys.some((k) => was[k] !== state[k]);
@@ -91,9 +92,33 @@ function show(was) {
   picture.show(graph, zoom);
   if (isMoved) frameTree.focus(zoom, false);
   picture.draw();
-  if (isMoved || differ(was, ["by", "sort", "only", "q", "theme"])) showTable(zoom);
-  if (hasTimes && (isMoved || differ(was, ["theme"]))) showTimes(zoom);
+  isOld.table ||= isMoved || differ(was, ["by", "sort", "only", "q", "theme"]);
+  isOld.times ||= isMoved || differ(was, ["theme"]);
   showControls(zoom);
+  if (was) later();
+  else showRest();
+}
+
+// The picture first: table and bands come as soon as it is on the screen.
+const isOld = { table: false, times: false, isWaiting: false };
+
+function later() {
+  byId("side").setAttribute("aria-busy", "true");
+  if (isOld.isWaiting) return;
+  isOld.isWaiting = true;
+  const go = () => {
+    if (isOld.isWaiting) showRest();
+  };
+  requestAnimationFrame(() => setTimeout(go));
+  setTimeout(go, 200); // a page in the background draws no frames
+}
+
+function showRest() {
+  isOld.isWaiting = false;
+  if (isOld.table) showTable(picture.zoom);
+  if (isOld.times && hasTimes) showTimes(picture.zoom);
+  isOld.table = isOld.times = false;
+  byId("side").setAttribute("aria-busy", "false");
 }
 
 // --- its parts
@@ -159,7 +184,7 @@ function showControls(zoom) {
   byId("reset").hidden = stateToAddress({ ...state, theme: "", by: BEGIN.by, sort: BEGIN.sort, view: BEGIN.view, order: BEGIN.order }) === "";
   byId("whole").hidden = state.from === 0 && state.to === facts.buckets;
   byId("range-text").textContent = !hasTimes ? "" : byId("whole").hidden
-    ? (facts.buckets > 1 ? "Drag over the bands to look at a part of the " + moment(facts.end) + "." : "")
+    ? (facts.buckets > 1 ? "Drag over the bands to look at a part of the " + duration(facts.end) + "." : "")
     : timeline.words() + " is chosen: " + percent(graph.total[0], wholeWeight()) + " of all, " + amounts(graph.totalN[0], graph.totalNs[0]);
   let words = "";
   if (found) {
@@ -321,11 +346,9 @@ function listen() {
   on("search", "submit", (e) => {
     e.preventDefault();
     clearTimeout(timer);
-    const q = byId("query").value.trim(), isOld = q === state.q;
+    const q = byId("query").value.trim();
     setState({ q }, true);
-    remember(stateToAddress(state));
     goMatch(1);
-    if (!isOld) matchAt = Math.max(matchAt, 0);
   });
   on("query", "keydown", (e) => {
     if (e.key === "Enter" && e.shiftKey) {

@@ -121,7 +121,8 @@ class Timeline {
     for (let i = 0; i < facts.buckets; i++) {
       if (!band.values[i]) continue;
       const h = Math.max(1, (BAND - 2) * band.values[i] / most);
-      pen.fillRect(LABEL + i * w, y + BAND - 1 - h, Math.max(w, 1), h);
+      const x = Math.round(LABEL + i * w); // whole pixels: no seams
+      pen.fillRect(x, y + BAND - 1 - h, Math.max(Math.round(LABEL + (i + 1) * w) - x, 1), h);
     }
   }
 

@@ -85,6 +85,8 @@ function show(was) {
     matchAt = -1;
   }
   const zoom = zoomNode(state.zoom);
+  timeline.from = state.from;
+  timeline.to = state.to;
   picture.hits = found && found.frames;
   picture.origins = chosenOrigins();
   picture.upward = state.view === "flame";
@@ -164,8 +166,6 @@ function showTimes(zoom) {
       for (let i = zoom; i < graph.end[zoom]; i++) shown[idOf(graph, i)] = 1;
     }
   }
-  timeline.from = state.from;
-  timeline.to = state.to;
   timeline.update(chosenThreads(), shown);
   timeline.draw();
 }

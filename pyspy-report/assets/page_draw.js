@@ -13,8 +13,13 @@ function frameColour(f) {
   const colour = colours[f];
   if (colour) return colour;
   const [, r, g, b, dr, dg, db] = facts.palette[frames.colour[f] >> 8], shade = (frames.colour[f] & 255) / 255;
-  const parts = [r + dr * shade, g + dg * shade, b + db * shade].map((v) => Math.round(isDark ? v * 0.48 : v));
-  return (colours[f] = "rgb(" + parts + ")");
+  return (colours[f] = shown(r + dr * shade, g + dg * shade, b + db * shade));
+}
+
+// On a dark page: darker, so that light text can be read, and stronger, so that hues stay apart.
+function shown(...rgb) {
+  const grey = (rgb[0] + rgb[1] + rgb[2]) / 3;
+  return "rgb(" + rgb.map((v) => Math.round(isDark ? Math.max(0, (grey + (v - grey) * 1.35) * 0.55) : v)) + ")";
 }
 
 class Picture {

@@ -2,11 +2,12 @@
 let state = { ...BEGIN };
 let graph = null, forward = null, inverse = null; // what is drawn; callers above callees, of the same selection; invertTree's
 let found = null, matches = [], matchAt = -1;
-let hasTimes = false;
+let hasTimes = false, threadWeights = null;
+const OWN = "0"; // state.only: NAMING_OWN
 
 const picture = new Picture();
 const frameTree = new FrameTree(picture);
-const table = new Table((words) => setState({ q: state.q === words ? "" : words }, true));
+const table = new Table(pick);
 const timeline = new Timeline((from, to, isDone) => setState({ from, to }, isDone));
 
 // --- what is chosen
@@ -178,6 +179,7 @@ function showControls(zoom) {
   press("views", "view", state.view);
   press("orders", "order", state.order);
   press("kinds", "by", state.by);
+  byId("own").setAttribute("aria-pressed", String(state.only === OWN));
   byId("process").value = state.process;
   byId("thread").value = state.thread;
   byId("unzoom").hidden = byId("up").hidden = !zoom;
@@ -202,15 +204,15 @@ const sumOf = (list) => list.reduce((a, b) => a + b, 0);
 
 function showDetails(i) {
   const at = i >= 0 ? i : document.activeElement === picture.scroller ? picture.focus : picture.zoom;
-  byId("details").textContent = graph.total[0] ? describeNode(graph, at, picture.zoom) : "";
+  byId("details").textContent = !graph.total[0] ? "" : describeNode(graph, at, picture.zoom) + (at === 0 && i < 0 ? " \u2014 click a frame to zoom in" : "");
 }
 
 function showLegend() {
   const only = chosenOrigins(), used = new Set();
   for (let f = 0; f < frames.n; f++) used.add(frames.colour[f] >> 8);
   byId("legend").replaceChildren(...facts.palette.map(([label, r, g, b], origin) => {
-    const swatch = make("span", { class: "swatch" }), parts = [r, g, b].map((v) => Math.round(isDark ? v * 0.48 : v));
-    swatch.style.background = "rgb(" + parts + ")";
+    const swatch = make("span", { class: "swatch" });
+    swatch.style.background = shown(r, g, b);
     const button = make("button", { type: "button", "aria-pressed": String(!!only && only.has(origin)), "data-origin": String(origin), title: "Only this in the table" }, swatch, label);
     button.addEventListener("click", () => {
       const next = new Set(chosenOrigins() || []);
@@ -243,6 +245,16 @@ function goMatch(step) {
   if (to !== picture.zoom) zoomTo(to);
   matchAt = keep;
   focusOn(i);
+  showControls(picture.zoom);
+}
+
+// A row of the table: its frames stand out, and the heaviest comes into view. No zoom: it would change the table.
+function pick(words) {
+  setState({ q: state.q === words ? "" : words }, true);
+  const at = matches.findIndex((i) => i >= picture.zoom && i < graph.end[picture.zoom]);
+  if (at < 0) return;
+  matchAt = at;
+  focusOn(matches[at]);
   showControls(picture.zoom);
 }
 
@@ -329,6 +341,11 @@ function listen() {
     setState({ ...BEGIN, view: state.view, order: state.order, by: state.by, sort: state.sort, theme: state.theme }, true);
     showLegend();
   });
+  on("own", "click", () => {
+    // of one's own code the question is what it takes with all that it calls
+    setState(state.only === OWN ? { only: "", sort: BEGIN.sort } : { only: OWN, sort: "total" }, true);
+    showLegend();
+  });
   on("theme", "click", toggleTheme);
   on("help", "click", toggleHelp);
   on("next", "click", () => goMatch(1));
@@ -383,7 +400,10 @@ function offer(asked) {
 function fillThreads() {
   const option = (value, text) => make("option", { value, text: text.length > 60 ? text.slice(0, 59) + "\u2026" : text });
   const some = facts.threads.map((t, i) => [i, t]).filter(([, t]) => state.process === "" || String(t[0]) === state.process);
-  byId("thread").replaceChildren(option("", "all " + count(some.length)), ...some.map(([i, t]) => option(String(i), t[1])));
+  // there may be one for each request: the busiest first
+  some.sort((a, b) => (threadWeights ? threadWeights[b[0]] - threadWeights[a[0]] : 0) || a[0] - b[0]);
+  const words = (i, t) => t[1] + (threadWeights ? " \u2014 " + amount(threadWeights[i]) : "");
+  byId("thread").replaceChildren(option("", "all " + count(some.length)), ...some.map(([i, t]) => option(String(i), words(i, t))));
   byId("thread").value = state.thread;
   byId("threads").hidden = facts.threads.length < 2;
   byId("processes").hidden = facts.processes.length < 2;
@@ -413,7 +433,9 @@ async function start() {
   }
   readTimes(await unpack("times"));
   hasTimes = true;
-  timeline.update(null, null);
+  threadWeights = new Float64Array(facts.threads.length);
+  for (let i = 0; i < cells.n; i++) threadWeights[cells.thread[i]] += BY_TIME ? cells.ns[i] : cells.samples[i];
+  fillThreads();
   show(null);
   offer(asked);
   if (needsTimes) performance.mark("pyspy-painted");

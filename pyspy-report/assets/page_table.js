@@ -61,6 +61,15 @@ const SORTS = {
   name: (a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : a.key - b.key),
 };
 
+// "name (some/long/path/file.py:12)" -> the name, and the end of the place, faint: the end tells more than the begin. The
+// whole stands in the title.
+function nameParts(words) {
+  const [, name, place] = words.match(/^(.+) \(([^()]*)\)$/) || [];
+  if (!place) return [make("bdi", { class: "function", text: words })];
+  const end = place.split("/").slice(-2).join("/");
+  return [make("bdi", { class: "function", text: name }), make("bdi", { class: "place", text: (end.length < place.length ? "\u2026/" : "") + end })];
+}
+
 const ROWS_AT_ONCE = 100;
 
 class Table {
@@ -113,7 +122,7 @@ class Table {
     const { text, frame } = KINDS[this.kind], words = r.text || text(r.key);
     const swatch = make("span", { class: "swatch" });
     swatch.style.background = frameColour(frame(r.key));
-    const button = make("button", { type: "button", title: words }, swatch, make("bdi", { text: words }));
+    const button = make("button", { type: "button", title: words }, swatch, ...nameParts(words));
     button.addEventListener("click", () => this.onPick(words));
     const row = make("tr", { class: words === this.sought ? "sought" : "" }, this.cell(r.self, r.selfN, r.selfNs), this.cell(r.total, r.totalN, r.totalNs), make("td", { class: "name" }, button));
     Object.assign(row.dataset, { selfN: r.selfN, totalN: r.totalN, selfNs: r.selfNs, totalNs: r.totalNs });

@@ -249,7 +249,8 @@ static int settle_chunks(struct walk *w, struct walk_thread *t)
 		return rc;
 	}
 	t->top.want = wanted(&t->top, used);
-	return settle_older(w, t);
+	rc = settle_older(w, t);
+	return w->reader->core && rc == ERR_MEMORY_READ ? 0 : rc;
 }
 
 /* A thread keeps its outermost chunk for life (Python/pystate.c, push_chunk). Another one is another thread's: without
@@ -293,7 +294,9 @@ static const unsigned char *outside(struct walk_chain *c, raddr_t at, size_t n)
 		c->is_tired = true;
 		return NULL;
 	}
-	return walk_extras_get(live->w, live->t, at, n);
+	const unsigned char *p = walk_extras_get(live->w, live->t, at, n);
+	c->is_tired |= !p && live->w->reader->core; /* what a core lacks is in no later look either */
+	return p;
 }
 
 static bool add_piece(struct walk *w, const struct walk_chunk *c)

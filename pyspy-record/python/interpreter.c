@@ -39,6 +39,8 @@ static int check_layout(struct reader *r, const struct interpreter *in)
 	if (!modules)
 		return ERR_AGAIN;
 	int rc = object_type_is(r, l, modules, "dict");
+	if (rc == ERR_MEMORY_READ && r->core) /* it was cut off */
+		return 0;
 	return rc == 1 ? 0 : rc == 0 ? ERR_LAYOUT : rc;
 }
 

@@ -266,7 +266,7 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	th->path_generation = generation.after;
 	th->path_copies = copies;
 	*unproved |= has_younger(t, th, generation.before);
-	if (first_gone < th->path.n) /* it may come again as another one */
+	if (first_gone < th->path.n && !t->reader.core) /* it may come again as another one */
 		th->path.n = first_gone;
 	*node = at;
 	return 0;

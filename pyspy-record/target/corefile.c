@@ -130,7 +130,7 @@ static uint64_t count_headers(struct corefile *c, const Elf64_Ehdr *h)
 	    section.sh_info >= PN_XNUM)
 		return section.sh_info;
 	if (!corefile_bytes(c, h->e_phoff, &first, sizeof first))
-		return 0;
+		return h->e_phnum;
 	return corefile_n_headers(h, &first);
 }
 

@@ -38,7 +38,7 @@ static int check_layout(struct reader *r, const struct interpreter *in)
 	TRY(reader_word(r, interp + l->interp.modules, &modules));
 	if (!modules)
 		return ERR_AGAIN;
-	int rc = object_type_is(r, l, modules, "dict");
+	int rc = object_type_may_be(r, l, modules, "dict");
 	if (rc == ERR_MEMORY_READ && r->core) /* it was cut off */
 		return 0;
 	return rc == 1 ? 0 : rc == 0 ? ERR_LAYOUT : rc;

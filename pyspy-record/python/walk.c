@@ -295,7 +295,12 @@ static const unsigned char *outside(struct walk_chain *c, raddr_t at, size_t n)
 		return NULL;
 	}
 	const unsigned char *p = walk_extras_get(live->w, live->t, at, n);
-	c->is_tired |= !p && live->w->reader->core; /* what a core lacks is in no later look either */
+	/* What a core lacks is in no later look either. gdb writes zeros for what it could not read: all of a stack
+	 * whose guard is a part of it (glibc 2.42). */
+	if (live->w->reader->core && (!p || (n == c->frame_bytes && p[0] == 0 && memcmp(p, p + 1, n - 1) == 0))) {
+		c->is_tired = true;
+		return NULL;
+	}
 	return p;
 }
 

@@ -15,6 +15,7 @@ import time
 import harness as h
 
 PATTERN = "/proc/sys/kernel/core_pattern"
+lacking = {}  # by core: gdb could not read all
 ENV = {"MALLOC_ARENA_MAX": "1"}  # small cores
 
 
@@ -42,6 +43,8 @@ def gcore(pid):
     path = "%s.%d" % (base, pid)
     if not os.path.exists(path):
         raise h.Failure("gcore: %s" % p.stdout[-300:])
+    # stacks of glibc 2.42, whose guard pages gdb up to 13 at least stumbles over: it writes zeros for the whole of them
+    lacking[path] = b"Memory read failed for corefile section" in p.stdout
     return path
 
 
@@ -58,23 +61,26 @@ def short(frame):
     return frame["name"].rsplit(".", 1)[-1]
 
 
-def compare(d, truth):
-    """threads of a dump with what the program said of them"""
-    got, values = by_ident(d), 0
+def compare(d, truth, lacks=False, values=True):
+    """threads of a dump with what the program said of them; lacks: outer frames may be missing, if it says so"""
+    got, n = by_ident(d), 0
     for ident, name, frames in truth["threads"]:
         t = got.get(ident)
         if not h.check(t, "thread %r (%d) is missing" % (name, ident)):
             continue
         h.check(t["name"] == name and t["name_is_from"] == "python", "named %r, should be %r" % (t["name"], name))
+        if lacks and t["cut"]:
+            frames = frames[:len(t["frames"])]
+            t = dict(t, cut=False)
         h.check([[f["file"], f["line"], short(f)] for f in t["frames"]] == [f[:3] for f in frames], "%s: frames\n  are       %s\n  should be %s" % (
             name, [(f["file"], f["line"], f["name"]) for f in t["frames"]], [f[:3] for f in frames]))
         h.check(t["certain"] and not t["torn"] and not t["cut"] and not t["active"] and t["state"] == "sleeping", "%s: %s" % (name, {k: t[k] for k in t if k != "frames"}))
         for f, (file, line, function, known) in zip(t["frames"], frames):
             mine = {v["name"]: v["repr"] for v in f["locals"] or ()}
             for k, v in known.items():
-                values += 1
+                n += 1
                 h.check(mine.get(k) == v, "%s: %s of %s is %s, should be %s" % (name, k, function, mine.get(k), v))
-    h.check(values > 10, "only %d values" % values)
+    h.check(n > 10 or not values, "only %d values" % n)
 
 
 def without(d):
@@ -93,13 +99,15 @@ def running(py, pack):
         truth = json.load(f)
     d, err = dumped(core, "-l", *places(py))
     h.check(not err, err)
-    compare(d, truth)
+    compare(d, truth, lacking[core])
     for key in ("pid", "command", "python_version", "free_threaded", "debug_build", "interpreters", "executable"):
         a, b = d[key], live[key]
         h.check(a == b or (key == "executable" and a.endswith(b)), "%s: %r, live %r" % (key, a, b))
     h.check([t["tid"] for t in d["threads"]] == [t["tid"] for t in live["threads"]], "threads: %s, live: %s" % ([t["tid"] for t in d["threads"]], [t["tid"] for t in live["threads"]]))
     a, b = without(d), without(live)
     for x, y in zip(a, b):
+        if x["cut"] and lacking[core]:
+            x["cut"], y["frames"] = False, y["frames"][:len(x["frames"])]
         if "spin" not in [short(f) for f in x["frames"]]:
             h.check(x == y, "a thread differs from the live one:\n  %s\n  %s" % (x, y))
     h.check(d["core"]["signal"] is None and not d["core"]["truncated"] and not d["core"]["damaged"], "%s" % d["core"])
@@ -292,11 +300,14 @@ def binaries(py):
         truth = json.load(f)
     compare(dumped(core, "-l")[0], truth)
     os.unlink(here)
-    out, err = dump(core, want=1)
-    h.check(not out and err.count("\n") == 1 and "python-here (build id " in err and "is not here" in err and "--sysroot" in err, "without its program: %r" % err)
-    shutil.copy("/bin/true", here)
-    out, err = dump(core, want=1)
-    h.check(not out and err.count("\n") == 1 and "is another one" in err and "--sysroot" in err, "with another program: %r" % err)
+    bare = {"threads": [[ident, name, [f[:3] + [{}] for f in frames]] for ident, name, frames in truth["threads"]]}
+    for other, words in ((None, "is not here"), ("/bin/true", "is another one")):
+        if other:
+            shutil.copy(other, here)
+        got, err = dumped(core, "-l")
+        h.check(err.count("\n") == 1 and "python-here (build id " in err and words in err and "--sysroot" in err, "the program %s: %r" % (words, err))
+        compare(got, bare, values=False)  # its own memory is in the core
+        h.check("<unreadable>" in json.dumps(got) and [b["state"] for b in got["core"]["binaries"]] != ["used"], "%s" % got["core"])
     for place in (kept, os.path.join(kept, "python-here")):
         got, err = dumped(core, "-l", "--sysroot", place)
         compare(got, truth)

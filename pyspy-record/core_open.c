@@ -26,14 +26,16 @@ static void binary_words(const struct corefile_binary *b, char *out, size_t size
 	char name[NAME_BYTES], id[160];
 	escaped(name, sizeof name, b->path);
 	corefile_build_id_words(b, id);
-	snprintf(out, size,
-	         b->state == BINARY_OTHER ? "%s%s: what is here of that name is another one" : "%s%s is not here", name,
-	         id);
+	const char *what = b->state == BINARY_OTHER ? ": what is here of that name is another one"
+	                   : b->state == BINARY_UNPROVED
+	                       ? ": nothing in the core (coredump_filter) tells whether what is here is the same"
+	                       : " is not here";
+	snprintf(out, size, "%s%s%s", name, id, what);
 }
 
 static bool is_lacking(const struct corefile_binary *b)
 {
-	return b->missed && (b->state == BINARY_ABSENT || b->state == BINARY_OTHER);
+	return b->missed && b->fd < 0;
 }
 
 /* Of those that lack, the one that holds the interpreter: the program, or a libpython. */

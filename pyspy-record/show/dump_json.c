@@ -155,7 +155,8 @@ static void put_thread(struct json *j, const struct snapshot_thread *st)
 
 static void put_binaries(struct json *j, const struct corefile *c)
 {
-	static const char *const words[] = {"used", "not here", "another one is here", "used, unchecked"};
+	static const char *const words[] = {"used", "not here", "another one is here", "cannot be checked",
+	                                    "used unchecked"};
 	fputs(", \"binaries\": [", j->out);
 	for (size_t i = 0; i < c->binaries.n; i++) {
 		const struct corefile_binary *b = &c->binaries.v[i];

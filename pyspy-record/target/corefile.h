@@ -53,7 +53,8 @@ enum corefile_binary_state {
 	BINARY_FOUND,
 	BINARY_ABSENT,    /* no file of that name is here */
 	BINARY_OTHER,     /* there is one, with another build id or other first bytes */
-	BINARY_UNCHECKED, /* found in a place that the user named; nothing in the core tells whether it is the one */
+	BINARY_UNPROVED,  /* there is one; the core has not the page that tells whether it is the one */
+	BINARY_UNCHECKED, /* the same, in a place that the user named: it is used */
 };
 struct corefile_binary {
 	const char *path; /* in the core's words */

@@ -105,7 +105,7 @@ static enum corefile_binary_state judge(struct corefile *c, const struct image *
 		           : BINARY_OTHER;
 	if (image->has_page)
 		return begins_alike(c, image, fd) ? BINARY_FOUND : BINARY_OTHER;
-	return is_named ? BINARY_UNCHECKED : BINARY_ABSENT;
+	return is_named ? BINARY_UNCHECKED : BINARY_UNPROVED;
 }
 
 /* Take this file if it is the one. True: the search is over. */
@@ -121,7 +121,7 @@ static bool try_file(struct corefile *c, const struct image *image, struct coref
 		b->size = (uint64_t)st.st_size;
 		return true;
 	}
-	if (state == BINARY_OTHER)
+	if (b->state == BINARY_ABSENT || state == BINARY_OTHER)
 		b->state = state;
 	close(fd);
 	return false;
@@ -147,10 +147,10 @@ static void search(struct corefile *c, const struct image *image, struct corefil
 		if (stat(place, &st) < 0)
 			continue;
 		if (!S_ISDIR(st.st_mode)) {
-			/* of which object it is must be told by the object */
+			/* of which object it is, the object tells; failing that, its name */
 			int fd = only_regular(open(place, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
 			enum corefile_binary_state was = b->state;
-			if (try_file(c, image, b, fd, false))
+			if (try_file(c, image, b, fd, strcmp(path_base(place), path_base(b->path)) == 0))
 				return;
 			b->state = was;
 			continue;

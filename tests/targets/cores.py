@@ -58,13 +58,16 @@ def spin():
 def die(how):
     if how == "abort":
         os.abort()
-    if how == "fpe" and hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.current_thread().ident, signal.SIGFPE)
-    if how == "fpe":
-        os.kill(os.getpid(), signal.SIGFPE)
-    # not by faulthandler._sigsegv, which sees to it that no core is written
-    import ctypes
-    ctypes.string_at(0)
+    number = signal.SIGFPE if how == "fpe" else signal.SIGSEGV
+    try:
+        import ctypes
+    except ImportError:
+        ctypes = None
+    if how == "segv" and ctypes:  # not faulthandler._sigsegv, which sees to it that no core is written
+        ctypes.string_at(0)
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.current_thread().ident, number)
+    os.kill(os.getpid(), number)
 
 
 def crasher():

@@ -29,7 +29,9 @@ struct path_step {
 	raddr_t code_at, instr_at, globals_at;
 	uint32_t copy; /* walk_frame.tlbc_index */
 	code_id code;
-	node_id node; /* up to and with this frame; that of the caller when the frame was not complete */
+	node_id node;         /* up to and with this frame; that of the caller when the frame was not complete */
+	raddr_t at, previous; /* of the frame, as met last */
+	uint8_t owner;        /* walk_frame.owner */
 };
 
 /* How much of a thread must be looked at in this tick. */
@@ -368,6 +370,9 @@ void waiters_check(struct target *t, const struct sample_thread *th, node_id nod
 void waiters_count(struct target *t);
 /* The stack of a sample that no stack could be made of. */
 stack_id target_torn_stack(struct writer *w);
+/* No stack could be made of what was just read of th: the frames that were there all the same, and what stands for the
+ * rest. 0: ERR_FULL. *is_known: there are such frames. */
+node_id target_known_part(struct target *t, struct sample_thread *th, bool *is_known);
 /* The frames just walked of th -> its node. 0; ERR_TORN; ERR_FULL. *unproved: a code object was met that may have been
  * another one when the sample was taken; to be ignored when the thread stood still until now. */
 int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bool *unproved);

@@ -163,7 +163,7 @@ static int add_thread(struct target *t, struct writer *w, const struct seen_stat
 	if (t->reader.core) { /* of the kernel's names it has the main thread's only */
 		th->task = TASKSTATE_NONE;
 		size_t n = tid == t->facts.pid ? strlen(t->facts.comm) : 0;
-		if (vec_room(&th->name, n)) {
+		if (n && vec_room(&th->name, n)) {
 			memcpy(th->name.v, t->facts.comm, n);
 			th->name.n = n;
 		}

@@ -114,7 +114,7 @@ static int take_files(struct corefile *c, uint64_t at, uint64_t n)
 
 static int take_auxv(struct corefile *c, const unsigned char *desc, size_t n)
 {
-	if (c->auxv.n || n > AUXV_MAX)
+	if (c->auxv.n || !n || n > AUXV_MAX)
 		return 0;
 	if (!vec_room(&c->auxv, n))
 		return ERR_NO_MEMORY;

@@ -24,7 +24,7 @@ enum {
 	OUT_BYTES = 256 << 10,
 	HOLE = 4096,
 	HEADERS_BYTES = 64 << 20, /* of program headers are kept until it is known how far to go */
-	SILENT_BYTES = 256 << 20, /* beyond, it is said where it goes */
+	SILENT_BYTES = 256 << 20, /* then it is said where it goes */
 };
 
 struct unpacking {
@@ -141,7 +141,7 @@ static int find_end(struct unpacking *u)
 static void tell(struct unpacking *u)
 {
 	char bytes[HUMAN_SIZE];
-	if (u->is_told || u->until < SILENT_BYTES)
+	if (u->is_told || u->n < SILENT_BYTES)
 		return;
 	u->is_told = true;
 	log_info("unpacking the core into %s, at most %s there; TMPDIR names another folder", u->folder,
@@ -200,6 +200,8 @@ int corefile_unpack(int fd, int *unpacked, char *why, size_t size)
 	int rc = u.zstd && u.in && u.out ? choose_folder(&u) : ERR_NO_MEMORY;
 	if (rc == 0)
 		rc = run(&u);
+	if (u.until && u.n > u.until)
+		u.n = u.until;
 	if (rc == 0 && ftruncate(u.to, (off_t)u.n) < 0) /* holes at the end */
 		rc = ERR_SYSTEM;
 	if (rc < 0 && u.to >= 0)

@@ -206,7 +206,7 @@ static int check_type(struct codes *c, raddr_t at, raddr_t type)
 {
 	if (c->code_type)
 		return type == c->code_type ? 0 : ERR_TORN;
-	int rc = object_type_is(c->reader, c->layout, at, "code");
+	int rc = object_type_may_be(c->reader, c->layout, at, "code");
 	if (rc == 1)
 		c->code_type = type;
 	return rc == 1 ? 0 : rc == 0 ? ERR_TORN : rc;

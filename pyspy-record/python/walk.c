@@ -249,7 +249,8 @@ static int settle_chunks(struct walk *w, struct walk_thread *t)
 		return rc;
 	}
 	t->top.want = wanted(&t->top, used);
-	return settle_older(w, t);
+	rc = settle_older(w, t);
+	return w->reader->core && rc == ERR_MEMORY_READ ? 0 : rc;
 }
 
 /* A thread keeps its outermost chunk for life (Python/pystate.c, push_chunk). Another one is another thread's: without
@@ -293,7 +294,14 @@ static const unsigned char *outside(struct walk_chain *c, raddr_t at, size_t n)
 		c->is_tired = true;
 		return NULL;
 	}
-	return walk_extras_get(live->w, live->t, at, n);
+	const unsigned char *p = walk_extras_get(live->w, live->t, at, n);
+	/* What a core lacks is in no later look either. gdb writes zeros for what it could not read: all of a stack
+	 * whose guard is a part of it (glibc 2.42). */
+	if (live->w->reader->core && (!p || (n == c->frame_bytes && p[0] == 0 && memcmp(p, p + 1, n - 1) == 0))) {
+		c->is_tired = true;
+		return NULL;
+	}
+	return p;
 }
 
 static bool add_piece(struct walk *w, const struct walk_chunk *c)

@@ -127,7 +127,8 @@ static void note_version(struct target *t, const struct sample_thread *th, code_
 }
 
 /* A frame's code object, met for the first time. One that a sample of the kernel's names may have died since (a
- * module's own, once it is imported): its place in the stack is certain, and what it was is not known. */
+ * module's own, once it is imported): its place in the stack is certain, and what it was is not known. So it is with
+ * one that a core has not. */
 static int read_code(struct target *t, const struct walk_frame *f, struct codes_generation generation, code_id *id,
                      bool *proved)
 {
@@ -136,7 +137,7 @@ static int read_code(struct target *t, const struct walk_frame *f, struct codes_
 	if (rc == 0 && t->sampled_ns &&
 	    t->codes.v.n != known) /* when all of it was read: a sample taken before that does not prove it */
 		codes_at(&t->codes, *id)->read_ns = clock_mono_ns();
-	if (!t->sampled_ns || (rc != ERR_TORN && rc != ERR_MEMORY_READ && rc != ERR_GONE))
+	if ((!t->sampled_ns && !t->reader.core) || (rc != ERR_TORN && rc != ERR_MEMORY_READ && rc != ERR_GONE))
 		return rc;
 	*proved = false;
 	return codes_gone(&t->codes, id);
@@ -281,7 +282,7 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	th->path_generation = generation.after;
 	th->path_copies = copies;
 	*unproved |= has_younger(t, th, generation.before);
-	if (first_gone < th->path.n) /* it may come again as another one */
+	if (first_gone < th->path.n && !t->reader.core) /* it may come again as another one */
 		th->path.n = first_gone;
 	*node = at;
 	return 0;

@@ -6,17 +6,15 @@
 #include "libcommon/err.h"
 #include "libcommon/escape.h"
 #include "libcommon/path.h"
+#include "pyspy-record/memory/core_reader.h"
 #include "pyspy-record/python/facts.h"
 
 enum {
 	ENOUGH_BYTES = 3 << 19, /* for code objects and stacks of a process, at first */
 };
 
-int target_open(struct target *t, pid_t pid)
+static int open_read(struct target *t)
 {
-	*t = (struct target){0};
-	reader_live(&t->reader, pid);
-	TRY(process_facts_read(pid, &t->facts));
 	int rc = interpreter_find(&t->reader, &t->interpreter);
 	if (rc < 0) {
 		process_facts_done(&t->facts);
@@ -33,6 +31,22 @@ int target_open(struct target *t, pid_t pid)
 	t->census_due = t->names_due = true;
 	t->held_cpu = -1;
 	return rc;
+}
+
+int target_open(struct target *t, pid_t pid)
+{
+	*t = (struct target){0};
+	reader_live(&t->reader, pid);
+	TRY(process_facts_read(pid, &t->facts));
+	return open_read(t);
+}
+
+int target_open_core(struct target *t, struct corefile *core)
+{
+	*t = (struct target){0};
+	reader_core(&t->reader, core);
+	TRY(corefile_facts(core, &t->facts));
+	return open_read(t);
 }
 
 void target_close(struct target *t)

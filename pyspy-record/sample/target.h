@@ -254,6 +254,8 @@ struct target {
 /* Look for an interpreter in process `pid`. As interpreter_find; on 0 the target is ready for target_census. On error
  * nothing is kept but t->interpreter.version (for ERR_UNSUPPORTED). */
 int target_open(struct target *t, pid_t pid);
+/* The same of the process in a core file, for a snapshot; the core stays the caller's, and open. */
+int target_open_core(struct target *t, struct corefile *core);
 void target_close(struct target *t);
 /* "python3 app.py (pid 4711, CPython 3.13.1)", escaped for a terminal. */
 void target_describe(const struct target *t, char *out, size_t size);

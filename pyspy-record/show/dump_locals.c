@@ -36,7 +36,8 @@ static bool make_room(struct dump_locals *d, size_t n)
 		buf_reset(&d->lists.v[i].text);
 	}
 	d->n_bytes = 0;
-	memset(d->is_late.v, 0, d->is_late.n * sizeof *d->is_late.v);
+	if (d->is_late.n)
+		memset(d->is_late.v, 0, d->is_late.n * sizeof *d->is_late.v);
 	return true;
 }
 

@@ -73,7 +73,7 @@ static bool read_part(struct pagecache *c, raddr_t from, unsigned char *to, size
 	uint64_t number = from / PAGECACHE_PAGE;
 	uint32_t *at = map_get(&c->at, number, 0);
 	if (!at) {
-		if (!bring(c, number, 1 + (more + PAGECACHE_PAGE - 1) / PAGECACHE_PAGE))
+		if (!bring(c, number, 1 + c->ahead + (more + PAGECACHE_PAGE - 1) / PAGECACHE_PAGE))
 			return false;
 		at = map_get(&c->at, number, 0);
 	}

@@ -18,6 +18,7 @@ struct pagecache {
 	struct reader *behind;
 	size_t bytes_left;      /* that may still be brought; set by the caller */
 	uint64_t deadline_ns;   /* of CLOCK_MONOTONIC; nothing is read after it; 0 = none */
+	size_t ahead;           /* pages brought behind each that is asked for; set by the caller */
 	bool is_spent, is_late; /* something was not brought because there were no bytes left, or it was too late */
 	struct map at;          /* page number -> index in pages + 1; 0 = cannot be read as a whole */
 	VEC(unsigned char *) pages;

@@ -13,6 +13,7 @@ enum {
 	TRIES_LOOKING = 30, /* without stops: until nobody is seen to run */
 	TRIES_HOLDER = 20,  /* until the one who stands has the GIL still */
 	TRIES_CENSUS = 20,
+	VISITS_MAX = 6, /* that somebody ran in */
 	CENSUS_GAP_NS = 500 * 1000,
 	STOPS_MAX = 24, /* threads at once */
 	WAIT_NS = 20 * 1000 * 1000,
@@ -31,6 +32,7 @@ struct taking {
 	struct sample_thread *wanted[STOPS_MAX]; /* in the next one */
 	size_t n_wanted;
 	uint64_t until_ns;
+	unsigned visits;
 	bool is_open; /* nobody had a GIL that decides */
 	bool is_last; /* take what is there */
 };
@@ -200,6 +202,25 @@ static bool is_held(const struct snapshot *s)
 	return false;
 }
 
+static int run_visit(struct taking *k)
+{
+	struct snapshot *s = k->s;
+	bool is_picky = k->visit(k->ctx, k->t, s, k->until_ns);
+	s->is_moved = false;
+	if (!is_picky)
+		return 0;
+	for (size_t i = 0; i < s->threads.n; i++) { /* as judge, but what was certain of the stacks stays so */
+		struct sample_thread *th = s->threads.v[i].thread;
+		if (is_stopped(k, th) || th->look == LOOK_GONE || target_still_stands(th) || is_frozen(k, th))
+			continue;
+		s->is_moved = true;
+		want_for(k, th);
+	}
+	if (!s->is_moved || k->is_last || ++k->visits >= VISITS_MAX)
+		return 0;
+	return ERR_AGAIN;
+}
+
 /* Who was to be stopped because of the GIL often comes to rest where it has just let go of it, and waits for it again.
  * Right as that is, it says little of who runs: look again. */
 static int read_all(struct taking *k)
@@ -231,9 +252,7 @@ static int read_all(struct taking *k)
 		k->n_wanted = 0;
 		return ERR_AGAIN;
 	}
-	if (k->visit)
-		k->visit(k->ctx, t, s, k->until_ns);
-	return 0;
+	return k->visit ? run_visit(k) : 0;
 }
 
 /* Stop the next one of those to be stopped, and within that the others; then read. */
@@ -336,6 +355,19 @@ int snapshot_take(struct target *t, struct stops *stops, bool may_stop, snapshot
 		rc = take(&k);
 	writer_free(k.w);
 	return rc;
+}
+
+int snapshot_add_frame(struct target *t, struct snapshot *s, uint32_t interp, const struct walk_frame *frame)
+{
+	struct snapshot_frame f = {.frame = *frame};
+	uint32_t instr;
+	int rc = target_resolve_frame(t, interp, frame, &f.code, &instr);
+	if (rc == ERR_TORN || rc == ERR_MEMORY_READ) /* it is no more */
+		rc = codes_gone(&t->codes, &f.code);
+	else if (rc == 0)
+		codes_place(&t->codes, codes_at(&t->codes, f.code), instr, &f.place);
+	TRY(rc);
+	return vec_push(&s->frames, f) ? 0 : ERR_NO_MEMORY;
 }
 
 void snapshot_done(struct snapshot *s)

@@ -51,19 +51,25 @@ static void read_frames(struct dump_locals *d, struct snapshot *s, size_t first,
 	}
 }
 
-void dump_locals_visit(void *ctx, struct target *t, struct snapshot *s, uint64_t until_ns)
+bool dump_locals_visit(void *ctx, struct target *t, struct snapshot *s, uint64_t until_ns)
 {
 	struct dump_locals *d = ctx;
 	if (!d->is_open && locals_init(&d->reader, &t->reader, &t->interpreter.layout, d->level, d->secrets) < 0)
-		return;
+		return false;
 	d->is_open = true;
 	if (!make_room(d, s->frames.n))
-		return;
+		return false;
 	locals_begin(&d->reader, until_ns ? until_ns : clock_mono_ns() + patience_ns(d->level), modules_of(t));
 	for (int running = 1; running >= 0; running--)
 		for (size_t i = 0; i < s->threads.n; i++)
 			if ((s->threads.v[i].state == 'R') == running)
 				read_frames(d, s, s->threads.v[i].first, s->threads.v[i].n);
+	size_t first = 0; /* frames of no thread lie behind those of all threads */
+	for (size_t i = 0; i < s->threads.n; i++)
+		if (s->threads.v[i].first + s->threads.v[i].n > first)
+			first = s->threads.v[i].first + s->threads.v[i].n;
+	read_frames(d, s, first, s->frames.n - first);
+	return false;
 }
 
 void dump_locals_finish(struct dump_locals *d, struct target *t, struct snapshot *s)

@@ -201,6 +201,13 @@ struct visit {
 	struct dump_locals *locals; /* the same */
 };
 
+static void prepare(void *ctx, struct target *t)
+{
+	const struct visit *v = ctx;
+	if (v->tasks)
+		dump_tasks_prepare(v->tasks, t);
+}
+
 static bool visit(void *ctx, struct target *t, struct snapshot *s, uint64_t until_ns)
 {
 	const struct visit *v = ctx;
@@ -243,7 +250,8 @@ static int show_open(const struct dump_command *c, pid_t pid, bool is_child)
 			         (int)pid, t->interpreter.version);
 		if (c->tasks)
 			dump_tasks_open(&tasks, t);
-		rc = snapshot_take(t, stops, retries && !c->nonblocking, visit, &looks, &s);
+		rc = snapshot_take(t, stops, retries && !c->nonblocking,
+		                   &(struct snapshot_looks){prepare, visit, &looks}, &s);
 		if (rc == 0) {
 			dump_tasks_finish(&tasks, t, &s);
 			dump_locals_finish(&locals, t, &s);

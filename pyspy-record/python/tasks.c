@@ -88,6 +88,20 @@ void tasks_debug_offsets(struct tasks *t, const void *raw, size_t n)
 	t->places.of_thread = (uint32_t)v[THREAD];
 }
 
+void tasks_again(struct tasks *t, uint64_t deadline_ns)
+{
+	repr_forget(&t->repr);
+	t->cache.deadline_ns = deadline_ns;
+	t->cache.bytes_left = BYTES_MAX;
+	t->cache.is_late = t->cache.is_spent = false;
+	t->cache.ahead = 0;
+	t->list.n = t->frames.list.n = t->things.n = t->awaited_by.n = t->found.n = t->next = 0;
+	t->not_understood = 0;
+	t->last_loop = 0;
+	t->is_listed_cut = t->is_listed_late = t->has_asyncio = false;
+	buf_reset(&t->text);
+}
+
 void tasks_resume(struct tasks *t, uint64_t deadline_ns)
 {
 	pagecache_clear(&t->cache);
@@ -100,11 +114,9 @@ void tasks_resume(struct tasks *t, uint64_t deadline_ns)
 
 void tasks_begin(struct tasks *t, uint64_t deadline_ns)
 {
-	tasks_resume(t, deadline_ns);
-	t->list.n = t->frames.list.n = t->things.n = t->awaited_by.n = t->found.n = t->next = 0;
-	t->not_understood = 0;
-	t->is_listed_cut = t->is_listed_late = t->has_asyncio = false;
-	buf_reset(&t->text);
+	pagecache_clear(&t->cache);
+	tasks_again(t, deadline_ns);
+	t->cache.ahead = PAGES_AHEAD;
 }
 
 /* --- words */

@@ -93,6 +93,8 @@ void tasks_done(struct tasks *t);
 void tasks_debug_offsets(struct tasks *t, const void *raw, size_t n);
 /* Begin a look: forget what was read before. Nothing is read after deadline_ns (CLOCK_MONOTONIC; 0: there is none). */
 void tasks_begin(struct tasks *t, uint64_t deadline_ns);
+/* The same out of the pages that pagecache_again brought; of others none are brought along. */
+void tasks_again(struct tasks *t, uint64_t deadline_ns);
 /* Go on after that, with what was found: no page that was read is kept. */
 void tasks_resume(struct tasks *t, uint64_t deadline_ns);
 /* List the tasks of this interpreter; none are read. 0, also where there is no asyncio; ERR_GONE; ERR_NO_MEMORY. */

@@ -25,8 +25,8 @@ struct taking {
 	struct writer *w;
 	struct stops *stops;
 	struct snapshot *s;
-	snapshot_visit *visit;
-	void *ctx;
+	struct snapshot_looks looks;
+	bool is_prepared;
 	struct sample_thread *stop[STOPS_MAX]; /* to be stopped in this try */
 	size_t n_stop, n_stopped;
 	struct sample_thread *wanted[STOPS_MAX]; /* in the next one */
@@ -205,7 +205,7 @@ static bool is_held(const struct snapshot *s)
 static int run_visit(struct taking *k)
 {
 	struct snapshot *s = k->s;
-	bool is_picky = k->visit(k->ctx, k->t, s, k->until_ns);
+	bool is_picky = k->looks.visit(k->looks.ctx, k->t, s, k->until_ns);
 	s->is_moved = false;
 	if (!is_picky)
 		return 0;
@@ -252,7 +252,7 @@ static int read_all(struct taking *k)
 		k->n_wanted = 0;
 		return ERR_AGAIN;
 	}
-	return k->visit ? run_visit(k) : 0;
+	return k->looks.visit ? run_visit(k) : 0;
 }
 
 /* Stop the next one of those to be stopped, and within that the others; then read. */
@@ -309,6 +309,9 @@ static int try_once(struct taking *k)
 	int rc = 0;
 	if (k->t->census_due)
 		TRY(census(k));
+	if (k->looks.prepare && !k->is_prepared)
+		k->looks.prepare(k->looks.ctx, k->t);
+	k->is_prepared = true;
 	memcpy(k->stop, k->wanted, k->n_wanted * sizeof *k->stop);
 	k->n_stop = k->s->may_stop ? k->n_wanted : 0;
 	k->n_stopped = 0;
@@ -340,12 +343,12 @@ static int take(struct taking *k)
 	return rc;
 }
 
-int snapshot_take(struct target *t, struct stops *stops, bool may_stop, snapshot_visit *visit, void *ctx,
+int snapshot_take(struct target *t, struct stops *stops, bool may_stop, const struct snapshot_looks *looks,
                   struct snapshot *s)
 {
 	static struct sink nowhere; /* nothing is ever flushed to it */
 	struct writer_options o = {.mean_gap_ns = 1};
-	struct taking k = {.t = t, .stops = stops, .s = s, .visit = visit, .ctx = ctx};
+	struct taking k = {.t = t, .stops = stops, .s = s, .looks = *looks};
 	memset(s, 0, sizeof *s);
 	s->may_stop = may_stop;
 	t->stops = stops;

@@ -10,6 +10,7 @@
 #include "pyspy-record/target/elf.h"
 #include "pyspy-record/target/maps.h"
 
+enum { PAGES_FEW = 300, QUICK_NS = 1000 * 1000, COPYING_NS = 3000 * 1000 /* more than others may stand */ };
 #define PATIENCE_NS (3 * CLOCK_NS_PER_S) /* for those that run */
 
 /* --- what the program says of its own structs (3.14 and later) */
@@ -93,6 +94,8 @@ static const struct snapshot_thread *thread_of(const struct snapshot *s, const s
 
 static int add_task(struct dump_tasks *d, struct target *t, struct snapshot *s, bool is_certain)
 {
+	if (!s) /* only what is read matters */
+		return 0;
 	const struct tasks_entry *e = &d->tasks.list.v[d->tasks.list.n - 1];
 	struct dump_task task = {.entry = d->tasks.list.n - 1, .is_certain = is_certain};
 	const struct walk_frame *frames = d->tasks.frames.list.v;
@@ -115,24 +118,46 @@ static int read_all(struct dump_tasks *d, struct target *t, struct snapshot *s, 
 		d->has_found = true;
 		d->may_lack |= d->tasks.is_listed_cut;
 		for (;;) {
+			d->tasks.cache.is_mixed = false;
 			int rc = tasks_read(&d->tasks);
 			if (rc == ERR_AGAIN)
 				break;
 			if (rc == 1)
-				rc = add_task(d, t, s, is_certain);
+				rc = add_task(d, t, s, is_certain && !(d->is_large && d->tasks.cache.is_mixed));
 			TRY(rc);
 		}
 	}
 	return 0;
 }
 
-static void begin(struct dump_tasks *d, struct target *t, uint64_t deadline_ns)
+static void begin(struct dump_tasks *d, struct target *t)
 {
 	t->check_mark++;
 	d->list.n = 0;
 	d->left_out = d->interp = 0;
 	d->may_lack = d->has_found = false;
-	tasks_begin(&d->tasks, deadline_ns);
+}
+
+/* Many tasks take longer to make out than threads may stand. So this look, while all runs, tells which pages they are
+ * in; while the threads stand these are only copied. */
+void dump_tasks_prepare(struct dump_tasks *d, struct target *t)
+{
+	if (!d->is_open || d->problem)
+		return;
+	uint64_t begin_ns = clock_mono_ns();
+	begin(d, t);
+	tasks_begin(&d->tasks, begin_ns + PATIENCE_NS);
+	read_all(d, t, NULL, false);
+	d->is_large = d->tasks.cache.n_used > PAGES_FEW || clock_mono_ns() - begin_ns > QUICK_NS;
+	pagecache_note(&d->tasks.cache);
+}
+
+static bool look(struct dump_tasks *d, struct target *t, struct snapshot *s)
+{
+	int rc = read_all(d, t, s, true);
+	if (rc < 0 && rc != ERR_MEMORY_READ)
+		d->problem = err_words(rc);
+	return rc == 0;
 }
 
 bool dump_tasks_visit(void *ctx, struct target *t, struct snapshot *s, uint64_t until_ns)
@@ -140,10 +165,15 @@ bool dump_tasks_visit(void *ctx, struct target *t, struct snapshot *s, uint64_t 
 	struct dump_tasks *d = ctx;
 	if (!d->is_open || d->problem)
 		return false;
-	begin(d, t, until_ns ? until_ns : clock_mono_ns() + PATIENCE_NS);
-	int rc = read_all(d, t, s, true);
-	if (rc < 0 && rc != ERR_MEMORY_READ)
-		d->problem = err_words(rc);
+	uint64_t deadline_ns = until_ns ? until_ns : clock_mono_ns() + PATIENCE_NS;
+	if (d->is_large) {
+		d->tasks.cache.deadline_ns = deadline_ns + COPYING_NS;
+		pagecache_again(&d->tasks.cache);
+		return true;
+	}
+	begin(d, t);
+	tasks_begin(&d->tasks, deadline_ns);
+	look(d, t, s);
 	return true;
 }
 
@@ -195,6 +225,13 @@ static int by_name(const void *x, const void *y, void *ctx)
 void dump_tasks_finish(struct dump_tasks *d, struct target *t, struct snapshot *s)
 {
 	if (!d->is_open || d->problem)
+		return;
+	if (d->is_large) { /* out of the pages that were copied; what came since is read as it is */
+		begin(d, t);
+		tasks_again(&d->tasks, clock_mono_ns() + PATIENCE_NS);
+		look(d, t, s);
+	}
+	if (d->problem)
 		return;
 	if (s->is_moved)
 		for (size_t i = 0; i < d->list.n; i++)

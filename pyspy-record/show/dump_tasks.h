@@ -19,6 +19,7 @@ struct dump_task {
 struct dump_tasks {
 	struct tasks tasks;
 	bool is_open;
+	bool is_large; /* too many to be made out while threads stand: pages are copied then, and read afterwards */
 	VEC(struct dump_task) list; /* those that run first, then by name */
 	size_t left_out;            /* that were found, and not read */
 	bool may_lack;              /* not all were found */
@@ -31,6 +32,8 @@ struct dump_tasks {
 
 /* Before the threads stand: all zero to begin with. What is wrong is d->problem. */
 void dump_tasks_open(struct dump_tasks *d, struct target *t);
+/* A snapshot_prepare: a look of which nothing is kept but where things are. */
+void dump_tasks_prepare(struct dump_tasks *d, struct target *t);
 /* A snapshot_visit; ctx is a struct dump_tasks that was opened. */
 bool dump_tasks_visit(void *ctx, struct target *t, struct snapshot *s, uint64_t until_ns);
 /* Read what was too late for the visit, and sort. Call it once, behind snapshot_take. */

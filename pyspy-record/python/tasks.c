@@ -17,7 +17,7 @@ int tasks_init(struct tasks *t, struct reader *r, const struct layout *l)
 	map_init(&t->seen, 0);
 	TRY(repr_init(&t->repr, &t->cache, l, &limits));
 	t->shape = t->repr.shape;
-	if (!t->shape->task.coroutine)
+	if (layout_minor(l) < 0x308)
 		return ERR_UNSUPPORTED;
 	t->places = (struct tasks_places){.loop = t->shape->task.loop,
 	                                  .state = t->shape->task.state,

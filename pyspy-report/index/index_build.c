@@ -19,7 +19,9 @@
 
 /* A stack that waits for the end of its epoch: this bit, its way, its number in the epoch. */
 #define WAITS (UINT32_C(1) << 31)
-enum { WAITS_WAY_SHIFT = 25, WAITS_ID = (1 << WAITS_WAY_SHIFT) - 1, TALLY_SMALL = 1 << 14, TALLY_SHARE = 32 };
+enum { WAITS_WAY_SHIFT = 25, WAITS_ID = (1 << WAITS_WAY_SHIFT) - 1, TALLY_SHARE = 32 };
+
+struct index_build_limits index_build_limits = {.chunk = CHUNK_FULL, .tally = 1 << 14};
 
 /* A thread of the epoch, as it was last seen. */
 struct seen {
@@ -225,7 +227,7 @@ static int build_end_recording(struct build *b)
 	of = &b->recordings.v[b->recording];
 	TRY(tally_flush(&p->tally));
 	uint64_t most = p->recordings.v[b->recording].n_samples / TALLY_SHARE;
-	bool fits = p->tally.rows.n <= TALLY_SMALL || p->tally.rows.n <= most;
+	bool fits = p->tally.rows.n <= index_build_limits.tally || p->tally.rows.n <= most;
 	/* times that were cut may have been cut elsewhere when the recording is not the first */
 	if (!p->uncounted && fits && p->wall_ns < PROFILE_MAX_NS - 1) {
 		of->has_tally = true;
@@ -399,7 +401,9 @@ static bool build_is_full(const struct build *b, const struct profile_recording 
 {
 	const struct chunk *c = &b->chunk;
 
-	return c->entries.n >= CHUNK_FULL || c->events.n >= CHUNK_FULL || c->ticks_ns.n >= CHUNK_FULL ||
+	uint32_t full = index_build_limits.chunk;
+
+	return c->entries.n >= full || c->events.n >= full || c->ticks_ns.n >= full ||
 	       c->blocks.n >= CHUNK_FULL_BLOCKS || b->at.mean_gap_ns != of->mean_gap_ns ||
 	       b->at.started_ns != of->started_ns;
 }

@@ -11,6 +11,12 @@
 
 enum { INDEX_TALLY_MAX = 1 << 19 };
 
+/* When a chunk is full (entries, events, ticks), and how many rows a tally may have however few the samples are. Tests
+ * make them small. */
+extern struct index_build_limits {
+	uint32_t chunk, tally;
+} index_build_limits;
+
 struct index_built {
 	int error_number;
 	const char *failed;               /* the input that could not be read; NULL: the index could not be written */

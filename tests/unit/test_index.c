@@ -314,6 +314,9 @@ static void compare(const struct span *span)
 	struct feed_result fed;
 	struct index x = {0};
 	int fd = open(recording_path, O_RDONLY), error_number;
+
+	index_build_limits.chunk = 1 + support_noise(3) * support_noise(40);
+	index_build_limits.tally = support_noise(2) ? 1 << 14 : 0;
 	int rc = build(index_path, inputs, 1);
 
 	assert_true(fd >= 0);

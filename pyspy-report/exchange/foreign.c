@@ -340,6 +340,7 @@ int foreign_finish(struct foreign *f)
 {
 	struct rec_block last = {.flags = WIRE_BLOCK_LAST};
 
+	TRY(put_events(f));
 	if (f->rows.n)
 		TRY(foreign_put_counts(f));
 	TRY(put_events(f));

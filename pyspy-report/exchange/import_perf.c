@@ -121,7 +121,7 @@ static bool take_head(const char *p, size_t n, struct perf_head *h)
 		while (at + h->n_event < n && !is_space(p[at + h->n_event]))
 			h->n_event++;
 		h->rest = at + h->n_event;
-		if (h->n_event > 1 && h->event[h->n_event - 1] == ':') {
+		if (h->n_event > 1 && h->event[h->n_event - 1] == ':' && digits(h->event, h->n_event) == 0) {
 			h->n_event--;
 			return true;
 		}

@@ -12,9 +12,9 @@ static int bad(struct speed *x)
 {
 	if (x->s->rc)
 		return x->s->rc;
-	foreign_problem(x->f, false, source_at(x->s), "%s; %s",
-	                x->j.wrong ? x->j.wrong : "not what speedscope's schema says",
-	                x->n_samples ? "what is before it is imported" : "nothing can be read");
+	foreign_problem(x->f, false, source_at(x->s), "%s; nothing behind it is read",
+	                x->j.wrong ? x->j.wrong : "not what speedscope's schema says");
+	x->is_broken = true;
 	return ERR_FORMAT;
 }
 

@@ -39,7 +39,7 @@ struct speed {
 	bool is_bytes;
 	uint32_t n_profiles, thread;
 	uint64_t n_bad_frames, n_unpaired, n_odd, n_samples;
-	bool has_gap;
+	bool has_gap, is_broken; /* is_broken: the rest is not read */
 };
 
 /* The sample whose frames are in x->path, the outermost first. What it shares with the one before is known already. */

@@ -14,8 +14,8 @@ enum {
 	PAGE = 4096,
 };
 static const char deleted_suffix[] = " (deleted)";
-static char no_name[] =
-    "(no name)"; /* of a file: an object that lies in memory, and no note says which file it is of */
+/* Of a file: an object that lies in memory, and no note says which file it is of. */
+static char no_name[] = "(its name is not in the core)";
 
 struct mapped_file {
 	uint64_t begin, end, offset;

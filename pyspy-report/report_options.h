@@ -47,6 +47,7 @@ struct report_options {
 	VEC(const char *) files; /* none = the newest *.pyspy here */
 	const char *output;      /* NULL or "-" = standard output */
 	bool strict;
+	bool no_index; /* the recordings themselves, although an index lies beside them */
 	enum report_choice gil, idle, threads, function, nolineno, full_filenames, processes;
 	struct filter_rules rules;
 	enum filter_measure measure;

@@ -16,7 +16,7 @@
 #include "libcommon/vec.h"
 
 enum {
-	SCRIBE_HOLE = WIRE_IDS_MAX,  /* a location or stack that is never defined: shown as [lost] */
+	SCRIBE_HOLE = WIRE_IDS_MAX,  /* a stack that is never defined: its samples are [lost] */
 	SCRIBE_MAX_STACKS = 1 << 19, /* with more, the next epoch stands alone */
 	SCRIBE_MAX_BYTES = 24 << 20,
 };

@@ -70,7 +70,7 @@ struct scribe {
 int scribe_init(struct scribe *s, FILE *to);
 void scribe_done(struct scribe *s);
 
-/* A recording begins; one of the same UUID as the one before goes on. may_be_empty: without a block, it is left out. */
+/* A recording begins. may_be_empty: without a block, it is left out. */
 int scribe_file(struct scribe *s, const struct rec_file *f, bool may_be_empty);
 int scribe_finish(struct scribe *s); /* all is put */
 /* An epoch begins; *is_fresh: all ids are forgotten. */

@@ -501,3 +501,9 @@ int writer_flush(struct writer *w, uint64_t now_ns, const struct rec_end *end)
 		begin_epoch(w, now_ns);
 	return 0;
 }
+
+void writer_forget(struct writer *w, uint64_t now_ns)
+{
+	if (!w->epoch_begins && w->dictionary.bytes > WRITER_ENOUGH_BYTES)
+		begin_epoch(w, now_ns);
+}

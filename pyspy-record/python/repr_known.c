@@ -105,6 +105,13 @@ static const struct repr_known types[] = {
     {"numpy.float64", repr_show_numpy_scalar, 0},
     {"numpy.complex64", repr_show_numpy_scalar, 0},
     {"numpy.complex128", repr_show_numpy_scalar, 0},
+    {"numpy.float128", repr_show_numpy_scalar, 0},
+    {"numpy.longdouble", repr_show_numpy_scalar, 0},
+    {"numpy.complex256", repr_show_numpy_scalar, 0},
+    {"numpy.clongdouble", repr_show_numpy_scalar, 0},
+    {"numpy.datetime64", repr_show_numpy_scalar, 0},
+    {"numpy.timedelta64", repr_show_numpy_scalar, 0},
+    {"numpy.void", repr_show_numpy_scalar, 0},
     {"numpy.str_", repr_show_numpy_scalar, 0},
     {"numpy.bytes_", repr_show_numpy_scalar, 0},
 };

@@ -325,6 +325,13 @@ int epoch_resolve(struct epoch *e, uint32_t stack, uint32_t *flags, uint32_t *gl
 {
 	struct profile *p = e->profile;
 
+	if (e->is_indexed) {
+		uint32_t code = stack & ((1 << EPOCH_CODE_BITS) - 1);
+
+		*flags |= code == EPOCH_IN_MOTION ? TALLY_IN_MOTION : code == EPOCH_LOST ? TALLY_LOST : 0;
+		*global = stack >> EPOCH_CODE_BITS;
+		return 0;
+	}
 	if (!stack)
 		return profile_stack(p, 0, p->no_frame, global);
 	*global = epoch_id(&e->stacks, stack);
@@ -342,9 +349,16 @@ int epoch_count(struct epoch *e, const struct tally_row *row)
 {
 	uint32_t global = epoch_id(&e->stacks, row->stack);
 
-	if (!global || ((row->flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT == WIRE_WAY_OUTSIDE &&
-	                !e->certified.v[row->stack])) /* a defined stack has its place there */
+	if (e->is_indexed) {
+		if ((row->stack & ((1 << EPOCH_CODE_BITS) - 1)) != EPOCH_CERTAIN)
+			return tally_add(&e->tally, row);
+		global = row->stack >> EPOCH_CODE_BITS;
+	} else if (!global || ((row->flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT == WIRE_WAY_OUTSIDE &&
+	                       !e->certified.v[row->stack])) { /* a defined stack has its place there */
 		return tally_add(&e->tally, row);
+	}
+	if (e->profile->uncounted)
+		return 0;
 	struct tally_row certain = *row;
 	certain.stack = global;
 	return tally_add(&e->profile->tally, &certain);
@@ -357,7 +371,8 @@ int epoch_merge(struct epoch *e)
 		struct tally_row r = e->tally.rows.v[i];
 
 		TRY(epoch_resolve(e, e->tally.rows.v[i].stack, &r.flags, &r.stack));
-		TRY(tally_add(&e->profile->tally, &r));
+		if (!e->profile->uncounted)
+			TRY(tally_add(&e->profile->tally, &r));
 	}
 	tally_clear(&e->tally);
 	return tally_flush(&e->profile->tally);

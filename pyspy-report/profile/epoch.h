@@ -49,6 +49,16 @@ struct epoch {
 	struct tally tally; /* what waits for certificates. thread: global; stack: of the epoch */
 	bool is_settled;    /* certificates were spread to ancestors */
 	bool replays;       /* loaded before: texts of processes and threads stay what they became at last */
+	bool is_indexed;    /* from an index (index/): stacks are codes, below; nothing is defined or certified here */
+};
+
+/* A stack in an index: its global id << 2 and what became of the sample, which an epoch knows only at its end. */
+enum epoch_code {
+	EPOCH_CERTAIN,   /* certain when it was counted */
+	EPOCH_WAITED,    /* certain at the end of its epoch, and counted there */
+	EPOCH_IN_MOTION, /* never certain */
+	EPOCH_LOST,      /* never defined */
+	EPOCH_CODE_BITS = 2,
 };
 
 void epoch_init(struct epoch *e, struct profile *p);

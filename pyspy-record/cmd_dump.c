@@ -30,6 +30,7 @@ enum {
 	OPT_LOCALS,
 	OPT_REDACT_NAMES,
 	OPT_NO_REDACT,
+	OPT_TASKS,
 	OPT_NATIVE,
 	OPT_CORE,
 	OPT_SYSROOT,
@@ -45,6 +46,8 @@ static const struct arg_option table[] = {
     {OPT_SUBPROCESSES, 's', "subprocesses", NULL, "the processes that it started, too, and theirs"},
     {OPT_NONBLOCKING, 0, "nonblocking", NULL, "stop nobody; what runs meanwhile is marked as not certain"},
     {OPT_LOCALS, 'l', "locals", NULL, "the variables of each frame, too; -ll, -lll: more of each value"},
+    {OPT_TASKS, 0, "tasks", NULL,
+     "the asyncio tasks, too: all that are not done, and what each waits for (3.8 and later)"},
     {OPT_REDACT_NAMES, 0, "redact-names", "REGEX", "hide values whose name it matches (" SECRETS_DEFAULT ")"},
     {OPT_NO_REDACT, 0, "no-redact", NULL, "hide none"},
     {OPT_FULL_FILENAMES, 0, "full-filenames", NULL, "whole file names"},
@@ -63,6 +66,7 @@ struct dump_command {
 	size_t n_places;
 	bool json, children, nonblocking;
 	struct dump_options show;
+	bool tasks;
 	unsigned locals; /* how often -l was given */
 	const char *redact;
 	struct secrets secrets;
@@ -73,6 +77,7 @@ static void help(FILE *out)
 	fputs("Examples:\n"
 	      "  pyspy-record dump -p 4711                 what each thread does now\n"
 	      "  pyspy-record dump -l -p 4711              with the variables of each frame\n"
+	      "  pyspy-record dump --tasks -p 4711         with all asyncio tasks\n"
 	      "  pyspy-record dump -s -p 4711              and the processes that it started\n"
 	      "  pyspy-record dump --json -p 4711 | jq '.threads[] | select(.holds_gil)'\n"
 	      "  pyspy-record dump -l -c core.4711         of a core file\n"
@@ -182,6 +187,9 @@ static int take_option(struct dump_command *c, int id, const char *value)
 	case OPT_LOCALS:
 		c->locals++;
 		return 0;
+	case OPT_TASKS:
+		c->tasks = true;
+		return 0;
 	case OPT_REDACT_NAMES:
 		c->redact = value;
 		return 0;
@@ -237,6 +245,28 @@ static int open_target(const struct dump_command *c, struct target *t, struct co
 	return attach_open(t, pid, NULL, is_child ? 0 : UINT64_C(3000000000), false, &no_signals, message, size);
 }
 
+/* What is looked at while the threads stand. */
+struct visit {
+	struct dump_tasks *tasks;   /* NULL: not asked for; */
+	struct dump_locals *locals; /* the same */
+};
+
+static void prepare(void *ctx, struct target *t)
+{
+	const struct visit *v = ctx;
+	if (v->tasks)
+		dump_tasks_prepare(v->tasks, t);
+}
+
+static bool visit(void *ctx, struct target *t, struct snapshot *s, uint64_t until_ns)
+{
+	const struct visit *v = ctx;
+	bool is_picky = v->tasks && dump_tasks_visit(v->tasks, t, s, until_ns);
+	if (v->locals)
+		dump_locals_visit(v->locals, t, s, until_ns);
+	return is_picky;
+}
+
 /* One process, printed. 0, or why there is nothing of it. */
 static int show_open(const struct dump_command *c, pid_t pid, bool is_child)
 {
@@ -247,6 +277,8 @@ static int show_open(const struct dump_command *c, pid_t pid, bool is_child)
 	struct snapshot s = {0};
 	struct facts facts = {0};
 	struct dump_locals locals = {.level = c->locals, .secrets = &c->secrets};
+	struct dump_tasks tasks = {0};
+	struct visit looks = {c->tasks ? &tasks : NULL, c->locals ? &locals : NULL};
 	struct process_facts process = {0};
 	struct dump_process p = {.pid = pid,
 	                         .target = t,
@@ -255,7 +287,8 @@ static int show_open(const struct dump_command *c, pid_t pid, bool is_child)
 	                         .facts = &facts,
 	                         .core = c->core ? &core : NULL,
 	                         .core_path = c->core,
-	                         .locals = c->locals ? &locals : NULL};
+	                         .locals = looks.locals,
+	                         .tasks = looks.tasks};
 	char message[512] = "";
 	bool is_open = false, has_facts = false;
 	int rc = t && stops ? open_target(c, t, &core, pid, is_child, message, sizeof message) : ERR_NO_MEMORY;
@@ -266,10 +299,14 @@ static int show_open(const struct dump_command *c, pid_t pid, bool is_child)
 		if (!retries && !c->nonblocking)
 			log_info("process %d: CPython %s does not try interrupted calls again, so nobody is stopped",
 			         (int)pid, t->interpreter.version);
+		if (c->tasks)
+			dump_tasks_open(&tasks, t);
 		rc = snapshot_take(t, stops, retries && !c->nonblocking && !c->core,
-		                   c->locals ? dump_locals_visit : NULL, &locals, &s);
-		if (rc == 0)
+		                   &(struct snapshot_looks){prepare, visit, &looks}, &s);
+		if (rc == 0) {
+			dump_tasks_finish(&tasks, t, &s);
 			dump_locals_finish(&locals, t, &s);
+		}
 	}
 	if (rc == 0) {
 		facts_read(&t->reader, &t->interpreter.layout, t->interps[t->n_interps - 1].at, &facts, NULL);
@@ -297,6 +334,7 @@ static int show_open(const struct dump_command *c, pid_t pid, bool is_child)
 		facts_done(&facts);
 	if (has_facts)
 		process_facts_done(&process);
+	dump_tasks_done(&tasks);
 	dump_locals_done(&locals);
 	snapshot_done(&s);
 	if (is_open)

@@ -45,7 +45,7 @@ static const struct arg_option record_options[] = {
     {FRONT_OUTPUT, 'o', "output", "FILE",
      "where to write; - is standard output. Default: PROGRAM-TIME.svg or\nPID-TIME.svg"},
     {FRONT_FORMAT, 'f', "format", "FORMAT",
-     "flamegraph (default), raw, speedscope, chrometrace; also pprof and firefox"},
+     "flamegraph (default), raw, speedscope, chrometrace; also html, pprof and\nfirefox"},
     {FRONT_DURATION, 'd', "duration", "TIME", "record so many seconds, or such as 500ms, 2m; default: unlimited"},
     RATE,
     SUBPROCESSES,
@@ -128,13 +128,8 @@ const struct front_command front_commands[] = {
 };
 
 const struct front_format front_formats[] = {
-    {"flamegraph", "svg"},
-    {"raw", "txt"},
-    {"speedscope", "json"},
-    {"chrometrace", "json"},
-    {"pprof", "pb.gz"},
-    {"firefox", "json"},
-    {0},
+    {"flamegraph", "svg"}, {"raw", "txt"},      {"speedscope", "json"}, {"chrometrace", "json"},
+    {"pprof", "pb.gz"},    {"firefox", "json"}, {"html", "html"},       {0},
 };
 
 const struct front_command *front_command_named(const char *word)

@@ -96,6 +96,10 @@ static inline struct code *codes_at(struct codes *c, code_id id)
 
 /* The known object at this address, as run with these globals (an object's module is that of the globals), or 0. */
 code_id codes_known(const struct codes *c, raddr_t at, raddr_t globals);
+static inline raddr_t codes_address(const struct codes *c, code_id id)
+{
+	return c->v.v[id].at;
+}
 static inline uint32_t codes_version(const struct codes *c, code_id id)
 {
 	return c->idents.v[c->v.v[id].ident].version;

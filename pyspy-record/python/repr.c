@@ -7,9 +7,9 @@ enum { PAGES_MAX = 16384 }; /* 64 MiB, and what one value may bring */
 struct repr_limits repr_limits_of(unsigned level)
 {
 	if (level <= 1)
-		return (struct repr_limits){.chars = 256, .items = 50, .depth = 6, .bytes = 1 << 20};
+		return (struct repr_limits){.chars = 256, .items = 50, .depth = 6, .bytes = 4 << 20};
 	if (level == 2)
-		return (struct repr_limits){.chars = 4096, .items = 1000, .depth = 12, .bytes = 4 << 20};
+		return (struct repr_limits){.chars = 4096, .items = 1000, .depth = 12, .bytes = 8 << 20};
 	return (struct repr_limits){.chars = 65536, .items = 20000, .depth = REPR_DEPTH_MAX, .bytes = 32 << 20};
 }
 

@@ -287,3 +287,31 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	*node = at;
 	return 0;
 }
+
+int target_resolve_frame(struct target *t, uint32_t interp, const struct walk_frame *f, code_id *id, uint32_t *instr)
+{
+	const struct sample_interp *in = &t->interps[interp];
+	struct codes_generation generation = {in->words.generation_before, in->words.generation_after, 0};
+	bool proved, bad = false, copies_same = true, unproved = false;
+	*instr = LINETABLE_NOT_STARTED;
+	*id = codes_known(&t->codes, f->code, f->globals);
+	if (*id && codes_at(&t->codes, *id)->check_mark != t->check_mark) {
+		codes_at(&t->codes, *id)->check_mark = t->check_mark;
+		TRY(codes_check(&t->codes, id, 1, generation.after, &bad));
+	}
+	if (!*id || bad) {
+		TRY(codes_read(&t->codes, f->code, f->globals, generation, id, &proved));
+		codes_at(&t->codes, *id)->check_mark = t->check_mark;
+	}
+	const struct code *code = codes_at(&t->codes, *id);
+	if (f->instr == WALK_NOT_STARTED || code->is_gone)
+		return 0;
+	raddr_t start;
+	uint64_t copies = t->interpreter.layout.code.tlbc ? copies_generation(t, &t->interps[interp], &copies_same) : 0;
+	TRY(find_start(t, f, *id, copies, copies_same, &start, &unproved));
+	uint64_t offset = f->instr >= start ? f->instr - start : 0;
+	if (offset >= code->size_bytes)
+		return ERR_TORN;
+	*instr = (uint32_t)offset;
+	return 0;
+}

@@ -14,6 +14,7 @@ enum {
 	TRIES_LOOKING = 30, /* without stops: until nobody is seen to run */
 	TRIES_HOLDER = 20,  /* until the one who stands has the GIL still */
 	TRIES_CENSUS = 20,
+	VISITS_MAX = 6, /* that somebody ran in */
 	CENSUS_GAP_NS = 500 * 1000,
 	STOPS_MAX = 24, /* threads at once */
 	WAIT_NS = 20 * 1000 * 1000,
@@ -25,13 +26,14 @@ struct taking {
 	struct writer *w;
 	struct stops *stops;
 	struct snapshot *s;
-	snapshot_visit *visit;
-	void *ctx;
+	struct snapshot_looks looks;
+	bool is_prepared;
 	struct sample_thread *stop[STOPS_MAX]; /* to be stopped in this try */
 	size_t n_stop, n_stopped;
 	struct sample_thread *wanted[STOPS_MAX]; /* in the next one */
 	size_t n_wanted;
 	uint64_t until_ns;
+	unsigned visits;
 	bool is_open; /* nobody had a GIL that decides */
 	bool is_last; /* take what is there */
 };
@@ -220,6 +222,25 @@ static bool is_held(const struct snapshot *s)
 	return false;
 }
 
+static int run_visit(struct taking *k)
+{
+	struct snapshot *s = k->s;
+	bool is_picky = k->looks.visit(k->looks.ctx, k->t, s, k->until_ns);
+	s->is_moved = false;
+	if (!is_picky)
+		return 0;
+	for (size_t i = 0; i < s->threads.n; i++) { /* as judge, but what was certain of the stacks stays so */
+		struct sample_thread *th = s->threads.v[i].thread;
+		if (is_stopped(k, th) || th->look == LOOK_GONE || target_still_stands(th) || is_frozen(k, th))
+			continue;
+		s->is_moved = true;
+		want_for(k, th);
+	}
+	if (!s->is_moved || k->is_last || ++k->visits >= VISITS_MAX)
+		return 0;
+	return ERR_AGAIN;
+}
+
 /* Who was to be stopped because of the GIL often comes to rest where it has just let go of it, and waits for it again.
  * Right as that is, it says little of who runs: look again. */
 static int read_all(struct taking *k)
@@ -253,9 +274,7 @@ static int read_all(struct taking *k)
 		k->n_wanted = 0;
 		return ERR_AGAIN;
 	}
-	if (k->visit)
-		k->visit(k->ctx, t, s, k->until_ns);
-	return 0;
+	return k->looks.visit ? run_visit(k) : 0;
 }
 
 /* Stop the next one of those to be stopped, and within that the others; then read. */
@@ -312,6 +331,9 @@ static int try_once(struct taking *k)
 	int rc = 0;
 	if (k->t->census_due)
 		TRY(census(k));
+	if (k->looks.prepare && !k->is_prepared)
+		k->looks.prepare(k->looks.ctx, k->t);
+	k->is_prepared = true;
 	memcpy(k->stop, k->wanted, k->n_wanted * sizeof *k->stop);
 	k->n_stop = k->s->may_stop ? k->n_wanted : 0;
 	k->n_stopped = 0;
@@ -343,12 +365,12 @@ static int take(struct taking *k)
 	return rc;
 }
 
-int snapshot_take(struct target *t, struct stops *stops, bool may_stop, snapshot_visit *visit, void *ctx,
+int snapshot_take(struct target *t, struct stops *stops, bool may_stop, const struct snapshot_looks *looks,
                   struct snapshot *s)
 {
 	static struct sink nowhere; /* nothing is ever flushed to it */
 	struct writer_options o = {.mean_gap_ns = 1};
-	struct taking k = {.t = t, .stops = stops, .s = s, .visit = visit, .ctx = ctx};
+	struct taking k = {.t = t, .stops = stops, .s = s, .looks = *looks};
 	memset(s, 0, sizeof *s);
 	s->may_stop = may_stop;
 	t->stops = stops;
@@ -358,6 +380,19 @@ int snapshot_take(struct target *t, struct stops *stops, bool may_stop, snapshot
 		rc = take(&k);
 	writer_free(k.w);
 	return rc;
+}
+
+int snapshot_add_frame(struct target *t, struct snapshot *s, uint32_t interp, const struct walk_frame *frame)
+{
+	struct snapshot_frame f = {.frame = *frame};
+	uint32_t instr;
+	int rc = target_resolve_frame(t, interp, frame, &f.code, &instr);
+	if (rc == ERR_TORN || rc == ERR_MEMORY_READ) /* it is no more */
+		rc = codes_gone(&t->codes, &f.code);
+	else if (rc == 0)
+		codes_place(&t->codes, codes_at(&t->codes, f.code), instr, &f.place);
+	TRY(rc);
+	return vec_push(&s->frames, f) ? 0 : ERR_NO_MEMORY;
 }
 
 void snapshot_done(struct snapshot *s)

@@ -108,6 +108,16 @@ static void put_frame(struct json *j, const struct snapshot_frame *f, const stru
 		fputs(", \"locals\": null}", j->out);
 }
 
+static void put_frames(struct json *j, size_t first, size_t n)
+{
+	fputs(", \"frames\": [", j->out);
+	for (size_t i = 0; i < n; i++) {
+		fputs(i ? ",\n    " : "\n    ", j->out);
+		put_frame(j, &j->p->snapshot->frames.v[first + i], dump_locals_at(j->p->locals, first + i));
+	}
+	fputc(']', j->out);
+}
+
 static const char *state_word(char letter)
 {
 	switch (letter) {
@@ -145,10 +155,48 @@ static void put_thread(struct json *j, const struct snapshot_thread *st)
 	put_bool(j, "certain", st->is_certain);
 	put_bool(j, "torn", st->is_torn);
 	put_bool(j, "cut", st->is_cut);
-	fputs(", \"frames\": [", j->out);
-	for (size_t i = 0; i < st->n; i++) {
-		fputs(i ? ",\n    " : "\n    ", j->out);
-		put_frame(j, &j->p->snapshot->frames.v[st->first + i], dump_locals_at(j->p->locals, st->first + i));
+	put_frames(j, st->first, st->n);
+	fputc('}', j->out);
+}
+
+static void put_task_text(struct json *j, const char *key, struct tasks_text text)
+{
+	const struct tasks *t = &j->p->tasks->tasks;
+	if (text.n)
+		put_text(j, key, tasks_bytes(t, text), text.n);
+	else
+		fprintf(j->out, ", \"%s\": null", key);
+}
+
+static void put_thing(struct json *j, const struct tasks_thing *thing)
+{
+	fprintf(j->out, "{\"id\": %" PRIu64, thing->at);
+	put_task_text(j, "type", thing->type);
+	put_task_text(j, "name", thing->name);
+	const char *state = thing->state == 'p'   ? "pending"
+	                    : thing->state == 'c' ? "cancelled"
+	                    : thing->state == 'f' ? "finished"
+	                                          : NULL;
+	if (state)
+		put_text(j, "state", state, strlen(state));
+	else
+		fputs(", \"state\": null", j->out);
+}
+
+static void put_waiter(struct json *j, const struct tasks_entry *e)
+{
+	fputs(", \"waits_for\": ", j->out);
+	if (!e->waits) {
+		fputs("null", j->out);
+		return;
+	}
+	put_thing(j, &e->waiter);
+	fputs(", \"all_of\": [", j->out);
+	for (size_t i = 0; i < e->n_children; i++) {
+		if (i)
+			fputs(", ", j->out);
+		put_thing(j, &j->p->tasks->tasks.things.v[e->first_child + i]);
+		fputc('}', j->out);
 	}
 	fputs("]}", j->out);
 }
@@ -200,6 +248,55 @@ static void put_core(struct json *j)
 	fputc('}', j->out);
 }
 
+static void put_task(struct json *j, const struct dump_task *task)
+{
+	const struct tasks *t = &j->p->tasks->tasks;
+	const struct tasks_entry *e = &t->list.v[task->entry];
+	fprintf(j->out, "{\"id\": %" PRIu64, e->at);
+	put_text(j, "name", tasks_bytes(t, e->name), e->name.n);
+	put_task_text(j, "type", e->type);
+	put_task_text(j, "coroutine", e->coroutine_name);
+	fprintf(j->out, ", \"state\": \"%s\"", e->is_running ? "running" : "pending");
+	put_bool(j, "begun", e->is_begun);
+	put_waiter(j, e);
+	put_task_text(j, "awaits", e->awaits);
+	fprintf(j->out, ", \"interpreter\": %u", e->interp);
+	put_number(j, "thread", task->thread, task->thread ? task->thread->thread->tid : 0);
+	put_number(j, "loop", e->loop, (int64_t)e->loop);
+	put_task_text(j, "loop_type", e->loop_type);
+	if (e->has_awaited_by) {
+		fputs(", \"awaited_by\": [", j->out);
+		for (size_t i = 0; i < e->n_awaited_by; i++)
+			fprintf(j->out, "%s%" PRIu64, i ? ", " : "", t->awaited_by.v[e->first_awaited_by + i]);
+		fputc(']', j->out);
+	} else {
+		fputs(", \"awaited_by\": null", j->out);
+	}
+	put_bool(j, "certain", task->is_certain);
+	put_bool(j, "cut", e->is_cut);
+	put_frames(j, task->first, task->n);
+	fputc('}', j->out);
+}
+
+static void put_tasks(struct json *j)
+{
+	const struct dump_tasks *d = j->p->tasks;
+	if (!d || d->problem) {
+		fputs("],\n \"tasks\": null", j->out);
+		if (d)
+			put_text(j, "tasks_problem", d->problem, strlen(d->problem));
+		return;
+	}
+	fputs("],\n \"tasks\": [", j->out);
+	for (size_t i = 0; i < d->list.n; i++) {
+		fputs(i ? ",\n  " : "\n  ", j->out);
+		put_task(j, &d->list.v[i]);
+	}
+	fprintf(j->out, "], \"tasks_left_out\": %zu, \"tasks_not_understood\": %zu", d->left_out,
+	        d->tasks.not_understood);
+	put_bool(j, "tasks_complete", !d->may_lack);
+}
+
 void dump_json_open(FILE *out, const struct dump_process *p, const struct dump_options *o)
 {
 	struct json j = {.out = out, .p = p, .o = o};
@@ -240,7 +337,11 @@ void dump_json_open(FILE *out, const struct dump_process *p, const struct dump_o
 			is_first = false;
 		}
 	}
-	fputs("],\n \"children\": [", out);
+	if (p->problem)
+		fputs("],\n \"tasks\": null", out);
+	else
+		put_tasks(&j);
+	fputs(",\n \"children\": [", out);
 	buf_done(&j.text);
 }
 

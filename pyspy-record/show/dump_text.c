@@ -121,6 +121,18 @@ static void put_variables(struct text *x, const struct locals_list *list, bool a
 	}
 }
 
+static void put_frames(struct text *x, size_t first, size_t n)
+{
+	for (size_t i = first; i < first + n; i++) {
+		put_frame(x, &x->p->snapshot->frames.v[i]);
+		const struct locals_list *list = dump_locals_at(x->p->locals, i);
+		if (list) {
+			put_variables(x, list, true);
+			put_variables(x, list, false);
+		}
+	}
+}
+
 static void put_thread(struct text *x, const struct snapshot_thread *st)
 {
 	const struct sample_thread *th = st->thread;
@@ -145,14 +157,7 @@ static void put_thread(struct text *x, const struct snapshot_thread *st)
 		                      ? ", it runs: its stack could not be read"
 		                      : ", it ran while it was read: what is innermost may be another moment's");
 	end_line(x);
-	for (size_t i = 0; i < st->n; i++) {
-		put_frame(x, &x->p->snapshot->frames.v[st->first + i]);
-		const struct locals_list *list = dump_locals_at(x->p->locals, st->first + i);
-		if (list) {
-			put_variables(x, list, true);
-			put_variables(x, list, false);
-		}
-	}
+	put_frames(x, st->first, st->n);
 	if (st->is_cut) {
 		buf_str(&x->line, x->p->core ? "    [cut: more frames further out, which are not in the core]"
 		                             : "    [cut: more frames further out]");
@@ -161,6 +166,55 @@ static void put_thread(struct text *x, const struct snapshot_thread *st)
 	if (st->n == 0 && !st->is_torn) {
 		buf_str(&x->line, "    [no Python frame]");
 		end_line(x);
+	}
+}
+
+static void put_task(struct text *x, const struct dump_task *task)
+{
+	const struct tasks *t = &x->p->tasks->tasks;
+	const struct tasks_entry *e = &t->list.v[task->entry];
+	buf_str(&x->line, "Task \"");
+	painted(x, BOLD, tasks_bytes(t, e->name), e->name.n);
+	buf_str(&x->line, "\" (");
+	paint(x, e->is_running ? GREEN : YELLOW);
+	dump_task_state(t, e, &x->line);
+	paint(x, PLAIN);
+	buf_str(&x->line, "): ");
+	escape_text(&x->line, tasks_bytes(t, e->coroutine_name), e->coroutine_name.n);
+	if (task->thread)
+		buf_printf(&x->line, ", thread %d", (int)task->thread->thread->tid);
+	if (x->p->target->n_interps > 1)
+		buf_printf(&x->line, ", interpreter %u", e->interp);
+	if (!task->is_certain)
+		buf_str(&x->line, ", it may have run while it was read");
+	end_line(x);
+	put_frames(x, task->first, task->n);
+	if (e->is_cut) {
+		buf_str(&x->line, "    [cut: more frames further in]");
+		end_line(x);
+	}
+}
+
+static void put_tasks(struct text *x)
+{
+	const struct dump_tasks *d = x->p->tasks;
+	end_line(x);
+	if (d->problem) {
+		buf_printf(&x->line, "Tasks: %s", d->problem);
+		end_line(x);
+		return;
+	}
+	buf_printf(&x->line, "Tasks: %zu%s", d->list.n, d->tasks.has_asyncio ? "" : " (asyncio is not in use)");
+	if (d->left_out)
+		buf_printf(&x->line, ", and %zu that there was no time for", d->left_out);
+	else if (d->may_lack)
+		buf_str(&x->line, ", and perhaps more: what keeps them made no sense to its end");
+	if (d->tasks.not_understood)
+		buf_printf(&x->line, "; %zu that are not understood", d->tasks.not_understood);
+	end_line(x);
+	for (size_t i = 0; i < d->list.n; i++) {
+		end_line(x);
+		put_task(x, &d->list.v[i]);
 	}
 }
 
@@ -228,5 +282,7 @@ void dump_text(FILE *out, const struct dump_process *p, const struct dump_option
 		end_line(&x);
 		put_thread(&x, &p->snapshot->threads.v[i]);
 	}
+	if (p->tasks)
+		put_tasks(&x);
 	buf_done(&x.line);
 }

@@ -64,6 +64,7 @@ struct corefile_binary {
 	uint8_t build_id[64]; /* as the core has it */
 	uint32_t n_build_id;
 	uint64_t missed; /* bytes asked for that were not to be had */
+	bool has_page;   /* its first bytes are in the core: it is an object, and no file of data */
 };
 
 struct corefile {

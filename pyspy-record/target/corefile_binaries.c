@@ -188,6 +188,7 @@ struct corefile_binary *corefile_binary(struct corefile *c, const struct maps_en
 	struct corefile_binary b = {
 	    .path = m->path, .state = BINARY_ABSENT, .fd = -1, .n_build_id = image.facts.n_build_id};
 	memcpy(b.build_id, image.facts.build_id, sizeof b.build_id);
+	b.has_page = image.has_page;
 	if (c->binaries.n == COREFILE_BINARIES_MAX)
 		return NULL;
 	search(c, &image, &b);

@@ -408,6 +408,18 @@ def alike(py, script, args):
     os.unlink(core)
 
 
+def tasks(py):
+    """asyncio's tasks, as the live process's"""
+    outside, inside = py.folder()
+    with h.Victim(py, "tasks.py", [os.path.join(inside, "truth")], env=ENV) as v:
+        time.sleep(0.2)
+        live = json.loads(subprocess.run([h.RECORD, "dump", "--tasks", "--json", "-p", str(v.pid)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60).stdout.decode())
+        core = gcore(v.pid)
+    d, err = dumped(core, "--tasks", *places(py))
+    h.check(not err and len(live["tasks"]) > 5 and d["tasks"] == live["tasks"], "%s\n  core %s\n  live %s" % (err, d["tasks"], live["tasks"]))
+    os.unlink(core)
+
+
 def refusals(py):
     d = h.folder()
     p = h.start(["sleep", "100"])
@@ -461,6 +473,9 @@ for n, py in enumerate(h.interpreters() if h.FULL else h.interpreters(((3, 8), (
         cases.append(("%s %s" % (how, py), crash, py, how))
     if h.FULL:
         cases.append(("cut %s" % py, cut, py, 20))
+for py in h.interpreters(((3, 8), (3, 11), (3, 13), (3, 14)), ("release",)) if h.FULL else h.interpreters(((3, 14),), ("release",)):
+    if "musl" not in str(py):
+        cases.append(("tasks %s" % py, tasks, py))
 for py in h.interpreters(((3, 12), (3, 13), (3, 14), (3, 8)), ("release",)) if h.FULL else h.interpreters(((3, 13),), one_per_minor=True):
     cases.append(("interpreters %s" % py, alike, py, "subinterpreters.py", ["nested"]))
     if h.FULL:

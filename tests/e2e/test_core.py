@@ -247,6 +247,16 @@ def crash(py, how):
     os.unlink(core)
 
 
+def native(py):
+    """who crashed is a thread of C's"""
+    core, truth, frames, text, pid, status = crashed(py, "native")
+    d, err = dumped(core, "-l", *places(py))
+    compare(d, truth)
+    h.check(not err and d["core"]["signal"] == signal.SIGABRT and d["core"]["crashed_tid"] not in {t["tid"] for t in d["threads"]} and not any(t["crashed"] for t in d["threads"]), "%s" % d["core"])
+    h.check(" in thread %d, which ran no Python\n" % d["core"]["crashed_tid"] in dump(core, *places(py))[0], "it is not said")
+    os.unlink(core)
+
+
 # ---------------------------------------------------------------- what is missing
 
 def cut(py, parts):
@@ -486,6 +496,7 @@ for py in h.pythons(("system",)) or h.pythons(one_per_minor=True)[:1]:
     cases.append(("binaries %s" % py, binaries, py))
     cases.append(("filters %s" % py, filters, py, h.FULL))
     cases.append(("namespace %s" % py, namespace, py))
+    cases.append(("native %s" % py, native, py))
     cases.append(("refusals %s" % py, refusals, py))
     if not h.FULL:
         cases.append(("cut %s" % py, cut, py, 5))

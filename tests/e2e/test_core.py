@@ -476,14 +476,14 @@ def old_way(py):
 
 cases = []
 ways = ["segv", "thread-abort", "abort", "thread-segv", "fpe"]
-for n, py in enumerate(h.interpreters() if h.FULL else h.interpreters(((2, 7), (3, 12), (3, 14)), ("release",), one_per_minor=True)):
+for n, py in enumerate(h.interpreters() if h.FULL else h.interpreters(((3, 12), (3, 14)), ("release",), one_per_minor=True)):
     cases.append(("running %s" % py, running, py, h.FULL or py.minor == 12))
-for n, py in enumerate(h.interpreters() if h.FULL else h.interpreters(((3, 8), (3, 11), (3, 13)), one_per_minor=True)):
+for n, py in enumerate(h.interpreters() if h.FULL else h.interpreters(((2, 7), (3, 6), (3, 8), (3, 11), (3, 13), (3, 15)), one_per_minor=True)):
     for how in ways if h.FULL else [ways[n % 2]]:
         cases.append(("%s %s" % (how, py), crash, py, how))
     if h.FULL:
         cases.append(("cut %s" % py, cut, py, 20))
-for py in h.interpreters(((3, 8), (3, 11), (3, 13), (3, 14)), ("release",)) if h.FULL else h.interpreters(((3, 14),), ("release",)):
+for py in h.interpreters(((3, 8), (3, 11), (3, 13), (3, 14)), ("release",)) if h.FULL else ():
     if "musl" not in str(py):
         cases.append(("tasks %s" % py, tasks, py))
 for py in h.interpreters(((3, 12), (3, 13), (3, 14), (3, 8)), ("release",)) if h.FULL else h.interpreters(((3, 13),), one_per_minor=True):

@@ -18,13 +18,14 @@ static int cmd_chrometrace(const struct report_verb *verb, int argc, char **argv
 	const struct chrometrace_options o = {report_timeline_exporter, buf_cstr(&j->command), buf_cstr(&j->samples),
 	                                      buf_cstr(&j->losses)};
 	int rc = chrometrace_write(j->job.output.file, &j->timeline, &j->job.shape, &j->meters, &o);
-	off_t size = ftello(j->job.output.file);
+	fflush(j->job.output.file);
+	uint64_t size = j->job.output.bytes;
 	status = report_timeline_end(j, rc);
 	if (!status && size > LARGE_BYTES) {
 		char text[HUMAN_SIZE];
 		log_info("that are %s, and viewers hold all of it in a browser's memory: --time, --thread, -F or "
 		         "--hide make it smaller; flamegraph, firefox and pprof stay small",
-		         human_bytes(text, (uint64_t)size));
+		         human_bytes(text, size));
 	}
 	return status;
 }

@@ -16,6 +16,9 @@
 #include "libcommon/human.h"
 #include "libcommon/log.h"
 #include "libcommon/path.h"
+#include "pyspy-report/index/index_db.h"
+#include "pyspy-report/index/index_key.h"
+#include "pyspy-report/report_index.h"
 #include "pyspy-report/report_progress.h"
 #include "pyspy-report/view/words.h"
 
@@ -58,6 +61,11 @@ static int say(int code, const char *file, const struct feed_result *r)
 		log_error("cannot read %s: %s; nothing was written", f, err_words(code));
 	buf_done(&name);
 	return REPORT_ERROR;
+}
+
+int report_input_unreadable(const char *file, int code, int error_number, bool is_empty)
+{
+	return say(code, file, &(struct feed_result){.error_number = error_number, .is_empty = is_empty});
 }
 
 /* The same file twice would count everything twice. */
@@ -105,6 +113,14 @@ static int newest(char *name, size_t size)
 	log_info("reading %s, the newest recording here", buf_cstr(&b));
 	buf_done(&b);
 	return 0;
+}
+
+static void close_index(struct report_source *s)
+{
+	if (s->index)
+		index_close(s->index);
+	free(s->index);
+	s->index = NULL;
 }
 
 static void shown_name(struct buf *b, const struct report_source *s)
@@ -187,7 +203,44 @@ static int open_source(const struct report_source *s, bool *is_own)
 	return s->base == UINT64_MAX || lseek(s->fd, (off_t)s->base, SEEK_SET) >= 0 ? s->fd : -1;
 }
 
-static int begin_source(struct report_source *s, bool twice)
+/* The file is an index. */
+static int open_index(struct report_source *s)
+{
+	struct feed_result r = {0};
+	int rc;
+
+	s->index = calloc(1, sizeof *s->index);
+	if (!s->index)
+		return say(ERR_NO_MEMORY, s->name, &r);
+	rc = index_open(s->index, s->name, &r.error_number);
+	return rc ? report_index_failed(s->name, rc, r.error_number) : 0;
+}
+
+/* FILE.idx, when it was made of just this file; else the file itself is read. */
+static int find_index(struct report_source *s)
+{
+	char name[PATH_MAX];
+	int error_number, rc;
+
+	if (snprintf(name, sizeof name, "%s%s", s->name, REPORT_INDEX_SUFFIX) >= (int)sizeof name ||
+	    access(name, F_OK) < 0 || index_db_is(name) != 1)
+		return 0;
+	s->index = calloc(1, sizeof *s->index);
+	if (!s->index)
+		return say(ERR_NO_MEMORY, s->name, &(struct feed_result){0});
+	rc = index_open(s->index, name, &error_number);
+	if (!rc && s->index->inputs.n == 1 && index_key_is(&s->index->inputs.v[0], s->name) == 1) {
+		s->is_beside = true;
+		return 0;
+	}
+	close_index(s);
+	if (rc == ERR_NO_MEMORY)
+		return say(rc, s->name, &(struct feed_result){0});
+	report_index_passed_over(name, rc);
+	return 0;
+}
+
+static int begin_source(struct report_source *s, bool twice, bool finds_index)
 {
 	bool is_stdin = strcmp(s->name, "-") == 0;
 	int rc = 0, fd = is_stdin ? STDIN_FILENO : open(s->name, O_RDONLY | O_CLOEXEC);
@@ -203,6 +256,13 @@ static int begin_source(struct report_source *s, bool twice)
 	}
 	s->device = st.st_dev;
 	s->inode = st.st_ino;
+	if (!is_stdin && S_ISREG(st.st_mode)) {
+		rc = index_db_is(s->name) == 1 ? open_index(s) : finds_index ? find_index(s) : 0;
+		if (rc || s->index) {
+			close(fd);
+			return rc;
+		}
+	}
 	if (is_stdin) {
 		at = lseek(fd, 0, SEEK_CUR);
 		s->fd = fd;
@@ -228,12 +288,21 @@ static void begin_progress(const char *what, const struct report_source *s, int 
 	                      all < s->most ? all : s->most);
 }
 
+enum { BAD_INDEX = -1 }; /* the one beside the recording */
+
 static int load_source(struct report_source *s, struct profile *p, const struct load_options *load)
 {
 	struct feed_result r = {0};
 	bool is_own = false;
-	int rc = ERR_SYSTEM, fd = open_source(s, &is_own);
+	int rc = ERR_SYSTEM, fd;
 
+	if (s->index) {
+		rc = index_load(s->index, p, s->is_beside ? s->name : NULL, load);
+		if (rc && rc != ERR_NO_MEMORY && s->is_beside)
+			return s->is_bad = true, BAD_INDEX;
+		return rc ? report_index_failed(s->name, rc, s->index->error_number) : 0;
+	}
+	fd = open_source(s, &is_own);
 	if (fd < 0)
 		r.error_number = errno;
 	else
@@ -251,8 +320,11 @@ static int look_at_source(struct report_source *s, struct ends *ends)
 {
 	struct feed_result r = {0};
 	bool is_own = false;
-	int rc = ERR_SYSTEM, fd = open_source(s, &is_own);
+	int rc = ERR_SYSTEM, fd;
 
+	if (s->index)
+		return index_ends(s->index, ends) ? say(ERR_NO_MEMORY, s->name, &r) : 0;
+	fd = open_source(s, &is_own);
 	if (fd < 0)
 		r.error_number = errno;
 	else
@@ -280,7 +352,40 @@ static int list_sources(struct report_input *in, const struct report_options *o)
 	return 0;
 }
 
-int report_input_load(struct report_input *in, struct profile *p, const struct report_options *o, bool replays)
+int report_input_list(struct report_input *in, const struct report_options *o)
+{
+	return list_sources(in, o);
+}
+
+int report_input_read(struct report_source *s, const struct feed_to *to, bool again)
+{
+	struct feed_result r = {0};
+	bool is_own = false;
+	int rc = ERR_SYSTEM, fd;
+
+	if (!s->is_begun && begin_source(s, again, false))
+		return REPORT_ERROR;
+	s->is_begun = true;
+	if (s->index) {
+		log_error("cannot read %s: it is an index, and recordings are wanted; name those that it was made of",
+		          s->name);
+		return REPORT_ERROR;
+	}
+	fd = open_source(s, &is_own);
+	r.error_number = errno;
+	if (fd >= 0) {
+		begin_progress("reading", s, fd);
+		rc = feed_fd(to, fd, s->most, &r);
+		s->most = again && r.bytes < s->most ? r.bytes : s->most;
+		report_progress_end();
+	}
+	if (fd >= 0 && is_own)
+		close(fd);
+	return rc ? say(rc, s->name, &r) : 0;
+}
+
+static int load_all(struct report_input *in, struct profile *p, const struct report_options *o, bool replays,
+                    bool finds_index)
 {
 	struct load_options load = {.span = o->rules.span, .ends = &in->ends, .progress = report_progress_bytes};
 	bool looks = span_needs_end(&o->rules.span);
@@ -294,7 +399,7 @@ int report_input_load(struct report_input *in, struct profile *p, const struct r
 		struct report_source *s = &in->sources.v[i];
 
 		s->first = (uint32_t)p->recordings.n;
-		status = begin_source(s, looks || replays);
+		status = begin_source(s, looks || replays, finds_index);
 		if (!status && looks)
 			status = look_at_source(s, &in->ends);
 		if (!status)
@@ -303,13 +408,36 @@ int report_input_load(struct report_input *in, struct profile *p, const struct r
 	return status;
 }
 
+int report_input_load(struct report_input *in, struct profile *p, const struct report_options *o, bool replays)
+{
+	bool finds_index = !o->no_index;
+	int status;
+
+	for (size_t i = 0; i < o->files.n; i++) /* what is read from a pipe cannot be read again */
+		finds_index &= strcmp(o->files.v[i], "-") != 0;
+	status = load_all(in, p, o, replays, finds_index);
+	if (status != BAD_INDEX)
+		return status;
+	/* what lies beside a recording must never keep anybody from reading it */
+	for (size_t i = 0; i < in->sources.n; i++)
+		if (in->sources.v[i].is_bad) {
+			char name[PATH_MAX + sizeof REPORT_INDEX_SUFFIX];
+
+			snprintf(name, sizeof name, "%s%s", in->sources.v[i].name, REPORT_INDEX_SUFFIX);
+			report_index_passed_over(name, ERR_DAMAGED);
+		}
+	report_input_done(in);
+	profile_done(p);
+	return load_all(in, p, o, replays, false);
+}
+
 /* Whoever replaced a file between the two readings shall not get numbers that fit neither. */
 static int check_same(const struct report_source *s)
 {
 	struct stat st;
 	struct buf name;
 
-	if (s->fd >= 0 || (stat(s->name, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode))
+	if (s->index || s->fd >= 0 || (stat(s->name, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode))
 		return 0;
 	shown_name(&name, s);
 	log_error("cannot read %s again: it was replaced meanwhile; try again", buf_cstr(&name));
@@ -363,6 +491,16 @@ static int replay(struct report_input *in, struct profile *p, const struct repor
 		if (check_same(s))
 			return REPORT_ERROR;
 		load->first = s->first;
+		if (s->index) {
+			rc = index_load(s->index, p, NULL, load);
+			if (to->rc)
+				return to->rc;
+			if (rc == ERR_IO)
+				return rc;
+			if (rc)
+				return report_index_failed(s->name, rc, s->index->error_number);
+			continue;
+		}
 		fd = open_source(s, &is_own);
 		r.error_number = errno;
 		load->progress = writes_elsewhere(o) ? report_progress_bytes : NULL;
@@ -400,9 +538,11 @@ int report_input_lanes(struct report_input *in, struct profile *p, const struct 
 
 void report_input_done(struct report_input *in)
 {
-	for (size_t i = 0; i < in->sources.n; i++)
+	for (size_t i = 0; i < in->sources.n; i++) {
 		if (in->sources.v[i].fd > STDIN_FILENO)
 			close(in->sources.v[i].fd);
+		close_index(&in->sources.v[i]);
+	}
 	vec_free(&in->sources);
 	vec_free(&in->ends.v);
 	free(in->newest);

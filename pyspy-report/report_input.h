@@ -1,6 +1,6 @@
 /* report_input: the files of the command line -> profile, with words for whatever goes wrong. */
 #pragma once
-#include "pyspy-report/profile/load.h"
+#include "pyspy-report/index/index_load.h"
 #include "pyspy-report/report_options.h"
 
 enum { REPORT_OK = 0, REPORT_ERROR = 1, REPORT_USAGE = 2, REPORT_DAMAGED = 4 }; /* exit statuses */
@@ -12,7 +12,11 @@ struct report_source {
 	uint64_t base; /* where in fd it begins */
 	uint64_t most; /* bytes of it that are looked at: a file may grow while it is read */
 	uint64_t device, inode;
-	uint32_t first; /* number of its first recording in the profile */
+	bool is_begun;       /* of report_input_read */
+	uint32_t first;      /* number of its first recording in the profile */
+	bool is_beside;      /* the latter */
+	bool is_bad;         /* it was damaged */
+	struct index *index; /* NULL, or: it is one, or the one beside it is read in its place */
 };
 
 struct report_input {
@@ -21,9 +25,15 @@ struct report_input {
 	char *newest; /* name of the file that was chosen; NULL: they were named */
 };
 
-/* Load o->files (or the newest recording here, named on stderr), of it what o->rules.span asks for, into p, which is
- * initialised here; profile_done and report_input_done in any case. `replays`: report_input_replay will be called. 0,
- * or REPORT_ERROR (said on stderr). */
+/* The files of the command line, or the newest recording here (named on stderr); report_input_done in any case. 0, or
+ * REPORT_ERROR (said on stderr). */
+int report_input_list(struct report_input *in, const struct report_options *o);
+/* All bytes of one of them. `again`: they will be read once more. 0, REPORT_ERROR (said on stderr). */
+int report_input_read(struct report_source *s, const struct feed_to *to, bool again);
+/* Load o->files (recordings, indexes; where FILE.idx beside a recording is of exactly this recording, that one) (or the
+ * newest recording here, named on stderr), of it what o->rules.span asks for, into p, which is initialised here;
+ * profile_done and report_input_done in any case. `replays`: report_input_replay will be called. 0, or REPORT_ERROR
+ * (said on stderr). */
 int report_input_load(struct report_input *in, struct profile *p, const struct report_options *o, bool replays);
 /* The samples again, one by one, as load_options.sample gets them. 0; what `visit` returned when that is negative;
  * REPORT_ERROR (said on stderr). */
@@ -35,5 +45,7 @@ int report_input_lanes(struct report_input *in, struct profile *p, const struct 
 void report_input_done(struct report_input *in);
 /* Damage, if any, said on stderr; the exit status that follows from it. */
 int report_input_damage(const struct profile *p, const struct report_options *o);
+/* Say on stderr why the recording cannot be read (load_file's errors); returns REPORT_ERROR. */
+int report_input_unreadable(const char *file, int code, int error_number, bool is_empty);
 /* Say on stderr that something failed, with err_words; returns REPORT_ERROR. */
 int report_input_failed(const char *what, int code);

@@ -30,6 +30,7 @@ enum {
 	OPTION_NO_PROCESSES,
 	OPTION_COLLAPSE,
 	OPTION_INVERT,
+	OPTION_NO_INDEX,
 };
 
 static const struct arg_option filter_rows[] = {
@@ -91,6 +92,7 @@ static const struct arg_option thread_rows[] = {
 static const struct arg_option common_rows[] = {
     {OPTION_OUTPUT, 'o', "output", "FILE", "write there instead of standard output (-)"},
     {OPTION_STRICT, 0, "strict", NULL, "damaged or unfinished input: exit status 4 (otherwise a warning and 0)"},
+    {OPTION_NO_INDEX, 0, "no-index", NULL, "read the recording itself, although an index of it, FILE.idx, is there"},
     {OPTION_HELP, 'h', "help", NULL, "this text"},
     {OPTION_VERSION, 'V', "version", NULL, "the version"},
     {0},
@@ -159,6 +161,9 @@ static bool take(struct report_options *o, int id, const char *value)
 		return true;
 	case OPTION_STRICT:
 		o->strict = true;
+		return true;
+	case OPTION_NO_INDEX:
+		o->no_index = true;
 		return true;
 	case OPTION_GIL:
 	case OPTION_NO_GIL:

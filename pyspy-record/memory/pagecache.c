@@ -135,7 +135,7 @@ static ssize_t cached_readv(struct reader *r, const struct iovec *local, const s
 void pagecache_init(struct pagecache *c, struct reader *behind)
 {
 	*c = (struct pagecache){.behind = behind};
-	c->reader = (struct reader){.readv = cached_readv, .pid = behind->pid};
+	c->reader = (struct reader){.readv = cached_readv, .pid = behind->pid, .core = behind->core};
 	map_init(&c->at, 0);
 }
 

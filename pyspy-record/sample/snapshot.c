@@ -7,6 +7,7 @@
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "pyspy-record/sample/gil.h"
+#include "pyspy-record/target/corefile.h"
 
 enum {
 	TRIES_STOPPING = 60,
@@ -85,10 +86,28 @@ static bool is_frozen(const struct taking *k, const struct sample_thread *th)
 	return true;
 }
 
+/* In a core nobody runs any more; what a thread did is in its registers. */
+static void look_at_core(const struct corefile *core, struct snapshot_thread *st)
+{
+	struct sample_thread *th = st->thread;
+	const struct corefile_thread *seen = corefile_thread(core, th->tid);
+	th->look = LOOK_READ;
+	th->held = th->beside = false;
+	st->has_crashed = core->signal && core->first_tid == th->tid && seen;
+	th->blocked = seen && seen->syscall >= 0 && !st->has_crashed;
+	if (th->blocked)
+		th->block = (struct taskstate_block){.number = seen->syscall, .args = {seen->arg}};
+	st->state = !seen ? 0 : th->blocked ? 'S' : 'R';
+}
+
 static void look(struct taking *k, struct snapshot_thread *st)
 {
 	struct sample_thread *th = st->thread;
 	th->asleep = false;
+	if (k->t->reader.core) {
+		look_at_core(k->t->reader.core, st);
+		return;
+	}
 	if (!is_stopped(k, th)) {
 		th->wants_certificate = true; /* it may wait for our CPU: worth a look */
 		target_look(k->t, th);
@@ -183,7 +202,8 @@ static void want_for(struct taking *k, struct sample_thread *th)
 static void judge(struct taking *k, struct snapshot_thread *st)
 {
 	struct sample_thread *th = st->thread;
-	if (is_stopped(k, th) || th->look == LOOK_GONE || target_still_stands(th) || is_frozen(k, th))
+	if (k->t->reader.core || is_stopped(k, th) || th->look == LOOK_GONE || target_still_stands(th) ||
+	    is_frozen(k, th))
 		return;
 	st->is_certain = false;
 	want_for(k, th);
@@ -239,6 +259,8 @@ static int read_all(struct taking *k)
 		TRY(take_thread(k, &s->threads.v[i]));
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
+	if (t->reader.core) /* when it was written, as far as can be told */
+		now = (struct timespec){t->reader.core->mtime_s, t->reader.core->mtime_ns};
 	s->realtime_ns = (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
 	k->n_wanted = 0;
 	k->is_open = false;
@@ -287,7 +309,7 @@ static int census(struct taking *k)
 {
 	struct target *t = k->t;
 	int rc = ERR_AGAIN;
-	for (int i = 0; rc == ERR_AGAIN && i < TRIES_CENSUS; i++) {
+	for (int i = 0; rc == ERR_AGAIN && i < (t->reader.core ? 1 : TRIES_CENSUS); i++) {
 		if (i)
 			clock_sleep_until(clock_mono_ns() + CENSUS_GAP_NS);
 		rc = target_census(t, k->w, clock_boot_ns());
@@ -327,7 +349,7 @@ static int try_once(struct taking *k)
 
 static int take(struct taking *k)
 {
-	unsigned most = k->s->may_stop ? TRIES_STOPPING : TRIES_LOOKING;
+	unsigned most = k->t->reader.core ? 1 : k->s->may_stop ? TRIES_STOPPING : TRIES_LOOKING;
 	int rc = ERR_AGAIN;
 	for (unsigned i = 0; i < most; i++) {
 		k->s->tries++;

@@ -5,6 +5,7 @@
  * GIL is stopped meanwhile, and so nobody can change what another thread of that interpreter has on its stack; a thread
  * that runs without anybody holding the GIL is stopped too. Nobody else is. Then all is read at once, names included.
  * When the GIL has moved between the look and the stop, again.
+ * In a core file (target_open_core) all of that is true already; who waits for what is told by the threads' registers.
  * Without stops (--nonblocking; 2.x, 3.3 and 3.4, whose interrupted calls fail) what runs is looked at a few times, and
  * is not certain.
  */
@@ -23,6 +24,7 @@ struct snapshot_thread {
 	uint32_t flags;               /* WIRE_FLAG_GIL, GIL_WAIT, GC */
 	bool is_certain;              /* this was its stack, at the moment of the snapshot */
 	bool is_cut;                  /* outermost frames are missing */
+	bool has_crashed;             /* in a core: it got the signal that ended the process */
 	bool is_torn;                 /* no stack could be made of what was read */
 	size_t first, n;              /* in snapshot.frames, innermost first */
 };

@@ -84,7 +84,11 @@ static void put_frame(struct json *j, const struct snapshot_frame *f, const stru
 	const struct code *code = codes_at(&j->p->target->codes, f->code);
 	const struct linetable_place *at = &f->place;
 	size_t n;
-	const char *s = dump_name(j->p, code->qualname, &n);
+	const char *s = dump_name(j->p, code->qualname, &n), *absent = dump_absent(j->p, code);
+	if (absent) {
+		s = absent;
+		n = strlen(s);
+	}
 	fputs("{\"name\": ", j->out);
 	put_string(j, s, n);
 	s = dump_name(j->p, code->file, &n);
@@ -147,6 +151,7 @@ static void put_thread(struct json *j, const struct snapshot_thread *st)
 	put_bool(j, "holds_gil", st->flags & WIRE_FLAG_GIL);
 	put_bool(j, "waits_for_gil", st->flags & WIRE_FLAG_GIL_WAIT);
 	put_bool(j, "collects_garbage", st->flags & WIRE_FLAG_GC);
+	put_bool(j, "crashed", st->has_crashed);
 	put_bool(j, "certain", st->is_certain);
 	put_bool(j, "torn", st->is_torn);
 	put_bool(j, "cut", st->is_cut);
@@ -194,6 +199,53 @@ static void put_waiter(struct json *j, const struct tasks_entry *e)
 		fputc('}', j->out);
 	}
 	fputs("]}", j->out);
+}
+
+static void put_binaries(struct json *j, const struct corefile *c)
+{
+	static const char *const words[] = {"used", "not here", "another one is here", "cannot be checked",
+	                                    "used unchecked"};
+	fputs(", \"binaries\": [", j->out);
+	for (size_t i = 0; i < c->binaries.n; i++) {
+		const struct corefile_binary *b = &c->binaries.v[i];
+		fputs(i ? ", {\"file\": " : "{\"file\": ", j->out);
+		put_string(j, b->path, strlen(b->path));
+		fputs(", \"build_id\": \"", j->out);
+		for (uint32_t k = 0; k < b->n_build_id; k++)
+			fprintf(j->out, "%02x", b->build_id[k]);
+		fprintf(j->out, "\", \"state\": \"%s\"}", words[b->state]);
+	}
+	fputc(']', j->out);
+}
+
+static void put_core(struct json *j)
+{
+	const struct corefile *c = j->p->core;
+	char room[24];
+	if (!c) {
+		fputs(", \"core\": null", j->out);
+		return;
+	}
+	fputs(", \"core\": {\"file\": ", j->out);
+	put_string(j, j->p->core_path, strlen(j->p->core_path));
+	put_number(j, "signal", c->signal, c->signal);
+	if (c->signal)
+		fprintf(j->out, ", \"signal_name\": \"%s\"", corefile_signal_name(c->signal, room));
+	else
+		fputs(", \"signal_name\": null", j->out);
+	put_number(j, "signal_code", c->signal, c->signal_code);
+	if (c->has_fault)
+		fprintf(j->out, ", \"fault_address\": %" PRIu64, c->fault);
+	else
+		fputs(", \"fault_address\": null", j->out);
+	put_number(j, "crashed_tid", c->signal, c->first_tid);
+	fprintf(j->out, ", \"threads\": %zu, \"bytes\": %" PRIu64 ", \"bytes_expected\": %" PRIu64, c->threads.n,
+	        c->size, c->wanted);
+	put_bool(j, "truncated", c->wanted > c->size);
+	put_bool(j, "damaged", c->is_damaged);
+	put_bool(j, "compressed", c->packed_bytes);
+	put_binaries(j, c);
+	fputc('}', j->out);
 }
 
 static void put_task(struct json *j, const struct dump_task *task)
@@ -250,8 +302,8 @@ void dump_json_open(FILE *out, const struct dump_process *p, const struct dump_o
 	struct json j = {.out = out, .p = p, .o = o};
 	const struct target *t = p->target;
 	buf_init(&j.text, 0);
-	fprintf(out, "{\"schema_version\": %d, \"recorder\": \"pyspy-record %s\", \"pid\": %d", DUMP_SCHEMA,
-	        PYSPY_VERSION, (int)p->pid);
+	fprintf(out, "{\"schema_version\": %d, \"recorder\": \"pyspy-record %s\"", DUMP_SCHEMA, PYSPY_VERSION);
+	put_number(&j, "pid", !p->core || p->pid, p->pid);
 	if (p->problem) {
 		put_words(&j, "command", p->cmdline, p->n_cmdline);
 		put_bool(&j, "is_python", p->is_python);
@@ -274,6 +326,7 @@ void dump_json_open(FILE *out, const struct dump_process *p, const struct dump_o
 		        ", \"total_ns\": %" PRIu64 "}",
 		        p->snapshot->may_stop ? "true" : "false", p->stops->n, p->stops->longest_ns,
 		        p->stops->total_ns);
+		put_core(&j);
 		fputs(",\n \"threads\": [", out);
 		bool is_first = true;
 		for (size_t i = 0; i < p->snapshot->threads.n; i++) {

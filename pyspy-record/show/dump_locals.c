@@ -42,7 +42,8 @@ static void reset(struct dump_locals *d)
 		buf_reset(&d->lists.v[i].text);
 	}
 	d->n_bytes = 0;
-	memset(d->is_late.v, 0, d->is_late.n * sizeof *d->is_late.v);
+	if (d->is_late.n)
+		memset(d->is_late.v, 0, d->is_late.n * sizeof *d->is_late.v);
 }
 
 /* Frames [first, first + n): those that are late, too. */

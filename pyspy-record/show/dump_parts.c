@@ -31,6 +31,11 @@ const char *dump_name(const struct dump_process *p, uint32_t id, size_t *n)
 	return intern_bytes(&p->target->codes.names, id, n);
 }
 
+const char *dump_absent(const struct dump_process *p, const struct code *code)
+{
+	return !code->is_gone ? NULL : p->core ? "[not in the core]" : "[gone]";
+}
+
 /* On a CPU, or it would be; or it holds the GIL. Who only waits for the GIL is idle. */
 bool dump_is_active(const struct snapshot_thread *st)
 {

@@ -46,6 +46,8 @@ static void put_state(struct text *x, const struct snapshot_thread *st)
 		buf_str(&x->line, "stopped");
 	else if (st->state == 't')
 		buf_str(&x->line, "stopped by its tracer");
+	else if (x->p->core && !st->state && !is_active)
+		buf_str(&x->line, "state not known");
 	else
 		buf_str(&x->line, is_active ? "active" : "idle");
 	if (st->flags & WIRE_FLAG_GIL)
@@ -53,13 +55,25 @@ static void put_state(struct text *x, const struct snapshot_thread *st)
 	if (st->flags & WIRE_FLAG_GC)
 		buf_str(&x->line, "+gc");
 	paint(x, PLAIN);
+	if (st->has_crashed) {
+		char room[24];
+		paint(x, BOLD);
+		buf_printf(&x->line, ", %s", corefile_signal_name(x->p->core->signal, room));
+		paint(x, PLAIN);
+	}
 }
 
 static void put_frame(struct text *x, const struct snapshot_frame *f)
 {
 	const struct code *code = codes_at(&x->p->target->codes, f->code);
 	size_t n;
+	const char *absent = dump_absent(x->p, code);
 	buf_str(&x->line, "    ");
+	if (absent) {
+		buf_str(&x->line, absent);
+		end_line(x);
+		return;
+	}
 	const char *name = dump_name(x->p, code->qualname, &n);
 	painted(x, GREEN, n ? name : "<unknown>", n ? n : 9);
 	const char *file = dump_name(x->p, code->file, &n);
@@ -136,14 +150,17 @@ static void put_thread(struct text *x, const struct snapshot_thread *st)
 	}
 	if (x->p->target->n_interps > 1)
 		buf_printf(&x->line, ", interpreter %u", th->interp_number);
-	if (!st->is_certain)
+	if (!st->is_certain && x->p->core)
+		buf_str(&x->line, ", its stack is not in the core, or damaged");
+	else if (!st->is_certain)
 		buf_str(&x->line, st->is_torn
 		                      ? ", it runs: its stack could not be read"
 		                      : ", it ran while it was read: what is innermost may be another moment's");
 	end_line(x);
 	put_frames(x, st->first, st->n);
 	if (st->is_cut) {
-		buf_str(&x->line, "    [cut: more frames further out]");
+		buf_str(&x->line, x->p->core ? "    [cut: more frames further out, which are not in the core]"
+		                             : "    [cut: more frames further out]");
 		end_line(x);
 	}
 	if (st->n == 0 && !st->is_torn) {
@@ -210,11 +227,37 @@ static void put_words(struct text *x, char **words, uint32_t n)
 	}
 }
 
+/* Which core, and how it came to be. */
+static void put_core(struct text *x)
+{
+	const struct corefile *c = x->p->core;
+	char room[24];
+	bool is_shown = false;
+	buf_str(&x->line, "Core file ");
+	escape_text(&x->line, x->p->core_path, strlen(x->p->core_path));
+	buf_str(&x->line, ": ");
+	if (!c->signal) {
+		buf_str(&x->line, c->threads.n ? "taken of the running process" : "without notes on threads");
+		end_line(x);
+		return;
+	}
+	buf_printf(&x->line, "%s", corefile_signal_name(c->signal, room));
+	if (c->has_fault)
+		buf_printf(&x->line, " at address 0x%" PRIx64, c->fault);
+	for (size_t i = 0; i < x->p->snapshot->threads.n; i++)
+		is_shown |= x->p->snapshot->threads.v[i].has_crashed;
+	buf_printf(&x->line, " in thread %d%s", (int)c->first_tid, is_shown ? "" : ", which ran no Python");
+	end_line(x);
+}
+
 void dump_text(FILE *out, const struct dump_process *p, const struct dump_options *o)
 {
 	struct text x = {.out = out, .p = p, .o = o};
 	buf_init(&x.line, 0);
-	buf_printf(&x.line, "Process %d: ", (int)p->pid);
+	if (p->core && !p->pid) /* the note that has it is not there */
+		buf_str(&x.line, "Process ?: ");
+	else
+		buf_printf(&x.line, "Process %d: ", (int)p->pid);
 	if (p->problem) {
 		put_words(&x, p->cmdline, p->n_cmdline);
 		buf_printf(&x.line, "%s%s", p->n_cmdline ? ": " : "", p->problem);
@@ -231,6 +274,8 @@ void dump_text(FILE *out, const struct dump_process *p, const struct dump_option
 	escape_text(&x.line, t->facts.exe, strlen(t->facts.exe));
 	buf_u8(&x.line, ')');
 	end_line(&x);
+	if (p->core)
+		put_core(&x);
 	for (size_t i = 0; i < p->snapshot->threads.n; i++) {
 		if (p->snapshot->threads.v[i].thread->look == LOOK_GONE)
 			continue;

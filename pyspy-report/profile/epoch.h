@@ -41,6 +41,7 @@ struct epoch {
 	struct epoch_ids strings, functions, locations, stacks, processes, modules;
 	VEC(uint32_t) stack_parents; /* by id, of the epoch */
 	VEC(uint8_t) certified;      /* by id */
+	VEC(uint32_t) to_spread;     /* ids certified since epoch_settle, whose ancestors are so, too */
 	VEC(uint32_t) resolved;      /* by id: epoch_resolve's memory */
 	VEC(struct epoch_thread) threads;
 	VEC(uint32_t) threads_seen; /* ids with a stamp of the current block */
@@ -48,12 +49,24 @@ struct epoch {
 	struct tally tally; /* what waits for certificates. thread: global; stack: of the epoch */
 	bool is_settled;    /* certificates were spread to ancestors */
 	bool replays;       /* loaded before: texts of processes and threads stay what they became at last */
+	bool is_indexed;    /* from an index (index/): stacks are codes, below; nothing is defined or certified here */
+};
+
+/* A stack in an index: its global id << 2 and what became of the sample, which an epoch knows only at its end. */
+enum epoch_code {
+	EPOCH_CERTAIN,   /* certain when it was counted */
+	EPOCH_WAITED,    /* certain at the end of its epoch, and counted there */
+	EPOCH_IN_MOTION, /* never certain */
+	EPOCH_LOST,      /* never defined */
+	EPOCH_CODE_BITS = 2,
 };
 
 void epoch_init(struct epoch *e, struct profile *p);
 void epoch_done(struct epoch *e);
 /* Forget everything; a new one of recording `recording` begins. */
 void epoch_begin(struct epoch *e, uint32_t recording, uint32_t number);
+/* The same, but strings, functions, locations, stacks, certificates and modules stay (WIRE_BLOCK_GOES_ON). */
+void epoch_go_on(struct epoch *e, uint32_t recording, uint32_t number);
 /* The epoch is over: nothing is defined or certified from here on. */
 void epoch_settle(struct epoch *e);
 /* The global stack of a sample with `stack` of the epoch, and what became of it added to *flags (tally_flag). Only

@@ -21,6 +21,7 @@ void lanes_done(struct lanes *l)
 	vec_free(&l->ends);
 	vec_free(&l->unknown_ends);
 	vec_free(&l->events);
+	vec_free(&l->order);
 }
 
 static uint64_t lanes_cut(uint64_t ns)
@@ -98,20 +99,17 @@ static int lanes_run(struct lanes_at *a, const struct run *run)
 	return lanes_part(a, run, begin, run->end, missed_ns);
 }
 
-static int lanes_by_thread(const void *a, const void *b)
+static int lanes_by_thread(const void *a, const void *b, void *events)
 {
-	const struct rec_event *x = a, *y = b;
+	uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+	const struct rec_event *x = (const struct rec_event *)events + i, *y = (const struct rec_event *)events + j;
 
 	if (x->thread != y->thread)
 		return x->thread < y->thread ? -1 : 1;
 	if (x->time_ns != y->time_ns)
 		return x->time_ns < y->time_ns ? -1 : 1;
-	/* whatever sorts them, the same input gives the same order */
-	if (x->stack != y->stack)
-		return x->stack < y->stack ? -1 : 1;
-	if (x->flags != y->flags)
-		return x->flags < y->flags ? -1 : 1;
-	return (x->weight_ns > y->weight_ns) - (x->weight_ns < y->weight_ns);
+	/* whatever sorts them, the same input gives the same order; not by stack: in an index it has another number */
+	return (i > j) - (i < j);
 }
 
 /* Where a row of one thread's events begins: their own times say where its middle is, on the whole. */
@@ -177,11 +175,14 @@ static int lanes_events(struct lanes_at *a)
 	l->events.n = 0;
 	if (!n)
 		return 0;
-	if (!vec_room(&l->events, n))
+	l->order.n = 0;
+	if (!vec_room(&l->events, n) || !vec_room(&l->order, n))
 		return ERR_NO_MEMORY;
-	memcpy(l->events.v, a->r->events.v, n * sizeof *l->events.v);
-	l->events.n = n;
-	qsort(l->events.v, n, sizeof *l->events.v, lanes_by_thread);
+	for (uint32_t i = 0; i < n; i++)
+		l->order.v[l->order.n++] = i;
+	qsort_r(l->order.v, n, sizeof *l->order.v, lanes_by_thread, a->r->events.v);
+	for (size_t i = 0; i < n; i++)
+		l->events.v[l->events.n++] = a->r->events.v[l->order.v[i]];
 	for (size_t i = 0, k; i < n; i = k) {
 		for (k = i + 1; k < n && l->events.v[k].thread == l->events.v[i].thread;)
 			k++;

@@ -32,7 +32,8 @@ struct lanes {
 	VEC(uint64_t) ends;            /* where each thread's lane ends so far */
 	VEC(uint64_t) unknown_ends;    /* by id, of unknown threads */
 	VEC(struct rec_event) events;  /* of a block, by thread */
-	uint32_t recording;            /* that the ends are of */
+	VEC(uint32_t) order;
+	uint32_t recording; /* that the ends are of */
 };
 
 void lanes_done(struct lanes *l);

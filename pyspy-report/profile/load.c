@@ -1,4 +1,4 @@
-#include "pyspy-report/profile/load.h"
+#include "pyspy-report/profile/load_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -6,24 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "format/decode.h"
 #include "libcommon/err.h"
 
-struct load {
-	struct profile *profile;
-	struct load_options options;
-	uint32_t input; /* string */
-	struct stream *stream;
-	struct epoch epoch;
-	struct runs runs;
-	struct replay replay;
-	struct lanes lanes;
-	bool has_recording;             /* `at` is of this input */
-	uint32_t at;                    /* in profile->recordings */
-	struct profile_recording again; /* replays: what was counted before is counted here, for nobody */
-};
-
-static struct profile_recording *load_recording(struct load *l)
+struct profile_recording *load_recording(struct load *l)
 {
 	return l->options.replays ? &l->again : &l->profile->recordings.v[l->at];
 }
@@ -54,7 +39,7 @@ static int load_new_recording(struct load *l)
 }
 
 /* The epoch that was being read is over. */
-static int load_end_epoch(struct load *l)
+int load_end_epoch(struct load *l)
 {
 	if (!l->epoch.is_open)
 		return 0;
@@ -62,6 +47,8 @@ static int load_end_epoch(struct load *l)
 	epoch_settle(&l->epoch);
 	if (!l->options.replays)
 		TRY(epoch_merge(&l->epoch));
+	if (l->options.tap)
+		TRY(l->options.tap->epoch_end(l->options.tap->ctx, &l->epoch));
 	if (l->options.lane) {
 		int rc = lanes_show(&l->lanes, &l->epoch, l->options.lane, l->options.ctx);
 		if (rc)
@@ -82,19 +69,28 @@ static int load_on_file(void *ctx, const struct rec_file *f)
 	return 0;
 }
 
-static int load_on_epoch(void *ctx, uint32_t number, bool complete)
+static int load_next_epoch(struct load *l, uint32_t number, void (*begin)(struct epoch *, uint32_t, uint32_t))
 {
-	struct load *l = ctx;
-
-	(void)complete; /* what is missing shows in the damage list and as [lost] */
 	int rc = load_end_epoch(l);
+
 	if (rc)
 		return rc;
 	if (!l->has_recording)
 		TRY(load_new_recording(l));
-	epoch_begin(&l->epoch, l->at, number);
+	begin(&l->epoch, l->at, number);
 	load_recording(l)->n_epochs++;
 	return 0;
+}
+
+/* What is missing of an epoch shows in the damage list and as [lost]. */
+static int load_on_epoch(void *ctx, uint32_t number, bool complete)
+{
+	return load_next_epoch(ctx, number, epoch_begin);
+}
+
+static int load_on_epoch_goes_on(void *ctx, uint32_t number, bool complete)
+{
+	return load_next_epoch(ctx, number, epoch_go_on);
 }
 
 static int load_on_block(void *ctx, const struct rec_block *b)
@@ -108,11 +104,11 @@ static int load_on_block(void *ctx, const struct rec_block *b)
 }
 
 /* What of the block's time is asked for. */
-static void load_span(struct load *l, const struct rec_block *b)
+static void load_span(struct load *l, const struct rec_block *b, uint64_t started_ns)
 {
 	struct profile_recording *r = load_recording(l);
 	const struct ends *ends = l->options.ends;
-	struct span_of of = {.begin_ns = r->started_ns, .anchor_ns = b->anchor_ns};
+	struct span_of of = {.begin_ns = started_ns, .anchor_ns = b->anchor_ns};
 	uint64_t from = b->begin_ns, until = b->end_ns;
 
 	of.end_ns = ends && l->at < ends->v.n ? ends->v.v[l->at] : 0;
@@ -125,6 +121,17 @@ static void load_span(struct load *l, const struct rec_block *b)
 		r->shown_begin_ns = from;
 	if (until > r->shown_end_ns)
 		r->shown_end_ns = until;
+}
+
+int load_count(struct load *l, const struct rec_block *b, struct profile_recording *to)
+{
+	l->runs.keep = l->options.sample || l->options.lane;
+	l->runs.replays = l->options.replays;
+	load_span(l, b, to->started_ns);
+	TRY(runs_finish(&l->runs, &l->epoch, b, to));
+	if (l->options.lane)
+		TRY(lanes_keep(&l->lanes, &l->runs, &l->epoch, b));
+	return l->options.sample ? replay_keep(&l->replay, &l->runs, &l->epoch) : 0;
 }
 
 static int load_on_block_end(void *ctx, const struct rec_block *b)
@@ -140,13 +147,9 @@ static int load_on_block_end(void *ctx, const struct rec_block *b)
 	r->n_blocks++;
 	r->is_closed |= (b->flags & WIRE_BLOCK_LAST) != 0;
 	TRY(epoch_apply(&l->epoch, r));
-	l->runs.keep = l->options.sample || l->options.lane;
-	l->runs.replays = l->options.replays;
-	load_span(l, b);
-	TRY(runs_finish(&l->runs, &l->epoch, b, r));
-	if (l->options.lane)
-		TRY(lanes_keep(&l->lanes, &l->runs, &l->epoch, b));
-	return l->options.sample ? replay_keep(&l->replay, &l->runs, &l->epoch) : 0;
+	if (l->options.tap)
+		TRY(l->options.tap->block(l->options.tap->ctx, &l->epoch, &l->runs, b));
+	return load_count(l, b, r);
 }
 
 static int load_on_end_of_stream(void *ctx)
@@ -293,12 +296,9 @@ static int load_on_end(void *ctx, const struct rec_end *r)
 	return 0;
 }
 
-struct load *load_new(struct profile *p, const char *input, const struct load_options *o)
+void load_init(struct load *l, struct profile *p, const struct load_options *o)
 {
-	struct load *l = calloc(1, sizeof *l);
-
-	if (!l)
-		return NULL;
+	memset(l, 0, sizeof *l);
 	l->profile = p;
 	if (o)
 		l->options = *o;
@@ -306,10 +306,30 @@ struct load *load_new(struct profile *p, const char *input, const struct load_op
 	epoch_init(&l->epoch, p);
 	l->epoch.replays = l->options.replays;
 	runs_init(&l->runs);
+	l->runs.parts = l->options.tap ? l->options.tap->parts : NULL;
+}
+
+void load_done(struct load *l)
+{
+	epoch_done(&l->epoch);
+	runs_done(&l->runs);
+	replay_done(&l->replay);
+	lanes_done(&l->lanes);
+	load_forget(&l->again);
+}
+
+struct load *load_new(struct profile *p, const char *input, const struct load_options *o)
+{
+	struct load *l = calloc(1, sizeof *l);
+
+	if (!l)
+		return NULL;
+	load_init(l, p, o);
 	l->stream = stream_new(&(struct decode_visitor){
 	    .ctx = l,
 	    .file = load_on_file,
 	    .epoch = load_on_epoch,
+	    .epoch_goes_on = load_on_epoch_goes_on,
 	    .block = load_on_block,
 	    .block_end = load_on_block_end,
 	    .end_of_stream = load_on_end_of_stream,
@@ -345,11 +365,7 @@ void load_free(struct load *l)
 		return;
 	if (l->stream)
 		stream_free(l->stream);
-	epoch_done(&l->epoch);
-	runs_done(&l->runs);
-	replay_done(&l->replay);
-	lanes_done(&l->lanes);
-	load_forget(&l->again);
+	load_done(l);
 	free(l);
 }
 

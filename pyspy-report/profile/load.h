@@ -10,6 +10,17 @@
 #include "pyspy-report/profile/replay.h"
 #include "pyspy-report/profile/span.h"
 
+/* For who wants the samples as the stream has them, with ids of their epoch (index/index_build). */
+struct load_tap {
+	/* A block is over, its definitions hold; its samples are in `r` and not counted yet: `e` has its threads as
+	 * they were before. 0 or ERR_*. */
+	int (*block)(void *ctx, struct epoch *e, struct runs *r, const struct rec_block *b);
+	/* The epoch is over and counted: epoch_resolve tells what became of its stacks. */
+	int (*epoch_end)(void *ctx, struct epoch *e);
+	struct tally *parts; /* all that is counted, without its stack (runs.parts) */
+	void *ctx;
+};
+
 struct load_options {
 	replay_visit *sample; /* NULL: only the tally is wanted */
 	void *ctx;
@@ -22,6 +33,7 @@ struct load_options {
 	 * `first` is the number of the input's first recording, `name` as it was. */
 	bool replays;
 	uint32_t first;
+	const struct load_tap *tap;       /* NULL, or: the samples of the stream are wanted */
 	void (*progress)(uint64_t bytes); /* NULL, or: told now and then how many bytes were read */
 };
 

@@ -44,6 +44,9 @@ void profile_done(struct profile *p)
 	vec_free(&p->threads);
 	vec_free(&p->recordings);
 	vec_free(&p->damage);
+	for (size_t i = 0; i < p->words.n; i++)
+		free(p->words.v[i]);
+	vec_free(&p->words);
 	tally_done(&p->tally);
 }
 
@@ -69,6 +72,8 @@ int profile_stack(struct profile *p, uint32_t parent, uint32_t location, uint32_
 	*id = 0;
 	if (depth > WIRE_DEPTH_MAX)
 		return ERR_FULL;
+	while (p->stack_ids.n + 1 < p->stacks.n)
+		TRY(branches_put(&p->stack_ids, p->stacks.v, sizeof *p->stacks.v));
 	*id = branches_get(&p->stack_ids, p->stacks.v, sizeof *p->stacks.v, parent, location);
 	if (*id)
 		return 0;
@@ -82,6 +87,17 @@ int profile_stack(struct profile *p, uint32_t parent, uint32_t location, uint32_
 	else
 		*id = (uint32_t)p->stacks.n - 1;
 	return rc;
+}
+
+int profile_stack_append(struct profile *p, uint32_t parent, uint32_t location)
+{
+	uint32_t depth = p->stacks.v[parent].depth + 1;
+
+	if (depth > WIRE_DEPTH_MAX)
+		return ERR_DAMAGED;
+	if (p->stacks.n > PROFILE_MAX_STACKS)
+		return ERR_FULL;
+	return vec_push(&p->stacks, ((struct profile_stack){parent, location, depth})) ? 0 : ERR_NO_MEMORY;
 }
 
 int profile_process(struct profile *p, uint32_t host, uint32_t boot_id, const struct rec_process *r, uint32_t *id)

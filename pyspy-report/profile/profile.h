@@ -94,9 +94,9 @@ struct profile_recording {
 
 /* One thing that was wrong with the input. */
 struct profile_damage {
-	uint32_t input; /* string */
-	int problem;    /* enum decode_problem */
-	const char *what;
+	uint32_t input;   /* string */
+	int problem;      /* enum decode_problem */
+	const char *what; /* static, or one of the profile's words */
 	uint64_t offset, bytes, blocks, samples;
 };
 
@@ -104,16 +104,18 @@ struct profile {
 	struct intern strings, functions, locations, modules; /* structs by their bytes; modules: path NUL build id */
 	struct intern process_keys, thread_keys;              /* id - 1 + 1 = index in processes, threads */
 	struct branches stack_ids;                            /* of stacks */
-	VEC(struct profile_stack) stacks;
+	VEC(struct profile_stack) stacks; /* those behind stack_ids.n are in no hash yet: profile_stack_append */
 	VEC(struct profile_process) processes;
 	VEC(struct profile_thread) threads;
 	VEC(struct profile_recording) recordings;
 	struct tally tally;
+	bool uncounted;   /* nobody wants the tally (any more): nothing is added to it */
 	uint64_t wall_ns; /* of all rows of the tally and outside_ns: below PROFILE_MAX_NS */
 	uint64_t outside_n, outside_ns, outside_cpu_ns; /* samples that --time leaves out, and their time: in no row */
 	uint32_t in_motion, lost, no_frame;             /* synthetic locations */
 
 	VEC(struct profile_damage) damage;
+	VEC(char *) words;
 	uint64_t n_damage, damaged_bytes, missing_blocks, missing_samples; /* all of it */
 	uint64_t input_bytes;
 };
@@ -127,6 +129,9 @@ int profile_function(struct profile *p, const struct profile_function *f, uint32
 int profile_location(struct profile *p, const struct profile_location *l, uint32_t *id);
 /* The stack of `location` called from `parent`. Deeper than WIRE_DEPTH_MAX: ERR_FULL. */
 int profile_stack(struct profile *p, uint32_t parent, uint32_t location, uint32_t *id);
+/* Stacks as they were in another profile, in their order: nothing is looked up, so they must be different. Parent and
+ * location are there. ERR_DAMAGED: too deep. */
+int profile_stack_append(struct profile *p, uint32_t parent, uint32_t location);
 int profile_process(struct profile *p, uint32_t host, uint32_t boot_id, const struct rec_process *r, uint32_t *id);
 int profile_thread(struct profile *p, uint32_t process, const struct rec_thread *r, uint32_t *id);
 /* A synthetic frame "[name]" without file. */

@@ -38,12 +38,8 @@ static int replay_by_time(const void *a, const void *b)
 		return x->time_ns < y->time_ns ? -1 : 1;
 	if (x->thread != y->thread)
 		return x->thread < y->thread ? -1 : 1;
-	/* whatever sorts them, the same input gives the same order */
-	if (x->stack != y->stack)
-		return x->stack < y->stack ? -1 : 1;
-	if (x->flags != y->flags)
-		return x->flags < y->flags ? -1 : 1;
-	return (x->weight_ns > y->weight_ns) - (x->weight_ns < y->weight_ns);
+	/* whatever sorts them, the same input gives the same order; not by stack: in an index it has another number */
+	return (x->number > y->number) - (x->number < y->number);
 }
 
 int replay_keep(struct replay *y, const struct runs *r, const struct epoch *e)
@@ -66,10 +62,14 @@ int replay_keep(struct replay *y, const struct runs *r, const struct epoch *e)
 
 		if (v->time_ns < r->from_ns || v->time_ns >= r->until_ns)
 			continue;
-		y->events.v[y->events.n++] = (struct replay_event){
-		    v->time_ns, v->weight_ns, v->thread < e->threads.n ? e->threads.v[v->thread].global : 0, v->stack,
-		    (v->flags & (WIRE_FLAG_ABSENT - 1)) | TALLY_EVENT |
-		        (map_get(&r->doubts, v->stack, 0) ? WIRE_FLAG_UNPROVED : 0)};
+		y->events.v[y->events.n++] =
+		    (struct replay_event){v->time_ns,
+		                          v->weight_ns,
+		                          v->thread < e->threads.n ? e->threads.v[v->thread].global : 0,
+		                          v->stack,
+		                          (v->flags & (WIRE_FLAG_ABSENT - 1)) | TALLY_EVENT |
+		                              (map_get(&r->doubts, v->stack, 0) ? WIRE_FLAG_UNPROVED : 0),
+		                          (uint32_t)y->events.n};
 	}
 	return 0;
 }

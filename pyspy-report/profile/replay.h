@@ -20,6 +20,7 @@ typedef int replay_visit(void *ctx, const struct profile *p, const struct replay
 struct replay_event {
 	uint64_t time_ns, weight_ns;
 	uint32_t thread, stack, flags;
+	uint32_t number; /* of the epoch: the order in which they came */
 };
 struct replay_block {
 	size_t ticks, runs; /* where those of the block begin */

@@ -181,6 +181,17 @@ static uint64_t runs_cpu_part(const struct runs_at *a, const struct epoch_thread
 	       (uint64_t)((unsigned __int128)cpu_ns * (from - t->tick) / of);
 }
 
+static int runs_add(const struct runs_at *a, const struct tally_row *row)
+{
+	if (a->r->parts) {
+		struct tally_row part = *row;
+
+		part.stack = 0;
+		TRY(tally_add(a->r->parts, &part));
+	}
+	return epoch_count(a->e, row);
+}
+
 /* The thread's stack from its entry's tick to `end`; `is_cpu`: only the CPU time that it used there. */
 static int runs_count(struct runs_at *a, const struct epoch_thread *t, uint32_t end, uint64_t cpu_ns, bool is_cpu)
 {
@@ -190,7 +201,7 @@ static int runs_count(struct runs_at *a, const struct epoch_thread *t, uint32_t 
 
 	if (t->flags & WIRE_FLAG_ABSENT) {
 		*(t->flags & WIRE_FLAG_FAILED ? &a->recording->failed_ticks : &a->recording->absent_ticks) += n;
-		if (!r->replays)
+		if (!r->replays && !r->is_known)
 			p->threads.v[t->global].cpu_unsampled_ns += cpu_ns;
 		return 0;
 	}
@@ -215,12 +226,12 @@ static int runs_count(struct runs_at *a, const struct epoch_thread *t, uint32_t 
 	p->outside_ns += all_ns - wall_ns;
 	if (!inside && !cpu_ns)
 		return 0;
-	return epoch_count(a->e, &(struct tally_row){.thread = t->global,
-	                                             .stack = t->stack,
-	                                             .flags = flags,
-	                                             .n = inside,
-	                                             .wall_ns = wall_ns,
-	                                             .cpu_ns = cpu_ns});
+	return runs_add(a, &(struct tally_row){.thread = t->global,
+	                                       .stack = t->stack,
+	                                       .flags = flags,
+	                                       .n = inside,
+	                                       .wall_ns = wall_ns,
+	                                       .cpu_ns = cpu_ns});
 }
 
 /* Only CPU time is new, and all of the block is asked for: nobody needs to know when it was used. */
@@ -246,7 +257,7 @@ static int runs_entry(struct runs_at *a, const struct rec_entry *entry)
 		if (t->has_entry && entry->cpu_ns) { /* used during the last run of an earlier block */
 			t->tick = 0;
 			TRY(runs_count(a, t, 0, entry->cpu_ns, false));
-		} else if (entry->cpu_ns && !a->r->replays) {
+		} else if (entry->cpu_ns && !a->r->replays && !a->r->is_known) {
 			a->e->profile->threads.v[t->global].cpu_unsampled_ns += entry->cpu_ns;
 		}
 		if (!vec_push(&a->e->threads_seen, entry->thread))
@@ -324,7 +335,7 @@ static int runs_count_events(struct runs_at *a)
 
 		if (r->doubts.n && map_get(&r->doubts, v->stack, 0))
 			row.flags |= WIRE_FLAG_UNPROVED;
-		TRY(epoch_count(a->e, &row));
+		TRY(runs_add(a, &row));
 	}
 	a->recording->n_events += r->events.n;
 	a->recording->n_samples += r->events.n;

@@ -30,6 +30,28 @@ static void sheet_flush(struct sheet *s)
 	s->row.len = 0; /* not buf_reset: an error stays */
 }
 
+static void sheet_quoted(struct buf *out, const char *text, size_t n)
+{
+	bool quotes = false;
+
+	for (size_t i = 0; i < n && !quotes; i++)
+		quotes = text[i] == '"' || text[i] == ',' || text[i] == ' ';
+	if (!quotes) {
+		buf_put(out, text, n);
+		return;
+	}
+	buf_u8(out, '"');
+	for (size_t i = 0, from = 0; i <= n; i++) {
+		if (i < n && text[i] != '"')
+			continue;
+		buf_put(out, text + from, i - from);
+		if (i < n)
+			buf_str(out, "\"\"");
+		from = i + 1;
+	}
+	buf_u8(out, '"');
+}
+
 static void sheet_head(struct sheet *s, json_t *head)
 {
 	json_t *columns = json_array();
@@ -37,7 +59,7 @@ static void sheet_head(struct sheet *s, json_t *head)
 	for (size_t i = 0; i < s->n_columns; i++) {
 		json_t *one = json_object();
 
-		json_object_set_new(one, "name", json_string(s->columns[i].name));
+		json_object_set_new(one, "name", json_text_bytes(s->columns[i].name, strlen(s->columns[i].name)));
 		if (s->columns[i].unit)
 			json_object_set_new(one, "unit", json_string(s->columns[i].unit));
 		json_array_append_new(columns, one);
@@ -62,8 +84,10 @@ int sheet_begin(struct sheet *s, FILE *out, enum sheet_format format, const stru
 		sheet_head(s, head ? head : json_object());
 	else
 		json_decref(head);
-	for (size_t i = 0; i < n_columns && format == SHEET_CSV; i++)
-		buf_printf(&s->row, "%s%s", i ? "," : "", columns[i].name);
+	for (size_t i = 0; i < n_columns && format == SHEET_CSV; i++) {
+		buf_str(&s->row, i ? "," : "");
+		sheet_quoted(&s->row, columns[i].name, strlen(columns[i].name));
+	}
 	if (format == SHEET_CSV)
 		buf_str(&s->row, "\r\n");
 	sheet_flush(s);
@@ -73,6 +97,21 @@ int sheet_begin(struct sheet *s, FILE *out, enum sheet_format format, const stru
 static bool sheet_is_json(const struct sheet *s)
 {
 	return s->format == SHEET_JSON || s->format == SHEET_JSON_LINES;
+}
+
+/* Most names are plain; those of `sql` are whatever was asked for. */
+static void sheet_key(struct sheet *s, const char *name)
+{
+	bool is_plain = true;
+
+	for (const char *c = name; *c && is_plain; c++)
+		is_plain = *c >= ' ' && *c <= '~' && *c != '"' && *c != '\\';
+	if (is_plain)
+		buf_printf(&s->row, "\"%s\": ", name);
+	else {
+		sheet_json(&s->row, json_text_bytes(name, strlen(name)), 0);
+		buf_str(&s->row, ": ");
+	}
 }
 
 /* What stands before a cell. */
@@ -85,7 +124,8 @@ static void sheet_cell(struct sheet *s)
 	} else {
 		if (is_first && s->format == SHEET_JSON)
 			buf_str(&s->row, s->n_rows ? ",\n" : "\n");
-		buf_printf(&s->row, "%s\"%s\": ", is_first ? "{" : ", ", s->columns[s->at].name);
+		buf_str(&s->row, is_first ? "{" : ", ");
+		sheet_key(s, s->columns[s->at].name);
 	}
 	s->at++;
 }
@@ -130,28 +170,6 @@ void sheet_none(struct sheet *s)
 {
 	sheet_cell(s);
 	buf_str(&s->row, sheet_is_json(s) ? "null" : s->format == SHEET_TABS ? "-" : "");
-}
-
-static void sheet_quoted(struct buf *out, const char *text, size_t n)
-{
-	bool quotes = false;
-
-	for (size_t i = 0; i < n && !quotes; i++)
-		quotes = text[i] == '"' || text[i] == ',' || text[i] == ' ';
-	if (!quotes) {
-		buf_put(out, text, n);
-		return;
-	}
-	buf_u8(out, '"');
-	for (size_t i = 0, from = 0; i <= n; i++) {
-		if (i < n && text[i] != '"')
-			continue;
-		buf_put(out, text + from, i - from);
-		if (i < n)
-			buf_str(out, "\"\"");
-		from = i + 1;
-	}
-	buf_u8(out, '"');
 }
 
 void sheet_text(struct sheet *s, const char *text, size_t n)

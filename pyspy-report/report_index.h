@@ -1,0 +1,11 @@
+/* report_index: words for what is wrong with an index. */
+#pragma once
+
+#define REPORT_INDEX_SUFFIX ".idx" /* behind the recording's name: where `index` puts it, and where verbs look */
+
+/* An index that was named cannot be read: said on stderr. REPORT_ERROR. */
+int report_index_failed(const char *name, int code, int error_number);
+/* The one beside a recording is not read: why (0: it is of another file), on stderr. */
+void report_index_passed_over(const char *name, int code);
+/* Why, in the middle of a sentence. */
+const char *report_index_why(int code, int error_number);

@@ -1,0 +1,643 @@
+/* An index says what the recording says: of golden recordings, and of ones made wrong (PYSPY_FUZZ_SECONDS of CPU time,
+ * 1 for each of three), the profile, the samples one by one and the stretches of time come out the same by either way,
+ * whatever part of the time is asked for. An index that was made wrong, bytes of the file or numbers in its BLOBs with
+ * the checksums made right, is refused or read, and nothing else.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "format/block.h"
+#include "libcommon/clock.h"
+#include "libcommon/err.h"
+#include "pyspy-report/index/index_build.h"
+#include "pyspy-report/index/index_db.h"
+#include "pyspy-report/index/index_key.h"
+#include "pyspy-report/index/index_query.h"
+#include "pyspy-report/profile/load.h"
+#include "tests/unit/support_golden.h"
+#include "tests/unit/support_mutate.h"
+#include "tests/unit/support_test.h"
+
+static char folder[] = "/tmp/pyspy-index-XXXXXX";
+static char recording_path[100], index_path[100], other_path[100];
+
+static void progress_begin(const char *name, uint64_t all)
+{
+	(void)name, (void)all;
+}
+static void progress_bytes(uint64_t bytes)
+{
+	(void)bytes;
+}
+static void progress_end(void)
+{
+}
+static const struct index_progress progress = {progress_begin, progress_bytes, progress_end};
+
+static void write_file(const char *path, const void *bytes, size_t n)
+{
+	FILE *f = fopen(path, "wb");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, n, f), n);
+	assert_int_equal(fclose(f), 0);
+}
+
+static int build(const char *path, const char *const *inputs, size_t n)
+{
+	struct index_built built;
+
+	unlink(path);
+	return index_build(path, false, inputs, n, &progress, &built);
+}
+
+/* ---- what a profile says, without its numbers */
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+	return map_hash(h, v);
+}
+
+static uint64_t mix_bytes(uint64_t h, const void *bytes, size_t n)
+{
+	const unsigned char *c = bytes;
+
+	h = mix(h, n);
+	for (size_t i = 0; i < n; i++)
+		h = mix(h, c[i]);
+	return h;
+}
+
+static uint64_t of_string(const struct profile *p, uint32_t id)
+{
+	size_t n;
+	const char *s = profile_text(p, id, &n);
+
+	return mix_bytes(1, s, n);
+}
+
+static uint64_t of_location(const struct profile *p, uint32_t id)
+{
+	struct profile_location l = profile_location_of(p, id);
+	struct profile_function f = profile_function_of(p, l.function);
+	size_t n = 0;
+	const char *module = l.function ? "" : intern_bytes(&p->modules, l.module, &n);
+	uint64_t h = mix_bytes(of_string(p, l.symbol), module, n);
+
+	h = mix(mix(mix(h, (uint64_t)l.line), (uint64_t)l.end_line), (uint64_t)l.column);
+	h = mix(mix(mix(h, (uint64_t)l.end_column), l.offset), l.function != 0);
+	h = mix(mix(h, of_string(p, f.module)), of_string(p, f.qualname));
+	return mix(mix(mix(h, of_string(p, f.file)), f.first_line), f.kind);
+}
+
+static uint64_t of_stack(const struct profile *p, uint32_t id)
+{
+	uint64_t h = 7;
+
+	for (; id; id = p->stacks.v[id].parent)
+		h = mix(h, of_location(p, p->stacks.v[id].location));
+	return h;
+}
+
+static uint64_t of_recording(const struct profile *p, const struct profile_recording *r)
+{
+	uint64_t h = of_string(p, r->input);
+	const uint64_t numbers[] = {r->has_file_header,
+	                            r->has_facts,
+	                            r->has_end,
+	                            r->is_closed,
+	                            r->file.major,
+	                            r->file.minor,
+	                            r->file.flags,
+	                            (uint64_t)r->file.realtime_ns,
+	                            r->file.boottime_ns,
+	                            r->mean_gap_ns,
+	                            r->started_ns,
+	                            r->schedule,
+	                            r->engine,
+	                            r->view_defaults,
+	                            r->kernel_hz,
+	                            r->stop_ppm,
+	                            r->cpu_ppm,
+	                            r->has_rates,
+	                            r->end.time_ns,
+	                            r->end.reason,
+	                            r->end.how,
+	                            r->end.status,
+	                            r->begin_ns,
+	                            r->end_ns,
+	                            r->shown_begin_ns,
+	                            r->shown_end_ns,
+	                            (uint64_t)r->anchor_ns,
+	                            r->n_blocks,
+	                            r->n_epochs,
+	                            r->n_ticks,
+	                            r->n_events,
+	                            r->n_samples,
+	                            r->sampled_ns,
+	                            r->not_sampled_ns,
+	                            r->absent_ticks,
+	                            r->failed_ticks,
+	                            r->has_counter,
+	                            r->options.n,
+	                            r->notes.n};
+
+	h = mix_bytes(h, numbers, sizeof numbers);
+	h = mix_bytes(h, r->lost, sizeof r->lost);
+	h = mix_bytes(h, r->counters, sizeof r->counters);
+	h = mix_bytes(h, r->stop_lengths, sizeof r->stop_lengths);
+	h = mix_bytes(h, r->file.uuid, sizeof r->file.uuid);
+	h = mix(mix(mix(h, of_string(p, r->host)), of_string(p, r->kernel)), of_string(p, r->machine));
+	h = mix(mix(h, of_string(p, r->boot_id)), of_string(p, r->recorder));
+	for (size_t i = 0; i < r->options.n; i++)
+		h = mix(h, of_string(p, r->options.v[i]));
+	for (size_t i = 0; i < r->notes.n; i++)
+		h = mix(mix(h, of_string(p, r->notes.v[i].key)), of_string(p, r->notes.v[i].value));
+	return h;
+}
+
+static uint64_t of_process(const struct profile *p, const struct profile_process *q)
+{
+	const uint64_t numbers[] = {q->pid,       q->ns_pid,      q->parent_pid, q->exec_number, q->flags,
+	                            q->uid,       q->version_hex, q->build,      q->start_ns,    q->seen_ns,
+	                            q->has_ended, q->end_ns,      q->how,        q->status};
+	uint64_t h = mix_bytes(of_string(p, q->host), numbers, sizeof numbers);
+
+	h = mix(mix(mix(h, of_string(p, q->version)), of_string(p, q->exe)), of_string(p, q->cwd));
+	h = mix(mix(h, of_string(p, q->prefix)), of_string(p, q->base_prefix));
+	for (size_t i = 0; i < q->cmdline.n; i++)
+		h = mix(h, of_string(p, q->cmdline.v[i]));
+	for (size_t i = 0; i < q->sys_path.n; i++)
+		h = mix(h, of_string(p, q->sys_path.v[i]));
+	return h;
+}
+
+static uint64_t of_thread(const struct profile *p, const struct profile_thread *t)
+{
+	const uint64_t numbers[] = {t->process,  t->tid,     t->ns_tid,    t->interpreter, t->flags,           t->kind,
+	                            t->start_ns, t->pthread, t->has_ended, t->end_ns,      t->cpu_unsampled_ns};
+
+	return mix_bytes(of_string(p, t->name), numbers, sizeof numbers);
+}
+
+static void same_profile(const struct profile *a, const struct profile *b)
+{
+	assert_int_equal(a->recordings.n, b->recordings.n);
+	for (size_t i = 0; i < a->recordings.n; i++)
+		assert_int_equal(of_recording(a, &a->recordings.v[i]), of_recording(b, &b->recordings.v[i]));
+	assert_int_equal(a->processes.n, b->processes.n);
+	for (size_t i = 0; i < a->processes.n; i++)
+		assert_int_equal(of_process(a, &a->processes.v[i]), of_process(b, &b->processes.v[i]));
+	assert_int_equal(a->threads.n, b->threads.n);
+	for (size_t i = 0; i < a->threads.n; i++)
+		assert_int_equal(of_thread(a, &a->threads.v[i]), of_thread(b, &b->threads.v[i]));
+	assert_int_equal(a->outside_n, b->outside_n);
+	assert_int_equal(a->outside_ns, b->outside_ns);
+	assert_int_equal(a->outside_cpu_ns, b->outside_cpu_ns);
+	assert_int_equal(a->wall_ns, b->wall_ns);
+	assert_int_equal(a->n_damage, b->n_damage);
+	assert_int_equal(a->damaged_bytes, b->damaged_bytes);
+	assert_int_equal(a->missing_blocks, b->missing_blocks);
+	assert_int_equal(a->missing_samples, b->missing_samples);
+	assert_int_equal(a->input_bytes, b->input_bytes);
+	assert_int_equal(a->damage.n, b->damage.n);
+	for (size_t i = 0; i < a->damage.n; i++) {
+		assert_int_equal(a->damage.v[i].problem, b->damage.v[i].problem);
+		assert_int_equal(a->damage.v[i].offset, b->damage.v[i].offset);
+		assert_string_equal(a->damage.v[i].what, b->damage.v[i].what);
+	}
+	assert_int_equal(a->tally.rows.n, b->tally.rows.n);
+	for (size_t i = 0; i < a->tally.rows.n; i++) {
+		const struct tally_row *x = &a->tally.rows.v[i], *y = &b->tally.rows.v[i];
+
+		assert_int_equal(x->thread, y->thread);
+		assert_int_equal(x->flags, y->flags);
+		assert_int_equal(x->n, y->n);
+		assert_int_equal(x->wall_ns, y->wall_ns);
+		assert_int_equal(x->cpu_ns, y->cpu_ns);
+		assert_int_equal(of_stack(a, x->stack), of_stack(b, y->stack));
+	}
+}
+
+/* ---- the same by two ways */
+
+struct heard {
+	uint64_t hash, n;
+};
+
+static int on_sample(void *ctx, const struct profile *p, const struct replay_sample *s)
+{
+	struct heard *h = ctx;
+	const uint64_t numbers[] = {s->recording, s->thread, s->flags, s->time_ns, s->weight_ns};
+
+	h->hash = mix(mix_bytes(h->hash, numbers, sizeof numbers), of_stack(p, s->stack));
+	h->n++;
+	return 0;
+}
+
+static int on_stretch(void *ctx, const struct profile *p, const struct lane_stretch *s)
+{
+	struct heard *h = ctx;
+	const uint64_t numbers[] = {s->recording, s->thread, s->id, s->flags, s->n, s->begin_ns, s->length_ns};
+
+	h->hash = mix(mix_bytes(h->hash, numbers, sizeof numbers), of_stack(p, s->stack));
+	h->n++;
+	return 0;
+}
+
+struct read {
+	struct profile profile;
+	struct heard samples, stretches;
+	int rc;
+};
+
+static int load_by(bool by_index, struct index *x, struct profile *p, const struct load_options *o)
+{
+	struct feed_result r;
+
+	return by_index ? index_load(x, p, NULL, o) : load_file(p, recording_path, o, &r);
+}
+
+static void read_by(bool by_index, struct index *x, const struct span *span, struct ends *ends, struct read *r)
+{
+	struct load_options o = {.span = *span, .ends = ends};
+	struct spool spool = {0};
+
+	*r = (struct read){0};
+	assert_int_equal(profile_init(&r->profile), 0);
+	r->rc = load_by(by_index, x, &r->profile, &o);
+	if (r->rc)
+		return;
+	o.replays = true;
+	o.sample = on_sample;
+	o.ctx = &r->samples;
+	assert_int_equal(load_by(by_index, x, &r->profile, &o), 0);
+	o.sample = NULL;
+	o.lane = on_stretch;
+	o.ctx = &r->stretches;
+	o.spool = &spool;
+	assert_int_equal(load_by(by_index, x, &r->profile, &o), 0);
+	spool_done(&spool);
+}
+
+static struct span any_span(void)
+{
+	struct span s = {0};
+
+	switch (support_noise(5)) {
+	case 0:
+		break;
+	case 1:
+		s.from = (struct span_point){SPAN_OFFSET, (int64_t)support_noise(4000) * 1000000};
+		s.to = (struct span_point){SPAN_OFFSET, s.from.ns + (int64_t)support_noise(2000) * 1000000};
+		break;
+	case 2:
+		s.from = (struct span_point){SPAN_SHARE, (int64_t)support_noise(SPAN_WHOLE)};
+		break;
+	case 3:
+		s.to = (struct span_point){SPAN_FROM_END, (int64_t)support_noise(3000) * 1000000};
+		break;
+	default:
+		s.from = (struct span_point){SPAN_CLOCK,
+		                             INT64_C(1763795624000000000) + (int64_t)support_noise(4000) * 1000000};
+		break;
+	}
+	return s;
+}
+
+static void compare(const struct span *span)
+{
+	const char *const inputs[] = {recording_path};
+	struct read stream, second;
+	struct ends ends = {0}, index_end = {0};
+	struct feed_result fed;
+	struct index x = {0};
+	int fd = open(recording_path, O_RDONLY), error_number;
+
+	index_build_limits.chunk = 1 + support_noise(3) * support_noise(40);
+	index_build_limits.tally = support_noise(2) ? 1 << 14 : 0;
+	int rc = build(index_path, inputs, 1);
+
+	assert_true(fd >= 0);
+	(void)!ends_fd(fd, UINT64_MAX, &ends, &fed);
+	close(fd);
+	read_by(false, NULL, span, &ends, &stream);
+	assert_int_equal(rc, stream.rc);
+	if (!rc) {
+		assert_int_equal(index_open(&x, index_path, &error_number), 0);
+		assert_int_equal(index_key_is(&x.inputs.v[0], recording_path), 1);
+		assert_int_equal(index_ends(&x, &index_end), 0);
+		assert_int_equal(ends.v.n, index_end.v.n);
+		assert_memory_equal(ends.v.n ? ends.v.v : (void *)"", index_end.v.n ? index_end.v.v : (void *)"",
+		                    ends.v.n * sizeof *ends.v.v);
+		read_by(true, &x, span, &index_end, &second);
+		assert_int_equal(second.rc, 0);
+		same_profile(&stream.profile, &second.profile);
+		assert_int_equal(stream.samples.n, second.samples.n);
+		assert_int_equal(stream.samples.hash, second.samples.hash);
+		assert_int_equal(stream.stretches.n, second.stretches.n);
+		assert_int_equal(stream.stretches.hash, second.stretches.hash);
+		profile_done(&second.profile);
+	}
+	index_close(&x);
+	profile_done(&stream.profile);
+	vec_free(&ends.v);
+	vec_free(&index_end.v);
+}
+
+static uint64_t fuzz_end(void)
+{
+	const char *seconds = getenv("PYSPY_FUZZ_SECONDS");
+
+	return clock_process_cpu_ns() + (seconds ? strtoull(seconds, NULL, 10) : 1) * CLOCK_NS_PER_S;
+}
+
+static void test_golden(void **state)
+{
+	const struct span everything = {0};
+
+	(void)state;
+	for (unsigned i = 0; SUPPORT_GOLDEN[i].name; i++) {
+		struct buf b;
+
+		buf_init(&b, 0);
+		SUPPORT_GOLDEN[i].build(&b);
+		write_file(recording_path, b.data, b.len);
+		compare(&everything);
+		for (unsigned k = 0; k < 4; k++) {
+			struct span s = any_span();
+
+			compare(&s);
+		}
+		buf_done(&b);
+	}
+}
+
+static void test_wrong_recordings(void **state)
+{
+	uint64_t end = fuzz_end();
+	struct block_sealer *sealer = block_sealer_new(1);
+	struct buf file, b;
+
+	(void)state;
+	buf_init(&file, 0);
+	buf_init(&b, 0);
+	unsigned n_golden = 0;
+	while (SUPPORT_GOLDEN[n_golden].name)
+		n_golden++;
+	while (clock_process_cpu_ns() < end) {
+		struct span s = any_span();
+
+		buf_reset(&file);
+		SUPPORT_GOLDEN[support_noise(n_golden)].build(&file);
+		if (!support_mutate_content(&file, sealer, &b)) {
+			buf_reset(&b);
+			buf_put(&b, file.data, file.len);
+			support_mutate(&b);
+		}
+		write_file(recording_path, b.len ? b.data : (void *)"", b.len);
+		compare(&s);
+	}
+	buf_done(&file);
+	buf_done(&b);
+	block_sealer_free(sealer);
+}
+
+/* ---- indexes that are wrong */
+
+static void golden_index(const char *name)
+{
+	const char *const inputs[] = {recording_path};
+	struct buf b;
+
+	buf_init(&b, 0);
+	for (unsigned i = 0; SUPPORT_GOLDEN[i].name; i++)
+		if (strcmp(SUPPORT_GOLDEN[i].name, name) == 0)
+			SUPPORT_GOLDEN[i].build(&b);
+	assert_true(b.len > 0);
+	write_file(recording_path, b.data, b.len);
+	assert_int_equal(build(index_path, inputs, 1), 0);
+	buf_done(&b);
+}
+
+static void query(struct index *x, struct profile *p, const char *sql)
+{
+	sqlite3_stmt *s = NULL;
+
+	if (index_query_prepare(x, sql, &s) == INDEX_QUERY_OK)
+		for (unsigned n = 0; n < 100000 && sqlite3_step(s) == SQLITE_ROW; n++)
+			for (int i = 0; i < sqlite3_column_count(s); i++)
+				(void)sqlite3_column_text(s, i);
+	sqlite3_finalize(s);
+	(void)p;
+}
+
+/* However wrong: an error of the list, or a profile whose sums hold. */
+static void read_any(const char *path)
+{
+	struct heard heard = {0};
+	struct load_options o = {0};
+	struct index x;
+	struct profile p;
+	int error_number, rc = index_open(&x, path, &error_number);
+
+	assert_int_equal(profile_init(&p), 0);
+	if (!rc)
+		rc = index_load(&x, &p, NULL, &o);
+	if (!rc) {
+		uint64_t ns = 0;
+
+		for (size_t i = 0; i < p.tally.rows.n; i++)
+			ns += p.tally.rows.v[i].wall_ns;
+		assert_int_equal(ns, p.wall_ns);
+		o.replays = true;
+		o.sample = on_sample;
+		o.ctx = &heard;
+		rc = index_load(&x, &p, NULL, &o);
+	}
+	assert_true(rc == 0 || rc == ERR_DAMAGED || rc == ERR_FORMAT || rc == ERR_VERSION || rc == ERR_FULL ||
+	            rc == ERR_SYSTEM);
+	index_close(&x);
+	profile_done(&p);
+	if (rc || index_open(&x, path, &error_number)) {
+		if (!rc)
+			index_close(&x);
+		return;
+	}
+	assert_int_equal(profile_init(&p), 0);
+	if (!index_query_begin(&x, &p))
+		query(&x, &p, "SELECT * FROM sample, (SELECT path(max(stack)) FROM sample) LIMIT 1000");
+	index_close(&x);
+	profile_done(&p);
+}
+
+static void test_wrong_bytes(void **state)
+{
+	uint64_t end = fuzz_end();
+	struct stat st;
+	FILE *f;
+
+	(void)state;
+	golden_index("mixed");
+	assert_int_equal(stat(index_path, &st), 0);
+	unsigned char *bytes = malloc((size_t)st.st_size), *wrong = malloc((size_t)st.st_size);
+	assert_true(bytes && wrong && (f = fopen(index_path, "rb")));
+	assert_int_equal(fread(bytes, 1, (size_t)st.st_size, f), st.st_size);
+	fclose(f);
+	while (clock_process_cpu_ns() < end) {
+		size_t n = support_noise(8) ? (size_t)st.st_size : support_noise((uint32_t)st.st_size);
+
+		memcpy(wrong, bytes, n);
+		for (uint32_t k = 1 + support_noise(6); k > 0 && n; k--)
+			wrong[support_noise(support_noise(4) ? (uint32_t)n
+			                    : n < 4096       ? (uint32_t)n
+			                                     : 4096)] ^= (unsigned char)(1 + support_noise(255));
+		write_file(other_path, wrong, n);
+		read_any(other_path);
+	}
+	free(bytes);
+	free(wrong);
+}
+
+/* A number in a BLOB of `table`, the checksum right again. */
+static void change_blob(sqlite3 *db, const char *table, unsigned n_columns)
+{
+	struct pack k = {0};
+	struct buf out;
+	sqlite3_stmt *s;
+	char sql[200];
+
+	snprintf(sql, sizeof sql, "SELECT rowid, data FROM %s ORDER BY random() LIMIT 1", table);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
+	buf_init(&out, 0);
+	if (sqlite3_step(s) == SQLITE_ROW &&
+	    !pack_open(&k, n_columns, sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1))) {
+		struct buf *column = &k.columns[support_noise(n_columns)];
+		int64_t rowid = sqlite3_column_int64(s, 0);
+
+		if (column->len && support_noise(3))
+			column->data[support_noise((uint32_t)column->len)] = (unsigned char)support_noise(256);
+		else if (column->len && support_noise(2))
+			column->len -= 1 + support_noise((uint32_t)column->len - 1);
+		else
+			for (unsigned i = 0; i < 1 + support_noise(4); i++)
+				buf_u8(column, (uint8_t)support_noise(256));
+		assert_int_equal(pack_seal(&k, n_columns, &out), 0);
+		sqlite3_finalize(s);
+		snprintf(sql, sizeof sql, "UPDATE %s SET data = ? WHERE rowid = ?", table);
+		assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
+		sqlite3_bind_blob(s, 1, out.data, (int)out.len, SQLITE_STATIC);
+		sqlite3_bind_int64(s, 2, rowid);
+		assert_int_equal(sqlite3_step(s), SQLITE_DONE);
+	}
+	sqlite3_finalize(s);
+	buf_done(&out);
+	pack_done(&k);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	char command[300];
+
+	snprintf(command, sizeof command, "cp %s %s", from, to);
+	assert_int_equal(system(command), 0);
+}
+
+static void test_wrong_numbers(void **state)
+{
+	static const char *const names[] = {"mixed", "motion", "kernel", "native", "bounded"};
+	uint64_t end = fuzz_end();
+
+	(void)state;
+	while (clock_process_cpu_ns() < end) {
+		golden_index(names[support_noise(5)]);
+		for (unsigned i = 0; i < 8; i++) {
+			sqlite3 *db;
+
+			copy_file(index_path, other_path);
+			assert_int_equal(sqlite3_open(other_path, &db), SQLITE_OK);
+			assert_int_equal(
+			    sqlite3_exec(db, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", 0, 0, 0), 0);
+			switch (support_noise(3)) {
+			case 0:
+				change_blob(db, "block", 12);
+				break;
+			case 1:
+				change_blob(db, "block_stacks", 6);
+				break;
+			default:
+				change_blob(db, "pack", 8);
+				break;
+			}
+			sqlite3_close(db);
+			read_any(other_path);
+		}
+	}
+}
+
+/* ---- several in one */
+
+static void test_several(void **state)
+{
+	const char *const both[] = {recording_path, other_path};
+	const struct span everything = {0};
+	struct load_options o = {.span = everything};
+	struct profile a, b;
+	struct feed_result r;
+	struct index_built built;
+	struct index x;
+	struct buf one, two;
+	int error_number;
+
+	(void)state;
+	buf_init(&one, 0);
+	buf_init(&two, 0);
+	for (unsigned i = 0; SUPPORT_GOLDEN[i].name; i++) {
+		buf_reset(&one);
+		buf_reset(&two);
+		SUPPORT_GOLDEN[i].build(&one);
+		SUPPORT_GOLDEN[SUPPORT_GOLDEN[i + 1].name ? i + 1 : 0].build(&two);
+		write_file(recording_path, one.data, one.len);
+		write_file(other_path, two.data, two.len);
+		assert_int_equal(profile_init(&a), 0);
+		assert_int_equal(load_file(&a, recording_path, &o, &r), 0);
+		assert_int_equal(load_file(&a, other_path, &o, &r), 0);
+		/* both at once; one added to the other */
+		for (unsigned k = 0; k < 2; k++) {
+			assert_int_equal(build(index_path, both, k ? 1 : 2), 0);
+			if (k)
+				assert_int_equal(index_build(index_path, true, both + 1, 1, &progress, &built), 0);
+			assert_int_equal(profile_init(&b), 0);
+			assert_int_equal(index_open(&x, index_path, &error_number), 0);
+			assert_int_equal(index_load(&x, &b, NULL, &o), 0);
+			same_profile(&a, &b);
+			index_close(&x);
+			profile_done(&b);
+		}
+		profile_done(&a);
+	}
+	buf_done(&one);
+	buf_done(&two);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_golden),           cmocka_unit_test(test_several),
+	    cmocka_unit_test(test_wrong_recordings), cmocka_unit_test(test_wrong_bytes),
+	    cmocka_unit_test(test_wrong_numbers),
+	};
+
+	if (!mkdtemp(folder))
+		return 1;
+	snprintf(recording_path, sizeof recording_path, "%s/a.pyspy", folder);
+	snprintf(index_path, sizeof index_path, "%s/a.idx", folder);
+	snprintf(other_path, sizeof other_path, "%s/b.idx", folder);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(recording_path);
+	unlink(index_path);
+	unlink(other_path);
+	rmdir(folder);
+	return failed;
+}

@@ -39,6 +39,10 @@ struct decode_visitor {
 	int (*file)(void *ctx, const struct rec_file *f);
 	int (*epoch)(void *ctx, uint32_t epoch,
 	             bool complete); /* a new epoch begins: forget all ids. complete = its first block is here */
+	/* The same of an epoch that goes on (WIRE_BLOCK_GOES_ON): strings, functions, locations, stacks, their
+	 * certificates and modules stay, all other ids are forgotten. NULL: `epoch` is called, although ids of before
+	 * will be used. */
+	int (*epoch_goes_on)(void *ctx, uint32_t epoch, bool complete);
 	int (*block)(void *ctx, const struct rec_block *b);     /* before the block's records; after `epoch` */
 	int (*block_end)(void *ctx, const struct rec_block *b); /* after the block's records, also damaged ones */
 	int (*end_of_stream)(void *ctx);                        /* from stream_finish: the last epoch is over */

@@ -91,5 +91,9 @@ int order_epoch(struct order *o, const struct rec_block *b, bool *is_new)
 	*is_new = is_first || !o->has_epoch || b->epoch != o->epoch;
 	o->has_epoch = true;
 	o->epoch = b->epoch;
-	return *is_new && o->v->epoch ? o->v->epoch(o->v->ctx, b->epoch, is_first) : 0;
+	if (!*is_new)
+		return 0;
+	if (b->flags & WIRE_BLOCK_GOES_ON && o->v->epoch_goes_on)
+		return o->v->epoch_goes_on(o->v->ctx, b->epoch, is_first);
+	return o->v->epoch ? o->v->epoch(o->v->ctx, b->epoch, is_first) : 0;
 }

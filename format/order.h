@@ -23,6 +23,6 @@ int order_file(struct order *o, const struct rec_file *f, uint64_t offset);
 /* A valid block header, whether or not its content is good. *is_repeat: a block of this number was here already, or a
  * later one: it must not count again. */
 int order_block(struct order *o, const struct rec_block *b, uint64_t offset, bool *is_repeat);
-/* Before the records of a good block. *is_new: ids start afresh. */
+/* Before the records of a good block. *is_new: another epoch began. */
 int order_epoch(struct order *o, const struct rec_block *b, bool *is_new);
 int order_finish(struct order *o, uint64_t offset);

@@ -253,7 +253,7 @@ static int tell_block(struct stream *s)
 
 	if (tell(s, order_epoch(&s->order, b, &is_new_epoch)))
 		return s->rc;
-	if (is_new_epoch)
+	if (is_new_epoch && !(b->flags & WIRE_BLOCK_GOES_ON))
 		content_new_epoch(s->content);
 	if (s->v.block && tell(s, s->v.block(s->v.ctx, b)))
 		return s->rc;

@@ -4,7 +4,7 @@
 
 enum {
 	WIRE_MAJOR = 1,
-	WIRE_MINOR = 2,
+	WIRE_MINOR = 3,
 	WIRE_FILE_HEADER_SIZE = 64,
 	WIRE_BLOCK_HEADER_SIZE = 104,
 	WIRE_CONTENT_MAX = 16 << 20,
@@ -21,7 +21,8 @@ enum {
 #define WIRE_FILE_SYNC       "PySpyRec"
 #define WIRE_BLOCK_SYNC      "PySpyBlk"
 
-enum wire_block_flag { WIRE_BLOCK_EPOCH = 1, WIRE_BLOCK_LAST = 2 };
+/* GOES_ON, since 1.3: the epoch keeps the dictionaries of the one before it in the file */
+enum wire_block_flag { WIRE_BLOCK_EPOCH = 1, WIRE_BLOCK_LAST = 2, WIRE_BLOCK_GOES_ON = 4 };
 
 enum wire_record {
 	WIRE_RECORDING = 1,

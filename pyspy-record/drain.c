@@ -7,13 +7,22 @@
 enum {
 	LEAST_GAP_NS = 5 * 1000 * 1000,
 	MOST_GAP_NS = 100 * 1000 * 1000,
-	COMPLETE_AFTER = 3,              /* drains: with nobody on a CPU, see may_complete */
-	SLOWEST_NS = 1000 * 1000 * 1000, /* not even when our CPU time is bounded */
+	COMPLETE_AFTER = 3,                  /* drains: with nobody on a CPU, see may_complete */
+	EAGER_FOR_NS = 100 * 1000 * 1000,    /* after the last news */
+	EARLY_PART = 50,                     /* of the time goes into it at most, */
+	EARLY_CREDIT_NS = 500 * 1000 * 1000, /* and this */
+	SLOWEST_NS = 1000 * 1000 * 1000,     /* not even when our CPU time is bounded */
 };
 
 void drain_init(struct drain *d, struct kernel *k, struct seats *s, uint64_t now_ns)
 {
-	*d = (struct drain){.kernel = k, .seats = s, .gap_ns = LEAST_GAP_NS, .stretch = 1, .random = now_ns | 1};
+	*d = (struct drain){.kernel = k,
+	                    .seats = s,
+	                    .gap_ns = LEAST_GAP_NS,
+	                    .stretch = 1,
+	                    .random = now_ns | 1,
+	                    .begin_ns = now_ns,
+	                    .code_news_ns = now_ns};
 	d->next_ns = now_ns + d->gap_ns;
 }
 
@@ -46,12 +55,6 @@ static uint64_t next_random(struct drain *d)
 	return d->random;
 }
 
-void drain_wait(struct drain *d, uint64_t wake_ns)
-{
-	if (kernel_wait(d->kernel, wake_ns))
-		d->next_ns = 0;
-}
-
 static bool take_snapshot(struct drain *d)
 {
 	const struct kernel_task *tasks;
@@ -69,6 +72,48 @@ static bool take_snapshot(struct drain *d)
 static bool is_ours(const struct seat *seat)
 {
 	return seat->open && events_is_on(&seat->target.events);
+}
+
+static void mind_code_news(struct drain *d, uint64_t now)
+{
+	struct seats *s = d->seats;
+	uint64_t news = 0;
+	for (size_t i = 0; i < s->n; i++)
+		news += is_ours(&s->v[i]) ? s->v[i].target.events.code_news : 0;
+	if (news != d->code_news)
+		d->code_news_ns = now;
+	d->code_news = news;
+	d->is_eager = now - d->code_news_ns < EAGER_FOR_NS && d->stretch <= 1 &&
+	              d->early_ns < EARLY_CREDIT_NS + (now - d->begin_ns) / EARLY_PART;
+	for (size_t i = 0; i < s->n; i++)
+		if (is_ours(&s->v[i]))
+			events_eager(&s->v[i].target, d->is_eager);
+}
+
+/* Only the samples. */
+static void take_early(struct drain *d)
+{
+	struct seats *s = d->seats;
+	uint64_t begin = clock_mono_ns(), now;
+	for (size_t i = 0; i < s->n; i++)
+		if (is_ours(&s->v[i])) {
+			target_words(&s->v[i].target);
+			events_before_drain(&s->v[i].target);
+		}
+	drain_ring(d);
+	now = clock_mono_ns();
+	d->early_ns += now - begin;
+	mind_code_news(d, now);
+}
+
+void drain_wait(struct drain *d, uint64_t wake_ns)
+{
+	if (!kernel_wait(d->kernel, wake_ns))
+		return;
+	if (d->is_eager)
+		take_early(d);
+	else
+		d->next_ns = 0;
 }
 
 static void look_at_sleepers(struct drain *d)
@@ -129,6 +174,7 @@ void drain_take(struct drain *d)
 		news += is_ours(&s->v[i]) ? s->v[i].target.events.news + s->v[i].target.census_due : 0;
 	d->gap_ns = news != d->news ? LEAST_GAP_NS : 2 * d->gap_ns > MOST_GAP_NS ? MOST_GAP_NS : 2 * d->gap_ns;
 	d->news = news;
+	mind_code_news(d, clock_mono_ns());
 	double gap = (double)d->gap_ns * d->stretch;
 	d->next_ns = clock_mono_ns() + (gap < SLOWEST_NS ? (uint64_t)gap : SLOWEST_NS);
 }

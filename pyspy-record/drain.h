@@ -17,8 +17,13 @@ struct drain {
 	uint64_t gap_ns;  /* until the next one: shorter while there is news ... */
 	double stretch;   /* ... and so many times what is usual; 1 or more */
 	uint64_t news;    /* as of the last one */
-	uint64_t stamp;   /* counts snapshots */
-	uint64_t at_ns;   /* of the last snapshot */
+	/* Code objects that were not met before may be gone soon (modules that are imported): their names are read at
+	 * once, after each sample, for as long as there are new ones and the time for that lasts. */
+	bool is_eager;
+	uint64_t code_news, code_news_ns; /* when there was some */
+	uint64_t begin_ns, early_ns;      /* spent on it since then */
+	uint64_t stamp;                   /* counts snapshots */
+	uint64_t at_ns;                   /* of the last snapshot */
 	uint64_t n, random;
 	uint64_t overrun; /* samples lost because the ring was full, as of drain_count */
 };

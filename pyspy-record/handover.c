@@ -94,8 +94,8 @@ static bool make(struct handover *h, const struct record_options *o, int recordi
 		return fail_by(h, o, error_number);
 	if (*h->signal)
 		return fail(h, o, "stopped");
-	error_number =
-	    reporter_start(h->reporter, o->view->verb, recording, h->view->fd, words < 0 ? STDERR_FILENO : words);
+	error_number = reporter_start(h->reporter, o->view->verb, o->view->option, recording, h->view->fd,
+	                              words < 0 ? STDERR_FILENO : words);
 	if (error_number)
 		return explain_start(h, o, error_number);
 	if (*h->signal) /* it came between our look and the start */

@@ -42,9 +42,9 @@ static const struct arg_option table[] = {
     {OPT_PID, 'p', "pid", "PID", "look at this process (decimal or 0x hex); may be repeated"},
     {OPT_OUTPUT, 'o', "output", "FILE",
      "where to write; - is standard output. Default: PROGRAM-TIME.pyspy. A\nview in one step: .svg, .speedscope.json, "
-     ".trace.json, .pb.gz, .folded,\n.firefox.json; the recording is kept beside it"},
+     ".html, .trace.json, .pb.gz,\n.folded, .firefox.json; the recording is kept beside it"},
     {OPT_FORMAT, 'f', "format", "FORMAT",
-     "this view, whatever the file is called: flamegraph, speedscope, raw,\nchrometrace, pprof or firefox"},
+     "this view, whatever the file is called: flamegraph, html, speedscope,\nraw, chrometrace, pprof or firefox"},
     {OPT_NO_KEEP, 0, "no-keep", NULL, "drop the recording once its view is there"},
     {OPT_RATE, 'r', "rate", "HZ", "samples a second, 0.01 to 100000 (100; 1k is 1000)"},
     {OPT_DURATION, 'd', "duration", "TIME", "record this long: 10, 1.5, 500ms, 10s, 2m, 1h (until the program ends)"},
@@ -138,11 +138,12 @@ static int set_output(struct record_options *o, const char *word)
 static int set_format(struct record_options *o, const char *word)
 {
 	o->view = view_format_named(word);
-	return o->view ? 0
-	               : option_wrong(
-	                     "-f", word,
-	                     "not a format; flamegraph, speedscope, raw, chrometrace, pprof or firefox (none for a "
-	                     "recording)");
+	return o->view
+	           ? 0
+	           : option_wrong(
+	                 "-f", word,
+	                 "not a format; flamegraph, html, speedscope, raw, chrometrace, pprof or firefox (none for a "
+	                 "recording)");
 }
 
 /* A view that is asked for by the name of its file. */

@@ -116,14 +116,15 @@ static int find(struct reporter *r)
 	return r->program < 0 ? errno : 0;
 }
 
-int reporter_start(struct reporter *r, const char *verb, int in, int out, int err)
+int reporter_start(struct reporter *r, const char *verb, const char *option, int in, int out, int err)
 {
-	char *argv[] = {"pyspy-report", (char *)verb, "-", NULL};
+	char *argv[] = {"pyspy-report", (char *)verb, option ? (char *)option : "-", option ? "-" : NULL, NULL};
 	int error_number = find(r);
 
 	if (error_number)
 		return error_number;
 	r->verb = verb;
+	r->option = option;
 	r->in = in;
 	r->out = out;
 	r->err = err;

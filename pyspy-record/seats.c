@@ -296,9 +296,19 @@ void seats_before_flush(struct seats *s, uint64_t boot_ns, bool is_last)
 
 void seats_after_flush(struct seats *s)
 {
+	bool has_forgotten = false;
 	for (size_t i = 0; i < s->n; i++)
-		if (s->v[i].open)
-			target_trim(&s->v[i].target);
+		has_forgotten |= s->v[i].open && target_trim(&s->v[i].target);
+	if (has_forgotten)
+		writer_forget(s->w, clock_boot_ns());
+}
+
+bool seats_are_large(const struct seats *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].open && target_is_large(&s->v[i].target))
+			return true;
+	return false;
 }
 
 bool seats_all_ended(const struct seats *s)

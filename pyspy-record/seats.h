@@ -67,6 +67,8 @@ bool seats_settle(struct seats *s);
 /* Before and after the writer's flush. */
 void seats_before_flush(struct seats *s, uint64_t boot_ns, bool is_last);
 void seats_after_flush(struct seats *s);
+/* Tables have grown: a flush is due. */
+bool seats_are_large(const struct seats *s);
 bool seats_all_ended(const struct seats *s);
 struct seats_totals seats_totals(const struct seats *s);
 void seats_close(struct seats *s);

@@ -313,7 +313,7 @@ static enum wire_reason run_loop(struct session *s, int *error)
 			take_stop(s);
 		if (seats_all_ended(&s->seats))
 			return WIRE_END_TARGET;
-		if (now >= s->flush_next_ns || writer_is_full(s->w)) {
+		if (now >= s->flush_next_ns || writer_is_full(s->w) || seats_are_large(&s->seats)) {
 			*error = flush(s, NULL);
 			if (*error)
 				return WIRE_END_OUTPUT;

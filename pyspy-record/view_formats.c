@@ -3,10 +3,11 @@
 #include <string.h>
 #include <strings.h>
 
-enum { FLAMEGRAPH, SPEEDSCOPE, RAW, CHROMETRACE, PPROF, FIREFOX, NONE };
+enum { FLAMEGRAPH, HTML, SPEEDSCOPE, RAW, CHROMETRACE, PPROF, FIREFOX, NONE };
 
 const struct view_format view_formats[] = {
     [FLAMEGRAPH] = {"flamegraph", "flamegraph", ".svg", false},
+    [HTML] = {"html", "flamegraph", ".html", false, "--format=html"},
     [SPEEDSCOPE] = {"speedscope", "speedscope", ".speedscope.json", false},
     [RAW] = {"raw", "raw", ".folded", false},
     [CHROMETRACE] = {"chrometrace", "chrometrace", ".trace.json", false},
@@ -30,7 +31,8 @@ static const struct {
     {".txt", RAW, NULL},
     {".pb.gz", PPROF, NULL},
     {".pprof", PPROF, NULL},
-    {".html", NONE, "flamegraph"},
+    {".html", HTML, NULL},
+    {".htm", HTML, NULL},
     {".csv", NONE, "top"},
 };
 enum { N_SUFFIXES = sizeof suffixes / sizeof *suffixes };

@@ -8,6 +8,7 @@ struct view_format {
 	const char *verb;   /* of pyspy-report */
 	const char *suffix; /* of files that get a name of our making */
 	bool is_binary;     /* nothing for a terminal */
+	const char *option; /* for that verb; NULL = none */
 };
 /* The words for -f, in the order of help; ends with a row without a name. */
 extern const struct view_format view_formats[];

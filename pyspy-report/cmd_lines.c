@@ -7,7 +7,7 @@
 #include "libcommon/err.h"
 #include "pyspy-report/query/line_shares.h"
 #include "pyspy-report/report_job.h"
-#include "pyspy-report/view/source_lines.h"
+#include "pyspy-report/view/source_page.h"
 #include "pyspy-report/view/top_table.h"
 
 enum {
@@ -18,17 +18,20 @@ enum {
 	LINES_WHOLE,
 	LINES_SORT,
 	LINES_CSV,
-	LINES_JSON
+	LINES_JSON,
+	LINES_HTML
 };
 
 static const struct arg_option rows[] = {
     {LINES_SOURCE_DIR, 0, "source-dir", "DIR", "look for sources there too (may be repeated)"},
     {LINES_FILE, 0, "file", "REGEX", "only files whose recorded path matches"},
     {LINES_MIN_SHARE, 0, "min-share", "PERCENT", "no file with less in total; default 1, with --csv and --json 0"},
-    {LINES_CONTEXT, 0, "context", "N", "lines shown around those that took time; default 2"},
+    {LINES_CONTEXT, 0, "context", "N", "lines shown around those that took time; default 2, in a page all"},
     {LINES_WHOLE, 0, "whole", NULL, "all lines of a file"},
     {LINES_SORT, 0, "sort", "self|total", "what the first file has most of; default self"},
     {LINES_CSV, 0, "csv", NULL, "for programs and spreadsheets: CSV with a header row that names units"},
+    {LINES_HTML, 0, "html", NULL,
+     "a page with the sources as a heat map; so by itself where the output's name ends in .html or .htm"},
     {LINES_JSON, 'j', "json", NULL, "for programs: one JSON document with schema_version, filters, totals, rows"},
     {0},
 };
@@ -36,11 +39,12 @@ static const struct arg_option rows[] = {
 static struct {
 	VEC(const char *) folders;
 	struct pattern file;
-	bool has_file, min_is_set;
+	bool has_file, min_is_set, context_is_set, is_page;
 	enum rank_order order;
 	enum sheet_format format;
 	struct source_lines_options view;
-} lines = {.view = {.context = 2}};
+} lines;
+enum { LINES_USUAL_CONTEXT = 2 };
 
 static bool wants_file(void *ctx, const char *file, size_t n)
 {
@@ -87,10 +91,14 @@ static int lines_option(int id, const char *value, char *message, size_t size)
 		return ERR_USAGE;
 	case LINES_CONTEXT:
 		lines.view.context = (uint32_t)strtoul(value, &end, 10);
+		lines.context_is_set = true;
 		if (*value >= '0' && *value <= '9' && !*end && strlen(value) < 9)
 			return 0;
 		snprintf(message, size, "--context wants a number of lines");
 		return ERR_USAGE;
+	case LINES_HTML:
+		lines.is_page = true;
+		return 0;
 	case LINES_WHOLE:
 		lines.view.whole = true;
 		return 0;
@@ -114,8 +122,16 @@ static int write_lines(struct report_job *j)
 	lines.view.folders = lines.folders.v;
 	lines.view.wants = lines.has_file ? wants_file : NULL;
 	lines.view.ctx = &lines.file;
+	lines.is_page |= !lines.format && report_output_is_html(&j->options);
 	if (!lines.min_is_set && !lines.format)
 		lines.view.min_percent = 1;
+	if (!lines.context_is_set)
+		lines.view.context = lines.is_page ? UINT32_MAX : LINES_USUAL_CONTEXT;
+	if (!rc && lines.is_page) {
+		rc = source_page_write(j->output.file, &shares, &j->naming, &j->summary, &j->filter, &lines.view);
+		line_shares_done(&shares);
+		return rc;
+	}
 	if (!rc && lines.format)
 		rc = source_lines_sheet(j->output.file, lines.format, &shares, &j->naming, &j->summary, &j->filter,
 		                        &lines.view);
@@ -139,7 +155,7 @@ static int cmd_lines(const struct report_verb *verb, int argc, char **argv)
 	}
 	if (status == REPORT_GO_ON) {
 		int rc = vec_push(&lines.folders, NULL) ? write_lines(&j) : ERR_NO_MEMORY;
-		status = report_job_end(&j, rc, lines.format == SHEET_TEXT);
+		status = report_job_end(&j, rc, lines.format == SHEET_TEXT && !lines.is_page);
 	}
 	vec_free(&lines.folders);
 	if (lines.has_file)
@@ -153,6 +169,7 @@ const struct report_verb cmd_lines_verb = {
     .examples = "  pyspy-report lines app.pyspy\n"
                 "  pyspy-report lines --source-dir ~/src/app app.pyspy  where the sources are not at their old place\n"
                 "  pyspy-report lines --file '/parse\\.py$' --whole app.pyspy\n"
+                "  pyspy-report lines -o lines.html app.pyspy           a page: the sources as a heat map\n"
                 "  pyspy-report lines --csv app.pyspy >lines.csv\n",
     .about =
         "Files that took most themselves come first. self: the line itself ran; total: it, or what it called (a line\n"
@@ -160,7 +177,9 @@ const struct report_verb cmd_lines_verb = {
         "(the longest tail of the path that is there: of a/b/c.py b/c.py before c.py), relative ones from the "
         "program's\n"
         "folders. Where functions do not begin where they did, or a recorded line is behind the end, it is said that\n"
-        "the source is not the one that was recorded. Without a source the numbers of the lines are shown.",
+        "the source is not the one that was recorded. Without a source the numbers of the lines are shown.\n"
+        "The page holds the sources in full (of files with more than 5,000 lines what is near lines that took time;\n"
+        "--context N: so of all): whoever gets the page gets them. It asks nothing from a network.",
     .groups = REPORT_FILTER | REPORT_MEASURE,
     .own = rows,
     .own_option = lines_option,

@@ -16,7 +16,8 @@
 static const struct report_verb *const verbs[] = {
     &cmd_info_verb,       &cmd_top_verb,        &cmd_tree_verb,        &cmd_lines_verb,   &cmd_stacks_verb,
     &cmd_flamegraph_verb, &cmd_speedscope_verb, &cmd_chrometrace_verb, &cmd_firefox_verb, &cmd_pprof_verb,
-    &cmd_raw_verb,        &cmd_script_verb,     &cmd_index_verb,       &cmd_sql_verb,
+    &cmd_raw_verb,        &cmd_script_verb,     &cmd_index_verb,       &cmd_sql_verb,     &cmd_merge_verb,
+    &cmd_import_verb,     &cmd_anonymize_verb,
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 

@@ -352,6 +352,38 @@ static int list_sources(struct report_input *in, const struct report_options *o)
 	return 0;
 }
 
+int report_input_list(struct report_input *in, const struct report_options *o)
+{
+	return list_sources(in, o);
+}
+
+int report_input_read(struct report_source *s, const struct feed_to *to, bool again)
+{
+	struct feed_result r = {0};
+	bool is_own = false;
+	int rc = ERR_SYSTEM, fd;
+
+	if (!s->is_begun && begin_source(s, again, false))
+		return REPORT_ERROR;
+	s->is_begun = true;
+	if (s->index) {
+		log_error("cannot read %s: it is an index, and recordings are wanted; name those that it was made of",
+		          s->name);
+		return REPORT_ERROR;
+	}
+	fd = open_source(s, &is_own);
+	r.error_number = errno;
+	if (fd >= 0) {
+		begin_progress("reading", s, fd);
+		rc = feed_fd(to, fd, s->most, &r);
+		s->most = again && r.bytes < s->most ? r.bytes : s->most;
+		report_progress_end();
+	}
+	if (fd >= 0 && is_own)
+		close(fd);
+	return rc ? say(rc, s->name, &r) : 0;
+}
+
 static int load_all(struct report_input *in, struct profile *p, const struct report_options *o, bool replays,
                     bool finds_index)
 {

@@ -12,6 +12,7 @@ struct report_source {
 	uint64_t base; /* where in fd it begins */
 	uint64_t most; /* bytes of it that are looked at: a file may grow while it is read */
 	uint64_t device, inode;
+	bool is_begun;       /* of report_input_read */
 	uint32_t first;      /* number of its first recording in the profile */
 	bool is_beside;      /* the latter */
 	bool is_bad;         /* it was damaged */
@@ -24,6 +25,11 @@ struct report_input {
 	char *newest; /* name of the file that was chosen; NULL: they were named */
 };
 
+/* The files of the command line, or the newest recording here (named on stderr); report_input_done in any case. 0, or
+ * REPORT_ERROR (said on stderr). */
+int report_input_list(struct report_input *in, const struct report_options *o);
+/* All bytes of one of them. `again`: they will be read once more. 0, REPORT_ERROR (said on stderr). */
+int report_input_read(struct report_source *s, const struct feed_to *to, bool again);
 /* Load o->files (recordings, indexes; where FILE.idx beside a recording is of exactly this recording, that one) (or the
  * newest recording here, named on stderr), of it what o->rules.span asks for, into p, which is initialised here;
  * profile_done and report_input_done in any case. `replays`: report_input_replay will be called. 0, or REPORT_ERROR

@@ -38,6 +38,7 @@ static int give_up(struct report_job *j, const char *what, int code)
 
 int report_job_begin(struct report_job *j, const struct report_verb *v, int argc, char **argv)
 {
+	bool replays;
 	int rc;
 
 	memset(j, 0, sizeof *j);
@@ -46,9 +47,10 @@ int report_job_begin(struct report_job *j, const struct report_verb *v, int argc
 		done(j);
 		return rc < 0 ? REPORT_USAGE : REPORT_OK;
 	}
+	replays = v->groups & REPORT_REPLAY && (!v->replays || v->replays(&j->options));
 	j->has_output = report_output_open(&j->output, &j->options) == 0;
 	j->has_profile = true;
-	if (!j->has_output || report_input_load(&j->input, &j->profile, &j->options, v->groups & REPORT_REPLAY)) {
+	if (!j->has_output || report_input_load(&j->input, &j->profile, &j->options, replays)) {
 		j->has_profile = j->has_output;
 		done(j);
 		return REPORT_ERROR;

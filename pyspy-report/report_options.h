@@ -26,6 +26,8 @@ enum report_group {
 };
 enum { REPORT_OWN = 1000 }; /* ids of a verb's own rows begin here */
 
+struct report_options;
+
 struct report_verb {
 	const char *name, *summary; /* one line, for `pyspy-report --help` */
 	const char *examples;       /* lines "  pyspy-report ...", first thing in its help */
@@ -35,6 +37,8 @@ struct report_verb {
 	/* Take an own option; 0, or ERR_USAGE with `message`: "wrong value 'x' for --limit: a number" */
 	int (*own_option)(int id, const char *value, char *message, size_t size);
 	int (*run)(const struct report_verb *verb, int argc, char **argv); /* argv[0] = the verb; exit status */
+	/* With REPORT_REPLAY: whether these options need it. NULL: all do. */
+	bool (*replays)(const struct report_options *o);
 };
 
 enum report_choice { REPORT_UNSET = 0, REPORT_YES, REPORT_NO };

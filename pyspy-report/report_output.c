@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,6 +74,7 @@ static ssize_t put(void *cookie, const char *bytes, size_t n)
 			out->error_number = errno;
 		done += k > 0 ? (size_t)k : 0;
 	}
+	out->bytes += done;
 	return out->error_number ? 0 : (ssize_t)n;
 }
 
@@ -101,6 +103,13 @@ static int open_temporary(struct report_output *out)
 	guard(out->temporary);
 	fchmod(fd, 0666 & ~mask);
 	return open_stream(out);
+}
+
+bool report_output_is_html(const struct report_options *o)
+{
+	const char *dot = o->output ? strrchr(o->output, '.') : NULL;
+
+	return dot && (strcasecmp(dot, ".html") == 0 || strcasecmp(dot, ".htm") == 0);
 }
 
 int report_output_open(struct report_output *out, const struct report_options *o)

@@ -13,11 +13,14 @@
 struct report_output {
 	FILE *file; /* write here */
 	int fd;
+	uint64_t bytes;   /* written, after fflush(file) */
 	int error_number; /* of the first write that failed; stdio would forget it */
 	char path[PATH_MAX], temporary[PATH_MAX + 16];
 	bool is_stdout;
 };
 
+/* Its name ends in .html or .htm, in either case. */
+bool report_output_is_html(const struct report_options *o);
 /* 0 or REPORT_ERROR (said on stderr). */
 int report_output_open(struct report_output *out, const struct report_options *o);
 /* Done: make it appear. 0; REPORT_ERROR (said on stderr: disk full ...). A reader of a pipe who went away is no error.

@@ -63,7 +63,7 @@ static int set_format(struct asked *asked, const char *word)
 		return 0;
 	buf_init(&b, 0);
 	escape_text(&b, word, strlen(word));
-	log_error("-f %s: not a format; flamegraph, raw, speedscope, chrometrace, pprof or firefox", buf_cstr(&b));
+	log_error("-f %s: not a format; flamegraph, html, raw, speedscope, chrometrace, pprof or firefox", buf_cstr(&b));
 	buf_done(&b);
 	return ERR_USAGE;
 }

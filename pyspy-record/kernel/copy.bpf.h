@@ -112,11 +112,12 @@ static __always_inline bool send(struct scratch *s, bool is_kept)
 	if (n > KERNEL_DATA + KERNEL_COPY)
 		return false;
 	s->sample.n_bytes = n;
-	/* The recorder comes by itself; it is called when the ring fills up faster than that. */
+	/* The recorder comes by itself; it is called when the ring fills up faster than that, or when it asks for it. */
 	void *ring = current_ring();
 	if (!ring)
 		return false;
-	bool is_much = bpf_ringbuf_query(ring, AVAILABLE_DATA) > bpf_ringbuf_query(ring, RING_SIZE) / WAKE_PART;
+	bool is_much = bpf_ringbuf_query(ring, AVAILABLE_DATA) > bpf_ringbuf_query(ring, RING_SIZE) / WAKE_PART ||
+	               s->process.is_eager;
 	if (bpf_ringbuf_output(ring, &s->sample, sizeof s->sample + n, is_much ? FORCE_WAKEUP : NO_WAKEUP) == 0)
 		return true;
 	count(KERNEL_COUNT_OVERRUN);

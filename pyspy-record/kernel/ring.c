@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -20,17 +18,24 @@ static int failed(void)
 	return errno == EPERM || errno == EACCES ? ERR_PERMISSION : errno == ENOMEM ? ERR_NO_MEMORY : ERR_SYSTEM;
 }
 
-/* Pages of the map: the consumer's, the producer's, the data, the data again (which is not mapped here). */
+enum { WINDOW = 256 << 10 };
+
+static size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Pages of the map: the consumer's, the producer's, the data, the data again. */
 int ring_open(struct ring *r, int fd, size_t size)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	*r = (struct ring){.size = size};
+	size_t page = page_size();
+	*r = (struct ring){.size = size, .fd = fd};
 	if (size < page || size & (size - 1) || size > SIZE_MAX / 4)
 		return ERR_USAGE;
 	void *consumer = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (consumer == MAP_FAILED)
 		return failed();
-	void *producer = mmap(NULL, page + size, PROT_READ, MAP_SHARED, fd, (off_t)page);
+	void *producer = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, (off_t)page);
 	if (producer == MAP_FAILED) {
 		int rc = failed();
 		munmap(consumer, page);
@@ -38,19 +43,26 @@ int ring_open(struct ring *r, int fd, size_t size)
 	}
 	r->consumer = consumer;
 	r->producer = producer;
-	r->data = (const unsigned char *)producer + page;
 	return 0;
+}
+
+static void drop_window(struct ring *r)
+{
+	if (r->window)
+		munmap(r->window, r->window_room);
+	r->window = NULL;
+	r->window_len = r->window_room = 0;
 }
 
 void ring_close(struct ring *r)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t page = page_size();
 	if (r->consumer)
 		munmap(r->consumer, page);
 	if (r->producer)
-		munmap((void *)(uintptr_t)r->producer, page + r->size);
-	free(r->whole);
-	*r = (struct ring){0};
+		munmap((void *)(uintptr_t)r->producer, page);
+	drop_window(r);
+	*r = (struct ring){.fd = -1};
 }
 
 size_t ring_waiting(const struct ring *r)
@@ -58,22 +70,45 @@ size_t ring_waiting(const struct ring *r)
 	return __atomic_load_n(r->producer, __ATOMIC_ACQUIRE) - *r->consumer;
 }
 
-/* The n bytes that begin at `at`, in one piece. */
-static const unsigned char *in_one_piece(struct ring *r, uint64_t at, size_t n)
+static int map_part(struct ring *r, size_t to, size_t from, size_t n)
 {
-	size_t from = at & (r->size - 1), first = r->size - from;
-	if (n <= first)
-		return r->data + from;
-	if (n > r->whole_room) {
-		unsigned char *room = realloc(r->whole, n);
-		if (!room)
-			return NULL;
-		r->whole = room;
-		r->whole_room = n;
+	off_t offset = (off_t)(2 * page_size() + from);
+	return mmap(r->window + to, n, PROT_READ, MAP_SHARED | MAP_FIXED, r->fd, offset) == MAP_FAILED ? failed() : 0;
+}
+
+/* Let the window begin at `at`'s page and hold n bytes from `at` on at least. */
+static int move_window(struct ring *r, uint64_t at, size_t n)
+{
+	size_t page = page_size(), before = at & (page - 1), len = (before + n + page - 1) & ~(page - 1);
+	if (len < WINDOW)
+		len = WINDOW;
+	if (len > r->size) /* what begins in the middle of a page may end in the same one */
+		len = before + n > r->size ? r->size + page : r->size;
+	if (len != r->window_room) {
+		drop_window(r);
+		void *room = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (room == MAP_FAILED)
+			return failed();
+		r->window = room;
+		r->window_room = len;
 	}
-	memcpy(r->whole, r->data + from, first);
-	memcpy(r->whole + first, r->data, n - first);
-	return r->whole;
+	size_t from = (at - before) & (r->size - 1), first = r->size - from < len ? r->size - from : len;
+	r->window_len = 0;
+	TRY(map_part(r, 0, from, first));
+	if (first < len)
+		TRY(map_part(r, first, 0, len - first));
+	r->window_at = at - before;
+	r->window_len = len;
+	return 0;
+}
+
+/* The n bytes that begin at position `at`, in one piece; good until the next call. */
+static int in_window(struct ring *r, uint64_t at, size_t n, const unsigned char **bytes)
+{
+	if (at - r->window_at > r->window_len || r->window_len - (at - r->window_at) < n)
+		TRY(move_window(r, at, n));
+	*bytes = r->window + (at - r->window_at);
+	return 0;
 }
 
 /* The kernel moves the producer on when it has written a busy header, and takes the busy bit away when the record is
@@ -87,7 +122,8 @@ int ring_drain(struct ring *r, ring_visit *visit, void *ctx, size_t max_bytes)
 	if (max_bytes && end - at > max_bytes)
 		end = at + max_bytes;
 	while (at < end) {
-		const unsigned char *record = r->data + (at & (r->size - 1));
+		const unsigned char *record, *body;
+		TRY(in_window(r, at, sizeof(struct header), &record));
 		uint32_t length = __atomic_load_n((const uint32_t *)(const void *)record, __ATOMIC_ACQUIRE);
 		if (length & BPF_RINGBUF_BUSY_BIT)
 			return 0;
@@ -95,9 +131,7 @@ int ring_drain(struct ring *r, ring_visit *visit, void *ctx, size_t max_bytes)
 		size_t whole = (n + sizeof(struct header) + 7) & ~(size_t)7;
 		if (whole > __atomic_load_n(r->producer, __ATOMIC_ACQUIRE) - at)
 			return ERR_DAMAGED;
-		const unsigned char *body = in_one_piece(r, at + sizeof(struct header), n);
-		if (!body)
-			return ERR_NO_MEMORY;
+		TRY(in_window(r, at + sizeof(struct header), n, &body));
 		int rc = length & BPF_RINGBUF_DISCARD_BIT ? 0 : visit(ctx, body, n);
 		at += whole;
 		__atomic_store_n(r->consumer, at, __ATOMIC_RELEASE);

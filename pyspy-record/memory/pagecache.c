@@ -6,7 +6,7 @@
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 
-enum { AT_ONCE = 64 /* pages of one system call */, LOOK_AT_CLOCK = 64 };
+enum { AT_ONCE = 64 /* pages of one system call */, AGAIN_AT_ONCE = 256, LOOK_AT_CLOCK = 64 };
 
 /* May n more bytes be brought? */
 static bool is_granted(struct pagecache *c, size_t n)
@@ -21,13 +21,15 @@ static bool is_granted(struct pagecache *c, size_t n)
 static unsigned char *new_page(struct pagecache *c)
 {
 	if (c->n_used == c->pages.n) {
-		if (!vec_room(&c->pages, 1))
+		if (!vec_room(&c->pages, 1) || !vec_room(&c->uses, 1))
 			return NULL;
 		c->pages.v[c->pages.n] = malloc(PAGECACHE_PAGE);
 		if (!c->pages.v[c->pages.n])
 			return NULL;
 		c->pages.n++;
+		c->uses.n++;
 	}
+	c->uses.v[c->n_used] = (struct pagecache_use){0};
 	return c->pages.v[c->n_used++];
 }
 
@@ -37,6 +39,8 @@ static void remember(struct pagecache *c, uint64_t number, uint32_t index)
 	uint32_t *at = map_put(&c->at, number, 0, &is_new);
 	if (at)
 		*at = index;
+	if (index)
+		c->uses.v[index - 1].number = number;
 }
 
 /* Bring the pages from `number` on that are not here yet, at most n of them. False: none may be brought. */
@@ -73,14 +77,17 @@ static bool read_part(struct pagecache *c, raddr_t from, unsigned char *to, size
 	uint64_t number = from / PAGECACHE_PAGE;
 	uint32_t *at = map_get(&c->at, number, 0);
 	if (!at) {
-		if (!bring(c, number, 1 + (more + PAGECACHE_PAGE - 1) / PAGECACHE_PAGE))
+		if (!bring(c, number, 1 + c->ahead + (more + PAGECACHE_PAGE - 1) / PAGECACHE_PAGE))
 			return false;
 		at = map_get(&c->at, number, 0);
 	}
 	if (at && *at) {
+		c->uses.v[*at - 1].asked++;
+		c->is_mixed |= *at > c->n_again;
 		memcpy(to, c->pages.v[*at - 1] + from % PAGECACHE_PAGE, n);
 		return true;
 	}
+	c->is_mixed = true;
 	/* a core file may end within a page */
 	if (!is_granted(c, n))
 		return false;
@@ -128,7 +135,7 @@ static ssize_t cached_readv(struct reader *r, const struct iovec *local, const s
 void pagecache_init(struct pagecache *c, struct reader *behind)
 {
 	*c = (struct pagecache){.behind = behind};
-	c->reader = (struct reader){.readv = cached_readv, .pid = behind->pid};
+	c->reader = (struct reader){.readv = cached_readv, .pid = behind->pid, .core = behind->core};
 	map_init(&c->at, 0);
 }
 
@@ -137,14 +144,71 @@ void pagecache_done(struct pagecache *c)
 	for (size_t i = 0; i < c->pages.n; i++)
 		free(c->pages.v[i]);
 	vec_free(&c->pages);
+	vec_free(&c->uses);
+	vec_free(&c->noted);
 	map_done(&c->at);
 }
 
 void pagecache_clear(struct pagecache *c)
 {
 	map_clear(&c->at);
-	c->n_used = 0;
-	c->is_spent = c->is_late = false;
+	c->n_used = c->n_again = 0;
+	c->is_spent = c->is_late = c->is_mixed = false;
+}
+
+/* Those asked for most first: without them nothing can be made out. */
+static int by_use(const void *x, const void *y)
+{
+	const struct pagecache_use *a = x, *b = y;
+	return a->asked != b->asked ? (a->asked < b->asked) - (a->asked > b->asked)
+	                            : (a->number > b->number) - (a->number < b->number);
+}
+
+void pagecache_note(struct pagecache *c)
+{
+	c->noted.n = 0;
+	if (!vec_room(&c->noted, c->n_used + 1))
+		return;
+	for (size_t i = 0; i < c->n_used; i++)
+		if (c->uses.v[i].asked)
+			c->noted.v[c->noted.n++] = c->uses.v[i];
+	qsort(c->noted.v, c->noted.n, sizeof *c->noted.v, by_use);
+}
+
+/* Bring n pages, n <= AGAIN_AT_ONCE: how many were dealt with. */
+static size_t bring_noted(struct pagecache *c, const struct pagecache_use *noted, size_t n)
+{
+	struct iovec local[AGAIN_AT_ONCE], remote[AGAIN_AT_ONCE];
+	size_t first = c->n_used, k = 0;
+	for (; k < n; k++) {
+		unsigned char *page = new_page(c);
+		if (!page)
+			break;
+		local[k] = (struct iovec){page, PAGECACHE_PAGE};
+		remote[k] = (struct iovec){(void *)(uintptr_t)(noted[k].number * PAGECACHE_PAGE), PAGECACHE_PAGE};
+	}
+	if (k == 0)
+		return 0;
+	c->behind->calls++;
+	ssize_t got = c->behind->readv(c->behind, local, remote, k);
+	size_t whole = got < 0 ? 0 : (size_t)got / PAGECACHE_PAGE;
+	c->n_used = first + whole;
+	for (size_t i = 0; i < whole; i++)
+		remember(c, noted[i].number, (uint32_t)(first + i + 1));
+	return whole < k ? whole + 1 : whole;
+}
+
+void pagecache_again(struct pagecache *c)
+{
+	size_t n = c->noted.n;
+	pagecache_clear(c);
+	for (size_t i = 0; i < n && is_granted(c, 0);) {
+		size_t done = bring_noted(c, c->noted.v + i, n - i < AGAIN_AT_ONCE ? n - i : AGAIN_AT_ONCE);
+		if (!done)
+			break;
+		i += done;
+	}
+	c->n_again = c->n_used;
 }
 
 void pagecache_trim(struct pagecache *c, size_t most)
@@ -152,5 +216,5 @@ void pagecache_trim(struct pagecache *c, size_t most)
 	if (c->n_used <= most && c->at.n <= 2 * most)
 		return;
 	map_clear(&c->at);
-	c->n_used = 0;
+	c->n_used = c->n_again = 0;
 }

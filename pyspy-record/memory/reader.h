@@ -14,12 +14,14 @@
 /* An address in the target; never a pointer. */
 typedef uint64_t raddr_t;
 
+struct corefile;
 struct reader {
 	/* As process_vm_readv: bytes read (whole segments first to last, maybe fewer than asked for), or -1 with errno.
 	 */
 	ssize_t (*readv)(struct reader *r, const struct iovec *local, const struct iovec *remote, size_t n);
 	pid_t pid;
-	void *ctx;      /* a fake's memory */
+	struct corefile *core; /* not NULL: the process is in there, and pid is no process of this system */
+	void *ctx;             /* a fake's memory */
 	uint64_t calls; /* system calls made */
 	int last_errno; /* of the last failure: ESRCH = gone, EPERM, EFAULT */
 };

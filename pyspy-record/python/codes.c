@@ -42,7 +42,7 @@ void codes_clear(struct codes *c)
 	intern_clear(&c->names);
 	c->v.n = 1;
 	c->idents.n = 0;
-	c->gone = 0;
+	c->gone = c->torn = 0;
 	c->epoch++;
 }
 
@@ -206,7 +206,7 @@ static int check_type(struct codes *c, raddr_t at, raddr_t type)
 {
 	if (c->code_type)
 		return type == c->code_type ? 0 : ERR_TORN;
-	int rc = object_type_is(c->reader, c->layout, at, "code");
+	int rc = object_type_may_be(c->reader, c->layout, at, "code");
 	if (rc == 1)
 		c->code_type = type;
 	return rc == 1 ? 0 : rc == 0 ? ERR_TORN : rc;
@@ -355,16 +355,30 @@ int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_genera
 	return remember(c, &code, &ident, globals, tables, id);
 }
 
-int codes_gone(struct codes *c, code_id *id)
+static int synthetic(struct codes *c, const char *name, code_id *kept)
 {
 	struct code code = {.size_bytes = UNIT, .is_gone = true, .ident = (uint32_t)c->idents.n};
-	if (!c->gone) {
-		TRY(intern_get(&c->names, "gone", strlen("gone"), &code.qualname, NULL));
-		if (!vec_push(&c->idents, (struct code_ident){0}) || !vec_push(&c->v, code))
-			return ERR_NO_MEMORY;
-		c->gone = (code_id)(c->v.n - 1);
-	}
+	if (*kept)
+		return 0;
+	TRY(intern_get(&c->names, name, strlen(name), &code.qualname, NULL));
+	if (!vec_push(&c->idents, (struct code_ident){0}) || !vec_push(&c->v, code))
+		return ERR_NO_MEMORY;
+	*kept = (code_id)(c->v.n - 1);
+	return 0;
+}
+
+int codes_gone(struct codes *c, code_id *id)
+{
+	TRY(synthetic(c, "gone", &c->gone));
 	*id = c->gone;
+	c->gone_met++;
+	return 0;
+}
+
+int codes_torn(struct codes *c, code_id *id)
+{
+	TRY(synthetic(c, "torn", &c->torn));
+	*id = c->torn;
 	return 0;
 }
 

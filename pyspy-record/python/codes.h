@@ -75,7 +75,8 @@ struct codes {
 	bool has_words;       /* identity is told by words and names, whatever the version: see codes_by_words */
 	uint32_t epoch;       /* counts codes_clear */
 	uint64_t checks;      /* objects looked at again */
-	code_id gone;         /* see codes_gone; 0 = not made yet */
+	code_id gone, torn;   /* see codes_gone; 0 = not made yet */
+	uint64_t gone_met;    /* calls of codes_gone */
 	uint64_t now_ns;      /* set by the caller, for code.read_ns */
 };
 
@@ -95,6 +96,10 @@ static inline struct code *codes_at(struct codes *c, code_id id)
 
 /* The known object at this address, as run with these globals (an object's module is that of the globals), or 0. */
 code_id codes_known(const struct codes *c, raddr_t at, raddr_t globals);
+static inline raddr_t codes_address(const struct codes *c, code_id id)
+{
+	return c->v.v[id].at;
+}
 static inline uint32_t codes_version(const struct codes *c, code_id id)
 {
 	return c->idents.v[c->v.v[id].ident].version;
@@ -111,6 +116,11 @@ int codes_read(struct codes *c, raddr_t at, raddr_t globals, struct codes_genera
                bool *proved);
 /* What stands for an object that was gone before it could be read: one entry for all of them. */
 int codes_gone(struct codes *c, code_id *id);
+/* What stands for frames that are not known because the thread was moving while it was read. */
+int codes_torn(struct codes *c, code_id *id);
+/* An object that may have come to its address after it was run: do these globals say that they ran another one (their
+ * __file__ names another source)? False when they say nothing, or cannot be read. */
+bool codes_is_foreign(struct codes *c, code_id id, raddr_t globals);
 /* Look at n objects again, in as few reads as possible (`generation`: the sample's `after`): bad[i] is set when the
  * address of ids[i] holds another object (the entry is stale from then on). 0, or the error of reading (then nothing is
  * proved). */

@@ -3,12 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "libcommon/err.h"
 #include "pyspy-record/python/interpreter_parts.h"
 #include "pyspy-record/python/object.h"
+#include "pyspy-record/target/source.h"
 
 enum {
 	SCAN_BUDGET = 64 << 20, /* bytes of unlikely objects that one search reads */
@@ -39,7 +38,9 @@ static int check_layout(struct reader *r, const struct interpreter *in)
 	TRY(reader_word(r, interp + l->interp.modules, &modules));
 	if (!modules)
 		return ERR_AGAIN;
-	int rc = object_type_is(r, l, modules, "dict");
+	int rc = object_type_may_be(r, l, modules, "dict");
+	if (rc == ERR_MEMORY_READ && r->core) /* it was cut off */
+		return 0;
 	return rc == 1 ? 0 : rc == 0 ? ERR_LAYOUT : rc;
 }
 
@@ -234,20 +235,11 @@ static bool is_refused(struct search *s)
 
 static int open_search(struct reader *r, struct search *s)
 {
-	char link[64];
-	struct stat st;
 	memset(s, 0, sizeof *s);
 	s->r = r;
 	s->bytes_left = SCAN_BUDGET;
-	TRY(maps_read(r->pid, &s->maps));
-	snprintf(link, sizeof link, "/proc/%d/exe", (int)r->pid);
-	ssize_t n = readlink(link, s->exe_path, sizeof s->exe_path - 1);
-	s->exe_path[n > 0 ? n : 0] = '\0';
-	char *deleted = strstr(s->exe_path, " (deleted)");
-	if (deleted && deleted[10] == '\0')
-		*deleted = '\0';
-	if (stat(link, &st) == 0)
-		s->exe_inode = (uint64_t)st.st_ino;
+	TRY(source_maps(r->core, r->pid, &s->maps));
+	source_exe(r->core, r->pid, s->exe_path, sizeof s->exe_path, &s->exe_inode);
 	for (size_t i = 0; i < s->maps.n && !s->exe.first; i++)
 		if (strcmp(s->maps.v[i].path, s->exe_path) == 0 && !mapped_object_read(s, i, &s->exe))
 			s->exe.first = NULL;

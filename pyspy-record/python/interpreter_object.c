@@ -5,7 +5,7 @@
 
 #include "libcommon/path.h"
 #include "pyspy-record/python/interpreter_parts.h"
-#include "pyspy-record/target/process.h"
+#include "pyspy-record/target/source.h"
 
 static const struct elf_symbol wanted[SYMBOLS] = {
     [SYMBOL_RUNTIME] = {.name = "_PyRuntime"},
@@ -81,7 +81,7 @@ bool mapped_object_find(struct search *s, const struct mapped_object *f, struct 
 	bool doubtful;
 	if (elf_read_image(read_memory, s->r, f->first->begin, &facts, symbol, 1) == 0 && symbol->value)
 		return true;
-	int fd = f->is_exe ? process_open_mapped(s->r->pid, f->first, &doubtful) : -1;
+	int fd = f->is_exe ? source_open_mapped(s->r->core, s->r->pid, f->first, &doubtful) : -1;
 	if (fd < 0)
 		return false;
 	bool found = elf_read(fd, &facts, symbol, 1) == 0 && symbol->value &&
@@ -98,7 +98,7 @@ void mapped_object_ask_file(struct search *s, struct mapped_object *f)
 	if (f->has_file)
 		return;
 	f->has_file = true;
-	int fd = process_open_mapped(s->r->pid, f->first, &doubtful);
+	int fd = source_open_mapped(s->r->core, s->r->pid, f->first, &doubtful);
 	if (fd < 0)
 		return;
 	memcpy(symbols, wanted, sizeof wanted);

@@ -55,7 +55,7 @@ static bool is_interpreter(const struct hits *h, raddr_t interp)
 	return maps_is_data(&h->s->maps, interp) && reader_word(r, interp + h->l->interp.threads_head, &tstate) == 0 &&
 	       maps_is_data(&h->s->maps, tstate) && reader_word(r, tstate + h->l->tstate.interp, &back) == 0 &&
 	       back == interp && reader_word(r, interp + h->l->interp.modules, &modules) == 0 &&
-	       object_type_is(r, h->l, modules, "dict") == 1;
+	       object_type_may_be(r, h->l, modules, "dict") == 1;
 }
 
 /* The words of the batch that point to something whose thread states point back. */

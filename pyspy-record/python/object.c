@@ -66,6 +66,22 @@ int object_type_is(struct reader *r, const struct layout *l, raddr_t object, con
 	return memcmp(text, name, n) == 0;
 }
 
+int object_type_may_be(struct reader *r, const struct layout *l, raddr_t object, const char *name)
+{
+	uint64_t type, meta, above;
+	int rc = object_type_is(r, l, object, name);
+	if (rc != ERR_MEMORY_READ || !r->core)
+		return rc;
+	TRY(reader_word(r, object + l->object.type, &type));
+	if (!object_is_address(type))
+		return ERR_TORN;
+	TRY(reader_word(r, type + l->object.type, &meta));
+	if (!object_is_address(meta))
+		return ERR_TORN;
+	TRY(reader_word(r, meta + l->object.type, &above));
+	return above == meta;
+}
+
 int object_list(struct reader *r, const struct layout *l, raddr_t list, raddr_t *items, size_t cap, size_t *n,
                 struct object_trail *trail)
 {

@@ -24,6 +24,8 @@ int object_string(struct reader *r, const struct layout *l, raddr_t str, struct 
 int object_bytes(struct reader *r, const struct layout *l, raddr_t bytes, size_t most, struct buf *out);
 /* Is the object's type called `name`? 1, 0, or an error. */
 int object_type_is(struct reader *r, const struct layout *l, raddr_t object, const char *name);
+/* The same, but where the name is in a binary that a core lacks: does it have a type at all, as far as can be told? */
+int object_type_may_be(struct reader *r, const struct layout *l, raddr_t object, const char *name);
 /* Is it one that object_string takes, by its type? 1, 0, or an error. */
 int object_is_text(struct reader *r, const struct layout *l, raddr_t object);
 

@@ -35,7 +35,9 @@ static int type_coding(struct reader *r, const struct layout *l, raddr_t type, b
 	if (!object_is_address(type))
 		return ERR_TORN;
 	TRY(reader_word(r, type + l->type.name, &name_at));
-	TRY(reader_read(r, name_at, name, strlen(unicode) + 1));
+	int rc = reader_read(r, name_at, name, strlen(unicode) + 1);
+	if (rc != ERR_MEMORY_READ || !r->core) /* a core may lack the name: then its flags tell */
+		TRY(rc);
 	*coding = l->is_python2 ? CODING_WIDE : CODING_UNITS;
 	if (strcmp(name, unicode) == 0)
 		return 0;

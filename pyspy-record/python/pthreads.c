@@ -10,7 +10,7 @@
 
 #include "libcommon/path.h"
 #include "pyspy-record/python/interpreter_parts.h"
-#include "pyspy-record/target/process.h"
+#include "pyspy-record/target/source.h"
 
 enum { TIDS_MAX = 32768 };
 
@@ -86,7 +86,7 @@ static void search_descriptors(struct reader *r, struct interpreter *in)
 	size_t sizes[PTHREADS_MAX];
 	if (descriptors && tids) {
 		size_t n = read_descriptors(r, in, descriptors, sizes);
-		size_t n_tids = process_ns_tids(r->pid, tids, TIDS_MAX);
+		size_t n_tids = source_ns_tids(r->core, r->pid, tids, TIDS_MAX);
 		uint32_t found = pthreads_search((const uint8_t(*)[PTHREAD_BYTES])descriptors, sizes, n, tids, n_tids);
 		if (found)
 			in->pthread_tid = found;

@@ -105,6 +105,13 @@ static const struct repr_known types[] = {
     {"numpy.float64", repr_show_numpy_scalar, 0},
     {"numpy.complex64", repr_show_numpy_scalar, 0},
     {"numpy.complex128", repr_show_numpy_scalar, 0},
+    {"numpy.float128", repr_show_numpy_scalar, 0},
+    {"numpy.longdouble", repr_show_numpy_scalar, 0},
+    {"numpy.complex256", repr_show_numpy_scalar, 0},
+    {"numpy.clongdouble", repr_show_numpy_scalar, 0},
+    {"numpy.datetime64", repr_show_numpy_scalar, 0},
+    {"numpy.timedelta64", repr_show_numpy_scalar, 0},
+    {"numpy.void", repr_show_numpy_scalar, 0},
     {"numpy.str_", repr_show_numpy_scalar, 0},
     {"numpy.bytes_", repr_show_numpy_scalar, 0},
 };
@@ -151,6 +158,9 @@ static const struct {
     {"ipaddress._BaseAddress.__repr__", repr_show_address},
     {"ipaddress._BaseNetwork.__repr__", repr_show_network},
     {"os._Environ.__repr__", repr_show_environ},
+    {"pandas.core.frame.DataFrame.__repr__", repr_show_pandas},
+    {"pandas.core.series.Series.__repr__", repr_show_pandas},
+    {"pandas.core.indexes.base.Index.__repr__", repr_show_pandas},
     {"pydantic.main.BaseModel.__repr__", repr_show_fields},
     {"argparse._AttributeHolder.__repr__", repr_show_fields},
 };

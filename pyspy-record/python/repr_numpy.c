@@ -1,139 +1,338 @@
-/* numpy: scalars and arrays of simple types, as PyArrayObject_fields and PyArray_Descr lie in 1.x and 2.x.
- *
- * On one line; numpy breaks lines between rows and at 75 columns. */
-#include <math.h>
+/* numpy: what a dtype is, and scalars. */
 #include <stdio.h>
 
-#include "pyspy-record/python/repr_parts.h"
+#include "pyspy-record/python/repr_numpy.h"
 
-enum { DIMENSIONS_MAX = 8, ITEMS_MAX = 4096, PRECISION = 8, TEXT = 96 };
-enum { BOOL, INT8, UINT8, INT16, UINT16, INT32, UINT32, LONG, ULONG, LONGLONG, ULONGLONG, FLOAT32, FLOAT64 };
-enum { COMPLEX64 = 14, COMPLEX128 = 15, OBJECT = 17, FLOAT16 = 23, KINDS };
-
+/* By type_num (NPY_TYPES). */
 static const struct kind {
 	const char *name;
-	unsigned size;
-	char form; /* b bool, i, u, f, c, o */
-	bool is_default;
-} kinds[KINDS] = {
-    [BOOL] = {"bool", 1, 'b', true},
-    [INT8] = {"int8", 1, 'i', false},
-    [UINT8] = {"uint8", 1, 'u', false},
-    [INT16] = {"int16", 2, 'i', false},
-    [UINT16] = {"uint16", 2, 'u', false},
-    [INT32] = {"int32", 4, 'i', false},
-    [UINT32] = {"uint32", 4, 'u', false},
-    [LONG] = {"int64", 8, 'i', true},
-    [ULONG] = {"uint64", 8, 'u', false},
-    [LONGLONG] = {"int64", 8, 'i', true},
-    [ULONGLONG] = {"uint64", 8, 'u', false},
-    [FLOAT32] = {"float32", 4, 'f', false},
-    [FLOAT64] = {"float64", 8, 'f', true},
-    [COMPLEX64] = {"complex64", 8, 'c', false},
-    [COMPLEX128] = {"complex128", 16, 'c', true},
-    [OBJECT] = {"object", 8, 'o', false},
-    [FLOAT16] = {"float16", 2, 'f', false},
+	uint8_t size;
+	enum numpy_form form;
+} kinds[] = {
+    {"bool", 1, NUMPY_BOOL},
+    {"int8", 1, NUMPY_INT},
+    {"uint8", 1, NUMPY_UINT},
+    {"int16", 2, NUMPY_INT},
+    {"uint16", 2, NUMPY_UINT},
+    {"int32", 4, NUMPY_INT},
+    {"uint32", 4, NUMPY_UINT},
+    {"int64", 8, NUMPY_INT},
+    {"uint64", 8, NUMPY_UINT},
+    {"int64", 8, NUMPY_INT},
+    {"uint64", 8, NUMPY_UINT},
+    {"float32", 4, NUMPY_FLOAT},
+    {"float64", 8, NUMPY_FLOAT},
+    {"float128", 16, NUMPY_FLOAT},
+    {"complex64", 8, NUMPY_COMPLEX},
+    {"complex128", 16, NUMPY_COMPLEX},
+    {"complex256", 32, NUMPY_COMPLEX},
+    {"object", 8, NUMPY_OBJECT},
+    {NULL, 0, NUMPY_STRING},
+    {NULL, 0, NUMPY_UNICODE},
+    {NULL, 0, NUMPY_VOID},
+    {NULL, 8, NUMPY_DATETIME},
+    {NULL, 8, NUMPY_TIMEDELTA},
+    {"float16", 2, NUMPY_FLOAT},
 };
+enum { KINDS = sizeof kinds / sizeof *kinds };
 
-static double half(unsigned h)
-{
-	int exponent = h >> 10 & 31;
-	double m = h & 1023, v = exponent == 31  ? (m != 0 ? NAN : INFINITY)
-	                         : exponent == 0 ? ldexp(m, -24)
-	                                         : ldexp(m + 1024, exponent - 25);
-	return h >> 15 ? -v : v;
-}
+enum { DEFAULT_INT = 7 /* NPY_LONG */, VERSION_UNKNOWN = 205 };
 
-static double read_double(const unsigned char *raw, unsigned size)
-{
-	double d;
-	float f;
-	if (size == 8) {
-		memcpy(&d, raw, sizeof d);
-		return d;
-	}
-	if (size == 4) {
-		memcpy(&f, raw, sizeof f);
-		return (double)f;
-	}
-	return half((unsigned)(raw[0] | raw[1] << 8));
-}
-
-/* Is this text the number, in a float of so many bytes? */
-static bool is_same(const char *text, double v, unsigned size)
-{
-	if (size == 4)
-		return strtof(text, NULL) == (float)v;
-	if (size == 2) { /* nearer to it than to its neighbours */
-		double step = ldexp(1, (fabs(v) < ldexp(1, -14) ? -14 : ilogb(v)) - 10);
-		return fabs(strtod(text, NULL) - v) < step / 2;
-	}
-	return strtod(text, NULL) == v;
-}
-
-/* The shortest digits "d.ddde±xx" of a float of so many bytes. */
-static void shortest(double v, unsigned size, char *text)
-{
-	for (int n = 0; n < 17; n++) {
-		snprintf(text, TEXT, "%.*e", n, v);
-		if (is_same(text, v, size))
-			return;
-	}
-}
-
-/* As it stands alone: numpy's scalars follow Python's rules, with the digits of their own size. */
-static void put_scalar(struct repr *p, double v, unsigned size, bool dot, bool sign)
-{
-	char text[TEXT];
-	if (size < 8 && isfinite(v) && v != 0) {
-		shortest(v, size, text);
-		v = strtod(text, NULL);
-	}
-	repr_double(p, v, dot, sign);
-}
-
-/* --- which numpy? */
-
-static unsigned major(struct repr *p)
+unsigned numpy_version(struct repr *p)
 {
 	raddr_t dict, version;
 	char text[32];
+	unsigned major, minor;
 	if (p->library)
 		return (unsigned)p->library;
-	p->library = 2;
+	p->library = VERSION_UNKNOWN;
 	if (repr_module(p, "numpy", &dict) == 0 &&
 	    object_dict_get(p->reader, p->layout, dict, "__version__", &version, NULL) == 0 &&
-	    repr_text(p, version, text, sizeof text) == 0 && text[0] == '1')
-		p->library = 1;
+	    repr_text(p, version, text, sizeof text) == 0 && sscanf(text, "%u.%u", &major, &minor) == 2 && major > 0 &&
+	    major < 100 && minor < 100)
+		p->library = major * 100 + minor;
 	return (unsigned)p->library;
+}
+
+/* --- dtypes */
+
+/* PyArray_Descr behind the object's header: typeobj, kind, type, byteorder, flags (a char each), type_num (4 bytes);
+ * then in 1.x elsize and alignment (4 bytes each), subarray, fields, names, f, metadata, c_metadata; in 2.x flags,
+ * elsize, alignment, metadata, hash, two words, subarray, fields, names, c_metadata (8 bytes each). */
+int numpy_dtype_read(struct repr *p, raddr_t at, struct numpy_dtype *d)
+{
+	unsigned char raw[104], unit[8];
+	raddr_t subarray, times, pair[2];
+	uint32_t number;
+	bool is_new = numpy_is_new(p);
+	*d = (struct numpy_dtype){.at = at};
+	if (!object_is_address(at))
+		return ERR_TORN;
+	TRY(reader_read(p->reader, at + repr_body(p), raw, 16));
+	number = object_u32(raw, 12);
+	if (number >= KINDS)
+		return ERR_UNSUPPORTED;
+	TRY(reader_read(p->reader, at + repr_body(p), raw, is_new ? 104 : 72));
+	d->form = kinds[number].form;
+	d->name = kinds[number].name;
+	d->is_swapped = raw[10] == '>';
+	d->is_default = number == DEFAULT_INT || d->form == NUMPY_BOOL ||
+	                (d->form == NUMPY_FLOAT && kinds[number].size == 8) ||
+	                (d->form == NUMPY_COMPLEX && kinds[number].size == 16);
+	d->size = is_new ? object_u64(raw, 24) : object_u32(raw, 16);
+	subarray = object_u64(raw, is_new ? 72 : 24);
+	d->fields = object_u64(raw, is_new ? 80 : 32);
+	d->names = object_u64(raw, is_new ? 88 : 40);
+	times = object_u64(raw, is_new ? 96 : 64);
+	if (d->size > 1 << 30 || (kinds[number].size && d->size != kinds[number].size))
+		return ERR_TORN;
+	if (d->names && object_type_is(p->reader, p->layout, d->names, "tuple") != 1)
+		d->names = d->fields = 0;
+	if (subarray) { /* base, shape */
+		TRY(reader_read(p->reader, subarray, pair, sizeof pair));
+		d->base = pair[0];
+		d->shape = pair[1];
+		d->names = 0;
+	}
+	if (d->form != NUMPY_DATETIME && d->form != NUMPY_TIMEDELTA)
+		return 0;
+	TRY(reader_read(p->reader, times + 32, unit, sizeof unit)); /* behind NpyAuxData: base, num */
+	d->unit = (int)object_u32(unit, 0);
+	d->multiple = (int)object_u32(unit, 4);
+	return 0;
+}
+
+static int tuple_item(struct repr *p, raddr_t tuple, uint64_t i, raddr_t *item)
+{
+	unsigned char raw[8] = {0};
+	TRY(object_type_is(p->reader, p->layout, tuple, "tuple") == 1 ? 0 : ERR_TORN);
+	TRY(reader_read(p->reader, tuple + p->layout->tuple.ob_size, raw, 8));
+	if (i >= object_u64(raw, 0))
+		return ERR_AGAIN;
+	return repr_word(p, tuple + p->layout->tuple.ob_item + i * 8, item);
+}
+
+int numpy_dtype_field(struct repr *p, const struct numpy_dtype *d, unsigned i, struct numpy_field *f)
+{
+	raddr_t name, fields = d->fields, entry, offset;
+	int rc = tuple_item(p, d->names, i, &name);
+	if (rc == ERR_AGAIN)
+		return 0;
+	TRY(rc);
+	TRY(repr_text(p, name, f->name, sizeof f->name));
+	int is_proxy = object_type_is(p->reader, p->layout, fields, "mappingproxy");
+	if (is_proxy == 1)
+		TRY(repr_word(p, fields + repr_body(p), &fields));
+	rc = object_dict_get(p->reader, p->layout, fields, f->name, &entry, NULL);
+	TRY(rc == ERR_AGAIN ? ERR_UNSUPPORTED : rc); /* a name that is not ASCII */
+	TRY(tuple_item(p, entry, 0, &f->dtype));
+	TRY(tuple_item(p, entry, 1, &offset));
+	return repr_int(p, offset, &f->offset) < 0 || f->offset < 0 || f->offset > 1 << 30 ? ERR_TORN : 1;
+}
+
+int numpy_shape_read(struct repr *p, raddr_t shape, int64_t *dimensions)
+{
+	raddr_t item;
+	for (int i = 0;; i++) {
+		int rc = tuple_item(p, shape, (uint64_t)i, &item);
+		if (rc == ERR_AGAIN)
+			return i;
+		TRY(rc);
+		if (i >= NUMPY_DIMENSIONS_MAX)
+			return ERR_TORN;
+		TRY(repr_int(p, item, &dimensions[i]));
+	}
+}
+
+/* `<f8`, `S3`, `?`: as it is named in a record, and by itself where it has no other name. */
+static void put_code(struct repr *p, const struct numpy_dtype *d, bool is_whole)
+{
+	static const char letters[] = {'?', 'i', 'u', 'f', 'c', 'O', 'S', 'U', 'V', 'M', 'm'};
+	bool has_order = d->form == NUMPY_UNICODE || d->form == NUMPY_DATETIME || d->form == NUMPY_TIMEDELTA ||
+	                 (d->size > 1 && d->form >= NUMPY_INT && d->form <= NUMPY_COMPLEX);
+	char unit[24];
+	if (has_order)
+		repr_put(p, d->is_swapped ? ">" : "<");
+	else if (is_whole && (d->form == NUMPY_STRING || d->form == NUMPY_VOID))
+		repr_put(p, "|");
+	if (d->form == NUMPY_BOOL || d->form == NUMPY_OBJECT) {
+		repr_format(p, "%c", letters[d->form]);
+		return;
+	}
+	repr_format(p, "%c", letters[d->form]);
+	if (d->form == NUMPY_UNICODE)
+		repr_format(p, "%llu", (unsigned long long)d->size / 4);
+	else if (d->size || (d->form != NUMPY_STRING && d->form != NUMPY_VOID) || is_whole)
+		repr_format(p, "%llu", (unsigned long long)d->size);
+	if (d->form == NUMPY_DATETIME || d->form == NUMPY_TIMEDELTA) {
+		numpy_unit_text(d->unit, d->multiple, unit, sizeof unit);
+		repr_format(p, *unit ? "[%s]" : "", unit);
+	}
+}
+
+static int put_nested(struct repr *p, const struct numpy_dtype *d, unsigned depth);
+
+/* `[('a', '<i4'), ('b', '<f8', (3,))]`, where the fields lie one behind the other. */
+static int put_record(struct repr *p, const struct numpy_dtype *d, unsigned depth)
+{
+	struct numpy_field f;
+	struct numpy_dtype inner;
+	int64_t end = 0, shape[NUMPY_DIMENSIONS_MAX];
+	repr_put(p, "[");
+	for (unsigned i = 0; i < NUMPY_FIELDS_MAX; i++) {
+		int rc = numpy_dtype_field(p, d, i, &f);
+		TRY(rc);
+		if (rc == 0)
+			break;
+		TRY(numpy_dtype_read(p, f.dtype, &inner));
+		if (f.offset != end)
+			return ERR_UNSUPPORTED;
+		end += (int64_t)inner.size;
+		repr_put(p, i ? ", ('" : "('");
+		repr_put_name(p, f.name);
+		repr_put(p, "', ");
+		int dimensions = 0;
+		if (inner.base) {
+			dimensions = numpy_shape_read(p, inner.shape, shape);
+			TRY(dimensions);
+			TRY(numpy_dtype_read(p, inner.base, &inner));
+		}
+		TRY(put_nested(p, &inner, depth + 1));
+		for (int k = 0; k < dimensions; k++)
+			repr_format(p, "%s%lld%s", k ? ", " : ", (", (long long)shape[k],
+			            k + 1 < dimensions ? ""
+			            : k                ? ")"
+			                               : ",)");
+		repr_put(p, ")");
+	}
+	repr_put(p, "]");
+	return end == (int64_t)d->size ? 0 : ERR_UNSUPPORTED;
+}
+
+static int put_nested(struct repr *p, const struct numpy_dtype *d, unsigned depth)
+{
+	if (depth > NUMPY_NESTED_MAX)
+		return ERR_UNSUPPORTED;
+	if (d->names)
+		return put_record(p, d, depth);
+	repr_put(p, "'");
+	put_code(p, d, false);
+	repr_put(p, "'");
+	return 0;
+}
+
+int numpy_dtype_put(struct repr *p, const struct numpy_dtype *d)
+{
+	char unit[24];
+	bool is_swapped = d->is_swapped && numpy_version(p) >= 125; /* numpy did not say so before */
+	if (d->names)
+		return put_record(p, d, 0);
+	if (d->form == NUMPY_DATETIME || d->form == NUMPY_TIMEDELTA) {
+		numpy_unit_text(d->unit, d->multiple, unit, sizeof unit);
+		const char *name = d->form == NUMPY_DATETIME ? "datetime64" : "timedelta64";
+		if (is_swapped) {
+			repr_put(p, "'");
+			put_code(p, d, true);
+			repr_put(p, "'");
+		} else if (*unit) {
+			repr_format(p, "'%s[%s]'", name, unit);
+		} else {
+			repr_put(p, name);
+		}
+		return 0;
+	}
+	if (d->name && !is_swapped) {
+		repr_put(p, d->name);
+		return 0;
+	}
+	repr_put(p, "'");
+	put_code(p, d, true);
+	repr_put(p, "'");
+	return 0;
 }
 
 /* --- scalars: the value behind the header */
 
-static void put_complex(struct repr *p, const unsigned char *raw, unsigned size, const char *open, const char *close)
+static int show_text(struct repr *p, raddr_t object, const struct repr_type *t, const char *name, bool is_new)
 {
-	double real = read_double(raw, size / 2), imaginary = read_double(raw + size / 2, size / 2);
-	bool is_whole = real != 0 || signbit(real);
-	repr_put(p, is_whole ? open : "");
-	if (is_whole)
-		put_scalar(p, real, size / 2, false, false);
-	put_scalar(p, imaginary, size / 2, false, is_whole);
-	repr_put(p, "j");
-	repr_put(p, is_whole ? close : "");
+	repr_format(p, is_new ? "np.%s(" : "", name);
+	TRY(*name == 's' ? repr_show_str(p, object, t) : repr_show_bytes(p, object, t));
+	repr_put(p, is_new ? ")" : "");
+	return 0;
 }
 
-static void put_integer(struct repr *p, const unsigned char *raw, unsigned size, bool is_signed)
+/* datetime64, timedelta64: value, unit, multiple */
+static int show_time(struct repr *p, raddr_t object, bool is_difference, bool is_new)
 {
-	uint64_t u = 0;
-	memcpy(&u, raw, size);
-	if (is_signed)
-		repr_format(p, "%lld", (long long)((int64_t)(u << (64 - 8 * size)) >> (64 - 8 * size)));
+	unsigned char raw[16];
+	char unit[24], text[NUMPY_NUMBER];
+	TRY(reader_read(p->reader, object + repr_body(p), raw, sizeof raw));
+	int64_t v = (int64_t)object_u64(raw, 0);
+	int base = (int)object_u32(raw, 8), multiple = (int)object_u32(raw, 12);
+	numpy_unit_text(base, multiple, unit, sizeof unit);
+	numpy_datetime_text(v, base, multiple, text);
+	repr_format(p, "%s.%s64(", is_new ? "np" : "numpy", is_difference ? "timedelta" : "datetime");
+	if (v == NUMPY_NAT)
+		repr_put(p, "'NaT'");
+	else if (is_difference)
+		repr_format(p, "%lld", (long long)v);
 	else
-		repr_format(p, "%llu", (unsigned long long)u);
+		repr_format(p, "'%s'", text);
+	/* what the text does not say of the unit */
+	if (v == NUMPY_NAT && !is_difference && numpy_version(p) >= 204)
+		repr_format(p, ",'%s'", *unit ? unit : "generic");
+	else if (*unit && (is_difference || strcmp(unit, "h") == 0 || (v != NUMPY_NAT && multiple != 1)))
+		repr_format(p, ",'%s'", unit);
+	repr_put(p, ")");
+	return 0;
+}
+
+/* void: size, pointer to the value, dtype */
+static int show_void(struct repr *p, raddr_t object, const struct repr_type *t, bool is_new)
+{
+	uint64_t words[2];
+	struct numpy_dtype d;
+	struct numpy_texts texts = {0};
+	size_t n;
+	TRY(reader_read(p->reader, object + repr_var_body(p), words, sizeof words));
+	TRY(numpy_dtype_read(p, words[1], &d));
+	if (!repr_enter(p, object, "(", ")", UINT64_MAX))
+		return 0;
+	const char *name = strcmp(t->name, "numpy.void") == 0 ? "void" : repr_short_name(t);
+	if (d.names && is_new)
+		repr_format(p, "%s.%s(", "np", name);
+	else if (!d.names)
+		repr_format(p, "%s%s(", is_new ? "np." : "", name);
+	buf_init(&texts.text, 0);
+	raddr_t at = words[0];
+	if (d.names) {
+		TRY(numpy_items_read(p, &d, &at, 1, is_new ? NUMPY_IN_SCALAR : NUMPY_IN_ROW, 0, &texts));
+		const char *s = numpy_texts_at(&texts, 0, &n);
+		buf_put(p->out, s, n);
+		p->chars += n;
+	} else {
+		TRY(numpy_void_put(p, at, d.size));
+	}
+	numpy_texts_done(&texts);
+	if (d.names && is_new) {
+		repr_put(p, ", dtype=");
+		TRY(numpy_dtype_put(p, &d));
+	}
+	if (!d.names || is_new)
+		repr_put(p, ")");
+	repr_leave(p);
+	return 0;
 }
 
 static const struct kind *kind_named(const char *name)
 {
+	static const char *const others[][2] = {
+	    {"bool_", "bool"},          {"longlong", "int64"},         {"ulonglong", "uint64"},
+	    {"longdouble", "float128"}, {"clongdouble", "complex256"}, {"intc", "int32"},
+	    {"uintc", "uint32"},        {"float96", "float128"}};
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (strcmp(others[i][0], name) == 0)
+			name = others[i][1];
 	for (size_t i = 0; i < KINDS; i++)
 		if (kinds[i].name && strcmp(kinds[i].name, name) == 0)
 			return &kinds[i];
@@ -142,257 +341,43 @@ static const struct kind *kind_named(const char *name)
 
 int repr_show_numpy_scalar(struct repr *p, raddr_t object, const struct repr_type *t)
 {
-	unsigned char raw[16];
-	const char *name = repr_short_name(t);
-	bool is_new = major(p) >= 2;
-	if (strcmp(name, "str_") == 0 || strcmp(name, "bytes_") == 0) {
-		repr_format(p, is_new ? "np.%s(" : "", name);
-		TRY(*name == 's' ? repr_show_str(p, object, t) : repr_show_bytes(p, object, t));
-		repr_put(p, is_new ? ")" : "");
-		return 0;
-	}
-	const struct kind *k = kind_named(strcmp(name, "bool_") == 0       ? "bool"
-	                                  : strcmp(name, "longlong") == 0  ? "int64"
-	                                  : strcmp(name, "ulonglong") == 0 ? "uint64"
-	                                                                   : name);
+	unsigned char raw[NUMPY_ITEM_MAX];
+	const char *name = strrchr(t->storage->name, '.');
+	bool is_new = numpy_is_new(p);
+	name = name ? name + 1 : t->storage->name;
+	if (strcmp(name, "str_") == 0 || strcmp(name, "bytes_") == 0)
+		return show_text(p, object, t, name, is_new);
+	if (strcmp(name, "datetime64") == 0 || strcmp(name, "timedelta64") == 0)
+		return show_time(p, object, *name == 't', is_new);
+	if (strcmp(name, "void") == 0)
+		return show_void(p, object, t, is_new);
+	const struct kind *k = kind_named(name);
 	if (!k)
 		return repr_show_object(p, object, t);
-	TRY(reader_read(p->reader, object + repr_body(p), raw, k->size));
-	if (k->form == 'b') {
+	/* long doubles lie at multiples of 16 */
+	raddr_t at = k->form == NUMPY_FLOAT || k->form == NUMPY_COMPLEX ? object + ((repr_body(p) + 15) & ~15ull)
+	                                                                : object + repr_body(p);
+	if (k->size != 16 && k->size != 32)
+		at = object + repr_body(p);
+	TRY(reader_read(p->reader, at, raw, k->size));
+	if (k->form == NUMPY_BOOL) {
 		repr_format(p, is_new ? "np.%s_" : "%s", raw[0] ? "True" : "False");
 		return 0;
 	}
-	repr_format(p, is_new ? "np.%s(" : "", name);
-	if (k->form == 'f')
-		put_scalar(p, read_double(raw, k->size), k->size, true, false);
-	else if (k->form == 'c')
-		put_complex(p, raw, k->size, is_new ? "" : "(", is_new ? "" : ")");
+	bool is_long =
+	    k->size == (k->form == NUMPY_FLOAT ? 16 : 32) && (k->form == NUMPY_FLOAT || k->form == NUMPY_COMPLEX);
+	bool is_quoted = is_new && is_long;
+	if (strstr(name, "longlong"))
+		name = k->name;
+	if (is_new && is_long)
+		name = k->form == NUMPY_FLOAT ? "longdouble" : "clongdouble";
+	repr_format(p, is_new ? "np.%s(%s" : "", name, is_quoted ? "'" : "");
+	if (k->form == NUMPY_FLOAT)
+		numpy_float_put(p, numpy_float_of(raw, k->size), k->size, true, false);
+	else if (k->form == NUMPY_COMPLEX)
+		numpy_complex_put(p, raw, k->size, is_new ? "" : "(", is_new ? "" : ")");
 	else
-		put_integer(p, raw, k->size, k->form == 'i');
-	repr_put(p, is_new ? ")" : "");
+		numpy_integer_put(p, raw, k->size, k->form == NUMPY_INT);
+	repr_put(p, is_quoted ? "')" : is_new ? ")" : "");
 	return 0;
-}
-
-/* --- arrays */
-
-struct array {
-	raddr_t data;
-	unsigned n_dimensions;
-	int64_t dimensions[DIMENSIONS_MAX], strides[DIMENSIONS_MAX];
-	const struct kind *kind;
-	uint64_t total;
-	uint64_t n; /* texts: of the first items */
-	char (*texts)[TEXT];
-	uint64_t shown;
-};
-
-static int read_array(struct repr *p, raddr_t object, struct array *a)
-{
-	uint64_t words[6];
-	unsigned char raw[16];
-	TRY(reader_read(p->reader, object + repr_body(p), words, sizeof words));
-	*a = (struct array){.data = words[0], .n_dimensions = (uint32_t)words[1], .total = 1};
-	if (a->n_dimensions > DIMENSIONS_MAX)
-		return ERR_TORN;
-	if (a->n_dimensions) {
-		TRY(reader_read(p->reader, words[2], a->dimensions, a->n_dimensions * 8));
-		TRY(reader_read(p->reader, words[3], a->strides, a->n_dimensions * 8));
-	}
-	for (unsigned i = 0; i < a->n_dimensions; i++)
-		if (a->dimensions[i] < 0 || __builtin_mul_overflow(a->total, (uint64_t)a->dimensions[i], &a->total))
-			return ERR_TORN;
-	TRY(reader_read(p->reader, words[5] + repr_body(p), raw, sizeof raw)); /* typeobj, kind, type, order, number */
-	uint32_t number = object_u32(raw, 12);
-	a->kind = number < KINDS && kinds[number].name && raw[10] != '>' ? &kinds[number] : NULL;
-	return a->kind ? 0 : ERR_UNSUPPORTED;
-}
-
-static raddr_t item_at(const struct array *a, uint64_t i)
-{
-	uint64_t at = a->data;
-	for (unsigned d = a->n_dimensions; d-- > 0;) {
-		at += (uint64_t)a->strides[d] * (i % (uint64_t)a->dimensions[d]);
-		i /= (uint64_t)a->dimensions[d];
-	}
-	return at;
-}
-
-/* A float with at most 8 digits behind the point, "1." and not "1". */
-static void positional(double v, unsigned size, char *text)
-{
-	char digits[TEXT];
-	if (!isfinite(v)) {
-		snprintf(text, TEXT, "%s", isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
-		return;
-	}
-	shortest(v, size, digits);
-	char *e = strchr(digits, 'e');
-	int significant = (int)(e - digits) - (digits[0] == '-') - (strchr(digits, '.') != NULL);
-	int behind = significant - 1 - atoi(e + 1);
-	behind = behind < 0 ? 0 : behind > PRECISION ? PRECISION : behind;
-	snprintf(text, TEXT - 2, "%.*f", behind, behind == PRECISION ? v : strtod(digits, NULL));
-	if (!behind)
-		strcat(text, ".");
-	for (size_t n = strlen(text); behind && text[n - 1] == '0'; n--)
-		text[n - 1] = 0;
-}
-
-/* "d.ddde±xx" with at most 8 digits behind the point, none of them 0 at the end */
-static void scientific(double v, unsigned size, char *text)
-{
-	char digits[TEXT];
-	if (!isfinite(v)) {
-		positional(v, size, text);
-		return;
-	}
-	shortest(v, size, digits);
-	if (strchr(digits, 'e') - digits > PRECISION + 2 + (digits[0] == '-'))
-		snprintf(digits, TEXT, "%.*e", PRECISION, v);
-	char *e = strchr(digits, 'e'), *end = e;
-	while (strchr(digits, '.') && end[-1] == '0')
-		end--;
-	snprintf(text, TEXT, "%.*s%s%s", (int)(end - digits), digits, strchr(digits, '.') ? "" : ".", e);
-}
-
-/* Pad so that the points lie below each other. */
-static void align(struct array *a, bool is_scientific)
-{
-	size_t left = 0, right = 0;
-	for (uint64_t i = 0; i < a->n; i++) {
-		char *dot = strchr(a->texts[i], '.'), *e = strchr(a->texts[i], 'e');
-		size_t l = dot ? (size_t)(dot - a->texts[i]) : 0, r = dot ? strlen(dot) : 0;
-		if (is_scientific && dot)
-			r = (size_t)(e - dot);
-		left = l > left ? l : left;
-		right = r > right ? r : right;
-	}
-	for (uint64_t i = 0; i < a->n; i++) {
-		char text[TEXT], *dot, *e;
-		snprintf(text, sizeof text, "%s", a->texts[i]);
-		dot = strchr(text, '.');
-		e = is_scientific ? strchr(text, 'e') : NULL;
-		if (!dot)
-			snprintf(a->texts[i], TEXT, "%*s", (int)(left + right), text);
-		else if (e)
-			snprintf(a->texts[i], TEXT, "%*.*s%.*s%.*s%s", (int)left, (int)(dot - text), text,
-			         (int)(e - dot), dot, (int)(right - (size_t)(e - dot)), "00000000", e);
-		else
-			snprintf(a->texts[i], TEXT, "%*.*s%-*s", (int)left, (int)(dot - text), text, (int)right, dot);
-	}
-}
-
-static int read_floats(struct repr *p, struct array *a)
-{
-	double least = INFINITY, most = 0, *v = malloc((a->n + 1) * sizeof *v);
-	unsigned char raw[8];
-	int rc = v ? 0 : ERR_NO_MEMORY;
-	for (uint64_t i = 0; rc == 0 && i < a->n; i++) {
-		rc = reader_read(p->reader, item_at(a, i), raw, a->kind->size);
-		v[i] = rc == 0 ? read_double(raw, a->kind->size) : 0;
-		if (rc == 0 && isfinite(v[i]) && v[i] != 0) {
-			least = fmin(least, fabs(v[i]));
-			most = fmax(most, fabs(v[i]));
-		}
-	}
-	bool is_scientific = most > 0 && (most >= 1e8 || least < 1e-4 || most / least > 1000);
-	for (uint64_t i = 0; rc == 0 && i < a->n; i++)
-		(is_scientific ? scientific : positional)(v[i], a->kind->size, a->texts[i]);
-	if (rc == 0)
-		align(a, is_scientific);
-	free(v);
-	return rc;
-}
-
-/* Let what repr puts be a text of its own. */
-static int read_others(struct repr *p, struct array *a)
-{
-	unsigned char raw[16];
-	size_t width = 0, was = p->out->len, chars = p->chars;
-	for (uint64_t i = 0; i < a->n; i++) {
-		TRY(reader_read(p->reader, item_at(a, i), raw, a->kind->size));
-		if (a->kind->form == 'b')
-			repr_put(p, raw[0] ? "True" : "False");
-		else if (a->kind->form == 'c')
-			put_complex(p, raw, a->kind->size, "", "");
-		else
-			put_integer(p, raw, a->kind->size, a->kind->form == 'i');
-		snprintf(a->texts[i], TEXT, "%s", buf_cstr(p->out) + was);
-		p->out->len = was;
-		p->chars = chars;
-		width = strlen(a->texts[i]) > width ? strlen(a->texts[i]) : width;
-	}
-	if (a->kind->form == 'b' && a->n_dimensions)
-		width = 5;
-	for (uint64_t i = 0; i < a->n; i++) {
-		char text[TEXT];
-		snprintf(text, sizeof text, "%s", a->texts[i]);
-		snprintf(a->texts[i], TEXT, "%*s", (int)width, text);
-	}
-	return 0;
-}
-
-/* `[[1, 2], [3, 4]]`. False: there is no more room. */
-static int show_level(struct repr *p, struct array *a, unsigned d)
-{
-	int rc = 0;
-	if (d == a->n_dimensions) {
-		raddr_t object;
-		if (a->kind->form == 'o') {
-			TRY(repr_word(p, item_at(a, a->shown), &object));
-			TRY(repr_inner(p, object));
-		} else {
-			repr_put(p, a->texts[a->shown]);
-		}
-		a->shown++;
-		return 0;
-	}
-	repr_put(p, "[");
-	for (int64_t i = 0; i < a->dimensions[d]; i++) {
-		if (i)
-			repr_put(p, ", ");
-		if (a->shown >= a->n || repr_room(p) == 0) {
-			repr_put(p, "\xe2\x80\xa6");
-			rc = 1;
-			break;
-		}
-		TRY(rc = show_level(p, a, d + 1));
-		if (rc)
-			break;
-	}
-	repr_put(p, "]");
-	return rc;
-}
-
-int repr_show_ndarray(struct repr *p, raddr_t object, const struct repr_type *t)
-{
-	struct array a;
-	int rc = read_array(p, object, &a);
-	if (rc == ERR_UNSUPPORTED)
-		return repr_show_object(p, object, t);
-	TRY(rc);
-	a.n = a.total < p->limits.items ? a.total : p->limits.items;
-	a.n = a.n < ITEMS_MAX ? a.n : ITEMS_MAX;
-	a.texts = malloc((a.n + 1) * TEXT);
-	if (!a.texts)
-		return ERR_NO_MEMORY;
-	rc = a.kind->form == 'f' ? read_floats(p, &a) : a.kind->form == 'o' ? 0 : read_others(p, &a);
-	if (rc == 0 && repr_enter(p, object, "array(", ")", a.total)) {
-		repr_put(p, strcmp(t->name, "numpy.ndarray") == 0 ? "array" : repr_short_name(t));
-		repr_put(p, "(");
-		if (a.total)
-			rc = show_level(p, &a, 0);
-		else
-			repr_put(p, "[]");
-		if (rc >= 0 && a.shown < a.total)
-			repr_format(p, " \xe2\x80\xa6 %llu more", (unsigned long long)(a.total - a.shown));
-		for (unsigned d = 0; a.total == 0 && a.n_dimensions > 1 && d < a.n_dimensions; d++)
-			repr_format(p, "%s%lld%s", d ? ", " : ", shape=(", (long long)a.dimensions[d],
-			            d + 1 == a.n_dimensions ? ")" : "");
-		if (!a.kind->is_default || a.total == 0)
-			repr_format(p, ", dtype=%s", a.kind->name);
-		repr_put(p, ")");
-		repr_leave(p);
-	}
-	free(a.texts);
-	return rc < 0 ? rc : 0;
 }

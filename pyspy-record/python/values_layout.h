@@ -47,8 +47,33 @@ struct values_layout {
 		uint32_t definition, self, module;
 	} builtin;
 	struct {
-		uint32_t name, code, frame; /* code: up to 3.10 */
+		/* of a generator's frame: 3.10 and later; completed: 3.11 to 3.14 */
+		int32_t created, running, completed, cleared, awaits, awaits_locked;
+	} state;
+	struct {
+		/* A generator is suspended in an await when this comes next, with this argument or a higher one; up to
+		 * 3.12. `also`: another form of it, 0 = none. */
+		uint32_t opcode, also, argument;
+	} awaits;
+	struct {
+		uint32_t name, code, frame; /* code, frame: up to 3.10 */
+		uint32_t running;           /* a byte, up to 3.9 */
+		uint32_t state, iframe;     /* state: a byte; iframe: the frame itself; 3.11 and later */
 	} generator;
+	/* What a frame that is suspended has on its stack: `values`, a pointer, and how many; or a pointer behind the
+	 * last. Up to 3.10 of the frame object, from then on of the frame. */
+	struct {
+		uint32_t values;  /* 3.8 to 3.10 */
+		uint32_t pointer; /* up to 3.9, and 3.14 and later */
+		uint32_t count;   /* 4 bytes: 3.10; 3.11 to 3.13, where locals count too */
+		uint32_t state;   /* a byte: 3.10 */
+	} stack;
+	struct { /* _asyncio.Task; awaited_by and node: 3.14 and later */
+		uint32_t loop, state, waiter, coroutine, name, context, awaited_by, awaited_by_is_set, node;
+	} task;
+	struct {
+		uint32_t of_thread; /* head of a list of tasks, in a thread state: 3.14 and later */
+	} tasks;
 	struct {
 		uint32_t object;
 	} weakref;

@@ -249,7 +249,8 @@ static int settle_chunks(struct walk *w, struct walk_thread *t)
 		return rc;
 	}
 	t->top.want = wanted(&t->top, used);
-	return settle_older(w, t);
+	rc = settle_older(w, t);
+	return w->reader->core && rc == ERR_MEMORY_READ ? 0 : rc;
 }
 
 /* A thread keeps its outermost chunk for life (Python/pystate.c, push_chunk). Another one is another thread's: without
@@ -293,7 +294,14 @@ static const unsigned char *outside(struct walk_chain *c, raddr_t at, size_t n)
 		c->is_tired = true;
 		return NULL;
 	}
-	return walk_extras_get(live->w, live->t, at, n);
+	const unsigned char *p = walk_extras_get(live->w, live->t, at, n);
+	/* What a core lacks is in no later look either. gdb writes zeros for what it could not read: all of a stack
+	 * whose guard is a part of it (glibc 2.42). */
+	if (live->w->reader->core && (!p || (n == c->frame_bytes && p[0] == 0 && memcmp(p, p + 1, n - 1) == 0))) {
+		c->is_tired = true;
+		return NULL;
+	}
+	return p;
 }
 
 static bool add_piece(struct walk *w, const struct walk_chunk *c)
@@ -304,11 +312,12 @@ static bool add_piece(struct walk *w, const struct walk_chunk *c)
 int walk_frames(struct walk *w, struct walk_thread *t)
 {
 	w->frames.n = w->chunks.n = 0;
-	w->is_cut = false;
+	w->is_cut = w->has_chunks = false;
 	t->outermost = 0;
 	t->last_extra = t->n_extras;
 	TRY(settle_chunks(w, t));
 	TRY(check_root(t));
+	w->has_chunks = true;
 	if (!add_piece(w, &t->top))
 		return ERR_NO_MEMORY;
 	for (size_t i = 0; i < t->n_older; i++)
@@ -322,6 +331,43 @@ int walk_frames(struct walk *w, struct walk_thread *t)
 	int rc = walk_chain_follow(&live.chain, t->image, w);
 	t->outermost = rc == 0 ? w->outermost : 0;
 	return rc;
+}
+
+/* The bytes of a frame that lies in a chunk, below where the thread state (the older ones themselves) says that it is
+ * in use: what lies there was called and has not returned by the time that that was read. */
+static const unsigned char *frame_in_chunk(const struct walk *w, struct walk_thread *t, raddr_t at, size_t n)
+{
+	size_t known = t->top.at ? t->n_older + 1 : 0;
+	for (size_t i = 0; i < known; i++) {
+		const struct walk_chunk *c = chunk_at(t, i);
+		size_t used = i ? c->len : walk_u64(t->image, w->layout->tstate.datastack_top) - c->at;
+		if (used > c->len)
+			used = c->len;
+		if (at >= c->at + WALK_CHUNK_DATA && at - c->at < used && used - (at - c->at) >= n)
+			return c->image + (at - c->at);
+	}
+	return NULL;
+}
+
+bool walk_still_has(struct walk *w, struct walk_thread *t, const struct walk_frame *f, raddr_t *instr)
+{
+	const struct layout *l = w->layout;
+	size_t n = walk_frame_bytes(l);
+	bool is_object = l->frame_root == LAYOUT_ROOT_FRAME;
+	const unsigned char *p = NULL;
+	if (is_object)
+		p = walk_extras_get(w, t, f->at + l->frame.first, n);
+	else if (w->has_chunks)
+		p = frame_in_chunk(w, t, f->at, n);
+	if (!p || (walk_u64(p, l->frame.code) & ~(raddr_t)l->frame.tag_mask) != f->code ||
+	    walk_u64(p, l->frame.globals) != f->globals || walk_u64(p, l->frame.previous) != f->previous)
+		return false;
+	if (is_object)
+		*instr =
+		    walk_frame_of_object(l, f->at, f->code, f->globals, (int32_t)walk_u32(p, l->frame.instr)).instr;
+	else
+		*instr = walk_u64(p, l->frame.instr);
+	return p[l->frame.owner] == f->owner || is_object;
 }
 
 int walk_alone(struct walk *w, struct walk_thread *t, struct reader_batch *scratch)

@@ -44,7 +44,8 @@ struct walk_frame {
 	uint8_t owner;   /* 0 thread, 1 generator, 2 frame object */
 	/* Free-threaded, 3.14 and later: which thread's copy of the code `instr` is in. 0: the object's own. */
 	uint32_t tlbc_index;
-	raddr_t at; /* of the frame itself */
+	raddr_t at;       /* of the frame itself */
+	raddr_t previous; /* as it stands in the frame */
 };
 
 /* Where C called the evaluator (3.12 and later): the entry frame, which lies on the C stack, and how many of the walk's
@@ -145,8 +146,9 @@ struct walk {
 	uint64_t repairs;              /* reads in addition, all passes */
 	VEC(struct walk_frame) frames; /* result of walk_frames, walk_copied */
 	bool is_cut;                   /* of the last walk: outermost frames are missing */
-	raddr_t outermost;             /* of the last walk: the outermost frame object, up to 3.10; 0: there was none */
-	bool wants_entries;            /* set by the caller: fill `entries` too */
+	bool has_chunks;    /* of the last walk_frames: the chunks are those that the thread state speaks of */
+	raddr_t outermost;  /* of the last walk: the outermost frame object, up to 3.10; 0: there was none */
+	bool wants_entries; /* set by the caller: fill `entries` too */
 	VEC(struct walk_entry) entries; /* of the last walk, innermost first */
 	VEC(struct walk_piece) chunks;  /* of the thread that is walked */
 };
@@ -164,6 +166,9 @@ int walk_failed_piece(struct walk *w, struct walk_thread *t, size_t piece);
 /* Walk what was read: w->frames. 0: the chain reached its root. ERR_TORN: it did not; w->frames holds what was seen.
  * ERR_GONE. */
 int walk_frames(struct walk *w, struct walk_thread *t);
+/* After walk_frames came to nothing: is the frame that an earlier walk met at f->at there still, in what was read of
+ * the thread, run by the same code and called by the same frame? Its *instr then. */
+bool walk_still_has(struct walk *w, struct walk_thread *t, const struct walk_frame *f, raddr_t *instr);
 /* Read one thread by itself, all of it, and walk it. For threads that stand still. */
 int walk_alone(struct walk *w, struct walk_thread *t, struct reader_batch *scratch);
 /* As walk_frames, out of the copy alone; nothing is read from the target. 0: w->frames, and w->is_cut when the chain

@@ -212,7 +212,7 @@ static int follow_frame_objects(struct walk_chain *c, const unsigned char *tstat
 		if (!vec_push(&w->frames, f))
 			return ERR_NO_MEMORY;
 		outermost = at;
-		at = walk_u64(p, l->frame.previous);
+		at = w->frames.v[w->frames.n - 1].previous = walk_u64(p, l->frame.previous);
 	}
 	w->outermost = outermost;
 	if (w->wants_entries && outermost && !vec_push(&w->entries, ((struct walk_entry){outermost, w->frames.n})))
@@ -269,7 +269,8 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 		                       walk_u64(p, l->frame.globals),
 		                       owner,
 		                       l->frame.tlbc_index ? walk_u32(p, l->frame.tlbc_index) : 0,
-		                       here};
+		                       here,
+		                       at};
 		if (!vec_push(&w->frames, f))
 			return ERR_NO_MEMORY;
 	}

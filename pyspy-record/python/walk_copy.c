@@ -87,12 +87,12 @@ static int walk_list(struct walk *w, const struct walk_copy *c, raddr_t root)
 		if ((i & (i - 1)) == 0) /* a circle comes to its mark again before twice its length */
 			mark = at;
 		if (owner < l->frame.owner_cstack)
-			w->frames.v[w->frames.n++] = (struct walk_frame){f->code & ~(raddr_t)l->frame.tag_mask,
-			                                                 f->instr & instr_mask,
-			                                                 f->globals,
-			                                                 owner,
-			                                                 (uint32_t)(f->instr >> 48),
-			                                                 at};
+			w->frames.v[w->frames.n++] = (struct walk_frame){.code = f->code & ~(raddr_t)l->frame.tag_mask,
+			                                                 .instr = f->instr & instr_mask,
+			                                                 .globals = f->globals,
+			                                                 .owner = owner,
+			                                                 .tlbc_index = (uint32_t)(f->instr >> 48),
+			                                                 .at = at};
 	}
 	if (c->next) {
 		w->is_cut = c->is_cut && w->frames.n;

@@ -9,6 +9,7 @@
 #include "libcommon/err.h"
 #include "libcommon/log.h"
 #include "pyspy-record/sample/target.h"
+#include "pyspy-record/target/source.h"
 
 enum { KERNEL_NAME_MAX = 64, CENSUS_ALL_NS = 1000 * 1000 * 1000 };
 
@@ -49,7 +50,7 @@ pid_t target_ns_tid(struct target *t, const unsigned char *image)
 	if (t->interpreter.pthread_tid && pthread % 8 == 0 &&
 	    reader_read(&t->reader, pthread + t->interpreter.pthread_tid, &tid, sizeof tid) == 0)
 		return (pid_t)tid;
-	return process_n_threads(t->facts.pid) == 1 ? t->facts.ns_pid : 0; /* there is only one */
+	return source_n_threads(t->reader.core, t->facts.pid) == 1 ? t->facts.ns_pid : 0; /* there is only one */
 }
 
 static struct sample_thread *find_thread(const struct target *t, pid_t tid)
@@ -153,11 +154,23 @@ static int add_thread(struct target *t, struct writer *w, const struct seen_stat
                       struct sample_thread **out)
 {
 	uint64_t ticks = 0;
-	if (process_start_ticks(t->facts.pid, tid, &ticks) < 0)
+	if (!t->reader.core && process_start_ticks(t->facts.pid, tid, &ticks) < 0)
 		return ERR_AGAIN; /* not started yet, or a leftover of before a fork */
 	struct sample_thread *th = new_thread(t, seen->tstate, seen->interp, tid, seen->ns_tid, seen->pthread);
 	if (!th)
 		return ERR_NO_MEMORY;
+	*out = th;
+	if (t->reader.core) { /* of the kernel's names it has the main thread's only */
+		th->task = TASKSTATE_NONE;
+		size_t n = tid == t->facts.pid ? strlen(t->facts.comm) : 0;
+		if (n && vec_room(&th->name, n)) {
+			memcpy(th->name.v, t->facts.comm, n);
+			th->name.n = n;
+		}
+		th->thread_flags |= WIRE_THREAD_KERNEL_NAME;
+		target_tell_thread(t, w, th);
+		return 0;
+	}
 	th->start_ns = process_ticks_to_ns(ticks);
 	taskstate_open(&th->task, t->facts.pid, tid);
 	struct taskstate_run run;
@@ -166,7 +179,6 @@ static int add_thread(struct target *t, struct writer *w, const struct seen_stat
 	kernel_name(th, t->facts.pid);
 	target_tell_thread(t, w, th);
 	t->names_due = true;
-	*out = th;
 	return 0;
 }
 
@@ -258,10 +270,19 @@ static int give_state(struct target *t, struct sample_thread *th, const struct s
 	return 0;
 }
 
+/* In a core its registers tell whose a state is, whichever pid namespace the notes are of. Without notes there is
+ * nobody to tell it from one that is left over of before a fork. */
+static pid_t core_tid(const struct target *t, const struct seen_state *seen)
+{
+	const struct corefile *core = t->reader.core;
+	const struct corefile_thread *th = corefile_thread_of(core, seen->pthread, seen->ns_tid);
+	return th ? th->tid : core->threads.n ? 0 : seen->ns_tid;
+}
+
 /* The thread that this state names. Where it is a new one, a thread that had its number before is another one. */
 static int give_to_named(struct target *t, struct writer *w, struct seen_state *seen)
 {
-	pid_t tid = seen->ns_tid > 0 ? outer_tid(t, seen->ns_tid) : 0;
+	pid_t tid = t->reader.core ? core_tid(t, seen) : seen->ns_tid > 0 ? outer_tid(t, seen->ns_tid) : 0;
 	struct sample_thread *th = tid ? find_thread(t, tid) : NULL;
 	uint64_t ticks;
 	if (!tid)
@@ -365,8 +386,8 @@ static void drop_unseen(struct target *t, struct writer *w, bool whole, uint64_t
 		struct sample_thread *th = t->threads.v[i];
 		size_t left = 0;
 		uint64_t ticks;
-		bool ended =
-		    !whole && (th->look == LOOK_GONE || process_start_ticks(t->facts.pid, th->tid, &ticks) < 0);
+		bool ended = !whole && (th->look == LOOK_GONE ||
+		                        (!t->reader.core && process_start_ticks(t->facts.pid, th->tid, &ticks) < 0));
 		for (size_t k = 0; k < th->states.n; k++) {
 			struct sample_state *s = th->states.v[k];
 			if (!ended && (!whole || s->census == t->census))
@@ -421,7 +442,7 @@ static bool may_see_new_only(const struct target *t)
 
 int target_census(struct target *t, struct writer *w, uint64_t now_ns)
 {
-	if (!process_is_alive(t->facts.pid, t->facts.start_ticks))
+	if (!t->reader.core && !process_is_alive(t->facts.pid, t->facts.start_ticks))
 		return ERR_GONE;
 	t->census++;
 	t->census_due = false;

@@ -240,6 +240,15 @@ void events_give_up(struct target *t, struct writer *w, uint64_t now_ns)
 	}
 }
 
+void events_eager(struct target *t, bool is_eager)
+{
+	struct kernel_process *p = &t->events.rules;
+	if (p->is_eager == is_eager)
+		return;
+	p->is_eager = is_eager;
+	events_watch(t);
+}
+
 void events_before_drain(struct target *t)
 {
 	struct events *e = &t->events;

@@ -146,9 +146,10 @@ struct events {
 	uint64_t switches_told, paced_ns; /* samples at switches, and when they were looked at last: see events_pace */
 	double worth, worth_before;       /* the engine's period, and what it was before worth_ns */
 	uint64_t worth_ns;
-	bool own_clock;   /* running threads have clocks of their own */
-	bool census_made; /* in this drain, for a thread that was not known */
-	uint64_t news;    /* things seen for the first time: drain sooner */
+	bool own_clock;     /* running threads have clocks of their own */
+	bool census_made;   /* in this drain, for a thread that was not known */
+	uint64_t news;      /* things seen for the first time: drain sooner */
+	uint64_t code_news; /* of these, samples with code objects seen for the first time, or gone already */
 	struct events_counts counts;
 };
 
@@ -167,6 +168,8 @@ static inline bool events_is_on(const struct events *e)
 void events_bind(struct target *t);
 /* Before the records of a drain, after target_words. */
 void events_before_drain(struct target *t);
+/* From now on each sample wakes the recorder, or none does. */
+void events_eager(struct target *t, bool is_eager);
 /* A record of this process. 0. */
 int events_record(struct target *t, struct writer *w, const struct kernel_record *r, size_t n);
 /* A task of the snapshot number `stamp`. `draw`: a random number. */

@@ -312,7 +312,7 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 	find_interp(t, m->interp, &interp);
 	take_words(t, m, interp);
 	t->sampled_ns = m->head.time_ns;
-	uint64_t codes = t->codes.v.n;
+	uint64_t codes = t->codes.v.n, gone = t->codes.gone_met;
 	raddr_t first = tstate;
 	bool is_cut, as_before = is_known(t, &et->known, m, &copy, interp);
 	int rc = 0;
@@ -334,6 +334,7 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 	uint32_t gil = gil_state_flags(t, m->tstate, interp, image);
 	t->sampled_ns = 0;
 	t->events.news += t->codes.v.n != codes;
+	t->events.code_news += t->codes.v.n != codes || t->codes.gone_met != gone;
 	if (may_lack_state(th, m, first, n_states)) {
 		t->counts.reads_failed++;
 		return 0;

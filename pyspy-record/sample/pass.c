@@ -120,7 +120,7 @@ static void show(struct target *t, struct writer *w, struct sample_thread *th, n
 {
 	t->counts.samples++;
 	bool certain = (flags & WIRE_FLAG_WAY) != 0;
-	bool certified = certain || (!torn && trie_is_certified(&t->trie, node));
+	bool certified = certain || trie_is_certified(&t->trie, node);
 	th->wants_certificate = !certified;
 	th->wants_hold = !certified ? TARGET_HOLD_SAMPLES : th->wants_hold ? th->wants_hold - 1 : 0;
 	t->counts.uncertified += !certified;
@@ -128,12 +128,7 @@ static void show(struct target *t, struct writer *w, struct sample_thread *th, n
 	if (th->is_shown && th->node == node && th->is_torn == torn && th->flags == flags &&
 	    th->shown_epoch == writer_epoch(w))
 		return;
-	stack_id stack = 0;
-	if (torn) {
-		stack = target_torn_stack(w);
-	} else {
-		stack = trie_stack(&t->trie, &t->codes, w, node);
-	}
+	stack_id stack = trie_stack(&t->trie, &t->codes, w, node);
 	if (!stack && node) { /* the dictionaries are full: the next block starts an epoch with empty ones */
 		flags = WIRE_FLAG_ABSENT | WIRE_FLAG_FAILED;
 		t->counts.limit++;
@@ -228,12 +223,23 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 	}
 	if (t->stops_each && !th->stopped && !stands)
 		return false;
-	if (rc == 0 && !target_is_own(t, th))
+	if (rc == 0 && !target_is_own(t, th)) {
 		rc = ERR_TORN;
-	if (rc < 0)
-		t->counts.torn++;
+		th->path.n = 0;
+	}
+	bool torn = rc < 0, is_known = false;
+	if (torn) {
+		node = target_known_part(t, th, &is_known);
+		unproved = is_cut = false;
+		t->counts.torn += !is_known;
+	}
+	if (torn && !node) {
+		t->counts.limit++;
+		show_failed(t, w, th);
+		return true;
+	}
 	flags |= WIRE_STATE_ACTIVE | (unproved ? WIRE_FLAG_UNPROVED : 0);
-	show(t, w, th, rc < 0 ? 0 : node, rc < 0, flags);
+	show(t, w, th, node, torn, flags);
 	return true;
 }
 

@@ -127,7 +127,8 @@ static void note_version(struct target *t, const struct sample_thread *th, code_
 }
 
 /* A frame's code object, met for the first time. One that a sample of the kernel's names may have died since (a
- * module's own, once it is imported): its place in the stack is certain, and what it was is not known. */
+ * module's own, once it is imported): its place in the stack is certain, and what it was is not known. So it is with
+ * one that a core has not. */
 static int read_code(struct target *t, const struct walk_frame *f, struct codes_generation generation, code_id *id,
                      bool *proved)
 {
@@ -136,10 +137,20 @@ static int read_code(struct target *t, const struct walk_frame *f, struct codes_
 	if (rc == 0 && t->sampled_ns &&
 	    t->codes.v.n != known) /* when all of it was read: a sample taken before that does not prove it */
 		codes_at(&t->codes, *id)->read_ns = clock_mono_ns();
-	if (!t->sampled_ns || (rc != ERR_TORN && rc != ERR_MEMORY_READ && rc != ERR_GONE))
+	if ((!t->sampled_ns && !t->reader.core) || (rc != ERR_TORN && rc != ERR_MEMORY_READ && rc != ERR_GONE))
 		return rc;
 	*proved = false;
 	return codes_gone(&t->codes, id);
+}
+
+/* The sample is older than the object: did its frame run another one, whose address this one has by now? Versions tell
+ * for certain; without them, the globals that it ran with. */
+static bool is_another(struct target *t, const struct walk_frame *f, code_id id, uint64_t generation)
+{
+	if (codes_at(&t->codes, id)->is_gone || !is_younger(t, id, generation))
+		return false;
+	return (t->codes.has_generation && t->interpreter.layout.generation_kind == LAYOUT_GENERATION_MADE) ||
+	       codes_is_foreign(&t->codes, id, f->globals);
 }
 
 static bool is_beyond(const struct code *code, const struct walk_frame *f)
@@ -213,13 +224,18 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	    with_copies && (th->path_copies != copies || copies == COPIES_UNKNOWN) ? 0 : shared_steps(th, frames, n);
 	TRY(check_codes(t, th, frames, n, &shared, generation.after, unproved));
 	th->path.n = shared;
+	for (size_t i = 0; i < shared && !t->sampled_ns; i++) { /* the same code called anew may be another frame */
+		th->path.v[i].at = frames[n - 1 - i].at;
+		th->path.v[i].previous = frames[n - 1 - i].previous;
+	}
 	if (th->path_proved > shared)
 		th->path_proved = shared;
 	node_id at = shared ? th->path.v[shared - 1].node : 0;
 	size_t first_gone = n;
 	for (size_t i = shared; i < n; i++) {
 		const struct walk_frame *f = &frames[n - 1 - i];
-		struct path_step step = {f->code, f->instr, f->globals, f->tlbc_index, th->path.v[i].code, at};
+		struct path_step step = {f->code, f->instr, f->globals,  f->tlbc_index, th->path.v[i].code,
+		                         at,      f->at,    f->previous, f->owner};
 		bool proved = true;
 		if (!step.code || codes_at(&t->codes, step.code)->is_stale)
 			step.code = codes_known(&t->codes, f->code, f->globals);
@@ -227,8 +243,9 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 			TRY(read_code(t, f, generation, &step.code, &proved));
 			note_version(t, th, step.code);
 		}
-		if (t->sampled_ns && !t->interpreter.layout.code.tlbc && f->instr != WALK_NOT_STARTED &&
-		    is_beyond(codes_at(&t->codes, step.code), f)) {
+		if (t->sampled_ns && ((!t->interpreter.layout.code.tlbc && f->instr != WALK_NOT_STARTED &&
+		                       is_beyond(codes_at(&t->codes, step.code), f)) ||
+		                      is_another(t, f, step.code, generation.before))) {
 			proved = false; /* not this one, then: it came to the address of one that is gone */
 			TRY(codes_gone(&t->codes, &step.code));
 		}
@@ -265,8 +282,36 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	th->path_generation = generation.after;
 	th->path_copies = copies;
 	*unproved |= has_younger(t, th, generation.before);
-	if (first_gone < th->path.n) /* it may come again as another one */
+	if (first_gone < th->path.n && !t->reader.core) /* it may come again as another one */
 		th->path.n = first_gone;
 	*node = at;
+	return 0;
+}
+
+int target_resolve_frame(struct target *t, uint32_t interp, const struct walk_frame *f, code_id *id, uint32_t *instr)
+{
+	const struct sample_interp *in = &t->interps[interp];
+	struct codes_generation generation = {in->words.generation_before, in->words.generation_after, 0};
+	bool proved, bad = false, copies_same = true, unproved = false;
+	*instr = LINETABLE_NOT_STARTED;
+	*id = codes_known(&t->codes, f->code, f->globals);
+	if (*id && codes_at(&t->codes, *id)->check_mark != t->check_mark) {
+		codes_at(&t->codes, *id)->check_mark = t->check_mark;
+		TRY(codes_check(&t->codes, id, 1, generation.after, &bad));
+	}
+	if (!*id || bad) {
+		TRY(codes_read(&t->codes, f->code, f->globals, generation, id, &proved));
+		codes_at(&t->codes, *id)->check_mark = t->check_mark;
+	}
+	const struct code *code = codes_at(&t->codes, *id);
+	if (f->instr == WALK_NOT_STARTED || code->is_gone)
+		return 0;
+	raddr_t start;
+	uint64_t copies = t->interpreter.layout.code.tlbc ? copies_generation(t, &t->interps[interp], &copies_same) : 0;
+	TRY(find_start(t, f, *id, copies, copies_same, &start, &unproved));
+	uint64_t offset = f->instr >= start ? f->instr - start : 0;
+	if (offset >= code->size_bytes)
+		return ERR_TORN;
+	*instr = (uint32_t)offset;
 	return 0;
 }

@@ -7,12 +7,14 @@
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "pyspy-record/sample/gil.h"
+#include "pyspy-record/target/corefile.h"
 
 enum {
 	TRIES_STOPPING = 60,
 	TRIES_LOOKING = 30, /* without stops: until nobody is seen to run */
 	TRIES_HOLDER = 20,  /* until the one who stands has the GIL still */
 	TRIES_CENSUS = 20,
+	VISITS_MAX = 6, /* that somebody ran in */
 	CENSUS_GAP_NS = 500 * 1000,
 	STOPS_MAX = 24, /* threads at once */
 	WAIT_NS = 20 * 1000 * 1000,
@@ -24,13 +26,14 @@ struct taking {
 	struct writer *w;
 	struct stops *stops;
 	struct snapshot *s;
-	snapshot_visit *visit;
-	void *ctx;
+	struct snapshot_looks looks;
+	bool is_prepared;
 	struct sample_thread *stop[STOPS_MAX]; /* to be stopped in this try */
 	size_t n_stop, n_stopped;
 	struct sample_thread *wanted[STOPS_MAX]; /* in the next one */
 	size_t n_wanted;
 	uint64_t until_ns;
+	unsigned visits;
 	bool is_open; /* nobody had a GIL that decides */
 	bool is_last; /* take what is there */
 };
@@ -83,10 +86,28 @@ static bool is_frozen(const struct taking *k, const struct sample_thread *th)
 	return true;
 }
 
+/* In a core nobody runs any more; what a thread did is in its registers. */
+static void look_at_core(const struct corefile *core, struct snapshot_thread *st)
+{
+	struct sample_thread *th = st->thread;
+	const struct corefile_thread *seen = corefile_thread(core, th->tid);
+	th->look = LOOK_READ;
+	th->held = th->beside = false;
+	st->has_crashed = core->signal && core->first_tid == th->tid && seen;
+	th->blocked = seen && seen->syscall >= 0 && !st->has_crashed;
+	if (th->blocked)
+		th->block = (struct taskstate_block){.number = seen->syscall, .args = {seen->arg}};
+	st->state = !seen ? 0 : th->blocked ? 'S' : 'R';
+}
+
 static void look(struct taking *k, struct snapshot_thread *st)
 {
 	struct sample_thread *th = st->thread;
 	th->asleep = false;
+	if (k->t->reader.core) {
+		look_at_core(k->t->reader.core, st);
+		return;
+	}
 	if (!is_stopped(k, th)) {
 		th->wants_certificate = true; /* it may wait for our CPU: worth a look */
 		target_look(k->t, th);
@@ -181,7 +202,8 @@ static void want_for(struct taking *k, struct sample_thread *th)
 static void judge(struct taking *k, struct snapshot_thread *st)
 {
 	struct sample_thread *th = st->thread;
-	if (is_stopped(k, th) || th->look == LOOK_GONE || target_still_stands(th) || is_frozen(k, th))
+	if (k->t->reader.core || is_stopped(k, th) || th->look == LOOK_GONE || target_still_stands(th) ||
+	    is_frozen(k, th))
 		return;
 	st->is_certain = false;
 	want_for(k, th);
@@ -198,6 +220,25 @@ static bool is_held(const struct snapshot *s)
 		if (s->threads.v[i].flags & WIRE_FLAG_GIL)
 			return true;
 	return false;
+}
+
+static int run_visit(struct taking *k)
+{
+	struct snapshot *s = k->s;
+	bool is_picky = k->looks.visit(k->looks.ctx, k->t, s, k->until_ns);
+	s->is_moved = false;
+	if (!is_picky)
+		return 0;
+	for (size_t i = 0; i < s->threads.n; i++) { /* as judge, but what was certain of the stacks stays so */
+		struct sample_thread *th = s->threads.v[i].thread;
+		if (is_stopped(k, th) || th->look == LOOK_GONE || target_still_stands(th) || is_frozen(k, th))
+			continue;
+		s->is_moved = true;
+		want_for(k, th);
+	}
+	if (!s->is_moved || k->is_last || ++k->visits >= VISITS_MAX)
+		return 0;
+	return ERR_AGAIN;
 }
 
 /* Who was to be stopped because of the GIL often comes to rest where it has just let go of it, and waits for it again.
@@ -218,6 +259,8 @@ static int read_all(struct taking *k)
 		TRY(take_thread(k, &s->threads.v[i]));
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
+	if (t->reader.core) /* when it was written, as far as can be told */
+		now = (struct timespec){t->reader.core->mtime_s, t->reader.core->mtime_ns};
 	s->realtime_ns = (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
 	k->n_wanted = 0;
 	k->is_open = false;
@@ -231,9 +274,7 @@ static int read_all(struct taking *k)
 		k->n_wanted = 0;
 		return ERR_AGAIN;
 	}
-	if (k->visit)
-		k->visit(k->ctx, t, s, k->until_ns);
-	return 0;
+	return k->looks.visit ? run_visit(k) : 0;
 }
 
 /* Stop the next one of those to be stopped, and within that the others; then read. */
@@ -268,7 +309,7 @@ static int census(struct taking *k)
 {
 	struct target *t = k->t;
 	int rc = ERR_AGAIN;
-	for (int i = 0; rc == ERR_AGAIN && i < TRIES_CENSUS; i++) {
+	for (int i = 0; rc == ERR_AGAIN && i < (t->reader.core ? 1 : TRIES_CENSUS); i++) {
 		if (i)
 			clock_sleep_until(clock_mono_ns() + CENSUS_GAP_NS);
 		rc = target_census(t, k->w, clock_boot_ns());
@@ -290,6 +331,9 @@ static int try_once(struct taking *k)
 	int rc = 0;
 	if (k->t->census_due)
 		TRY(census(k));
+	if (k->looks.prepare && !k->is_prepared)
+		k->looks.prepare(k->looks.ctx, k->t);
+	k->is_prepared = true;
 	memcpy(k->stop, k->wanted, k->n_wanted * sizeof *k->stop);
 	k->n_stop = k->s->may_stop ? k->n_wanted : 0;
 	k->n_stopped = 0;
@@ -305,7 +349,7 @@ static int try_once(struct taking *k)
 
 static int take(struct taking *k)
 {
-	unsigned most = k->s->may_stop ? TRIES_STOPPING : TRIES_LOOKING;
+	unsigned most = k->t->reader.core ? 1 : k->s->may_stop ? TRIES_STOPPING : TRIES_LOOKING;
 	int rc = ERR_AGAIN;
 	for (unsigned i = 0; i < most; i++) {
 		k->s->tries++;
@@ -321,12 +365,12 @@ static int take(struct taking *k)
 	return rc;
 }
 
-int snapshot_take(struct target *t, struct stops *stops, bool may_stop, snapshot_visit *visit, void *ctx,
+int snapshot_take(struct target *t, struct stops *stops, bool may_stop, const struct snapshot_looks *looks,
                   struct snapshot *s)
 {
 	static struct sink nowhere; /* nothing is ever flushed to it */
 	struct writer_options o = {.mean_gap_ns = 1};
-	struct taking k = {.t = t, .stops = stops, .s = s, .visit = visit, .ctx = ctx};
+	struct taking k = {.t = t, .stops = stops, .s = s, .looks = *looks};
 	memset(s, 0, sizeof *s);
 	s->may_stop = may_stop;
 	t->stops = stops;
@@ -336,6 +380,19 @@ int snapshot_take(struct target *t, struct stops *stops, bool may_stop, snapshot
 		rc = take(&k);
 	writer_free(k.w);
 	return rc;
+}
+
+int snapshot_add_frame(struct target *t, struct snapshot *s, uint32_t interp, const struct walk_frame *frame)
+{
+	struct snapshot_frame f = {.frame = *frame};
+	uint32_t instr;
+	int rc = target_resolve_frame(t, interp, frame, &f.code, &instr);
+	if (rc == ERR_TORN || rc == ERR_MEMORY_READ) /* it is no more */
+		rc = codes_gone(&t->codes, &f.code);
+	else if (rc == 0)
+		codes_place(&t->codes, codes_at(&t->codes, f.code), instr, &f.place);
+	TRY(rc);
+	return vec_push(&s->frames, f) ? 0 : ERR_NO_MEMORY;
 }
 
 void snapshot_done(struct snapshot *s)

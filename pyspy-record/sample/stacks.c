@@ -6,12 +6,11 @@
  * stands there. Below a stack pointer lies what earlier calls have left: it is not looked at where the thread sleeps,
  * whose stack pointer is to be had; of one that runs it is, so the place that is highest counts.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "libcommon/err.h"
 #include "pyspy-record/sample/target.h"
-#include "pyspy-record/target/maps.h"
+#include "pyspy-record/target/source.h"
 
 enum {
 	SEARCH_BYTES = 2 << 20, /* of a stack */
@@ -19,39 +18,6 @@ enum {
 	SEARCH_THREADS = 256,
 	PLACES_MAX = 512,
 };
-
-/* Of a thread that sleeps; 0: it does not. */
-static raddr_t stack_pointer(pid_t pid, pid_t tid)
-{
-	char path[80], text[256];
-	unsigned long long sp = 0, pc;
-	snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", (int)pid, (int)tid);
-	FILE *f = fopen(path, "re");
-	size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-	if (f)
-		fclose(f);
-	text[n] = 0;
-	if (n == 0 || text[0] == 'r')
-		return 0;
-	/* the last two words: "NUMBER ARGS... SP PC", or "-1 SP PC" */
-	char *p = strrchr(text, ' ');
-	while (p && p > text && p[-1] != ' ')
-		p--;
-	return p && sscanf(p, "%llx %llx", &sp, &pc) == 2 ? sp : 0;
-}
-
-static raddr_t main_stack_end(pid_t pid)
-{
-	struct maps maps;
-	raddr_t end = 0;
-	if (maps_read(pid, &maps) < 0)
-		return 0;
-	for (size_t i = 0; i < maps.n; i++)
-		if (strcmp(maps.v[i].path, "[stack]") == 0)
-			end = maps.v[i].end;
-	maps_done(&maps);
-	return end;
-}
 
 /* The highest place of `word` between `low` and `end`; 0 = there is none. */
 static raddr_t search(struct target *t, raddr_t low, raddr_t end, uint64_t word)
@@ -77,7 +43,7 @@ static raddr_t search(struct target *t, raddr_t low, raddr_t end, uint64_t word)
 static raddr_t search_thread(struct target *t, const struct sample_thread *th, raddr_t main_end, uint64_t word)
 {
 	raddr_t end = th->thread_flags & WIRE_THREAD_MAIN ? main_end : th->pthread;
-	raddr_t low = stack_pointer(t->facts.pid, th->tid);
+	raddr_t low = source_stack_pointer(t->reader.core, t->facts.pid, th->tid);
 	if (end < SEARCH_BYTES || low > end)
 		return 0;
 	return search(t, (low ? low : end - SEARCH_BYTES) & ~(raddr_t)7, end, word);
@@ -100,7 +66,7 @@ raddr_t target_frame_place(struct target *t, raddr_t frame, uint64_t *pthread)
 		*pthread = p->pthread;
 		return p->place;
 	}
-	raddr_t main_end = main_stack_end(t->facts.pid);
+	raddr_t main_end = source_stack_end(t->reader.core, t->facts.pid);
 	for (size_t i = 0; i < t->threads.n && i < SEARCH_THREADS && !found.place; i++) {
 		const struct sample_thread *th = t->threads.v[i];
 		found.place = search_thread(t, th, main_end, frame);

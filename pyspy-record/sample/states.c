@@ -8,8 +8,9 @@
  * - 3.10, 3.11: a state points to the innermost call's cframe, on the C stack: whole states follow each other.
  * - Up to 3.9 nothing of a state is on the C stack, but the evaluator's calls have their frame objects' addresses
  *   there: the place of a state's outermost one is searched for (stacks.c). Where it is not found (a sample of the
- *   kernel's that was over when it was looked at) the state that runs is the innermost, and the others follow each
- *   other by the age of their interpreters.
+ *   kernel's that was over when it was looked at), or was another call's (the state that runs would not be the
+ *   innermost), the state that runs is the innermost, and the others follow each other by the age of their
+ *   interpreters.
  *
  * A thread state names the thread that made it. Up to 3.12 _xxsubinterpreters runs code in a state that create() left
  * behind, whichever thread calls it: it is the C stack again that tells whose it is. A thread's descriptor (its
@@ -69,11 +70,17 @@ void target_join_begin(struct target *t, raddr_t running)
 	t->walk.wants_entries = true;
 }
 
+/* The state that runs; of one that is off its CPU, the one that ran last. */
+static raddr_t running(const struct target *t)
+{
+	return t->join.running ? t->join.running : t->words.gil_current;
+}
+
 /* Up to 3.9: what stands for a place that is not known. Lower than all that are. */
 static uint64_t rank(const struct target *t, const struct sample_top *top)
 {
 	/* the newest interpreter is the first of the list */
-	return t->words.gil_current == top->tstate ? 0 : 1 + (uint64_t)top->interp;
+	return running(t) == top->tstate ? 0 : 1 + (uint64_t)top->interp;
 }
 
 /* On which C stack the state that was just walked is, and where. 0: not known, *pthread stays as it is. */
@@ -156,11 +163,30 @@ static struct join_state *next_state(struct join *j)
 	return found;
 }
 
+/* Up to 3.9: a word that was left over on the C stack by an earlier call may look like a place. The state that runs is
+ * the innermost one: where places say another thing they are none. */
+static void weigh_places(struct target *t)
+{
+	struct join *j = &t->join;
+	size_t runs = j->parts.n;
+	bool is_wrong = false;
+	for (size_t i = 0; i < j->states.n; i++)
+		if (j->states.v[i].part < j->states.v[i].end && j->states.v[i].top.tstate == running(t))
+			runs = j->states.v[i].part;
+	for (size_t i = 0; i < j->parts.n && runs < j->parts.n; i++)
+		is_wrong |= i != runs && j->parts.v[i].place <= j->parts.v[runs].place;
+	for (size_t i = 0; i < j->states.n && is_wrong; i++)
+		if (j->states.v[i].part < j->states.v[i].end)
+			j->parts.v[j->states.v[i].part].place = rank(t, &j->states.v[i].top);
+}
+
 int target_join_end(struct target *t, struct sample_thread *th)
 {
 	struct join *j = &t->join;
 	struct walk *w = &t->walk;
 	struct join_state *s;
+	if (!t->interpreter.layout.tstate.cframe && t->interpreter.layout.frame_root == LAYOUT_ROOT_FRAME)
+		weigh_places(t);
 	w->wants_entries = false;
 	w->is_cut = false;
 	w->frames.n = 0;

@@ -6,18 +6,15 @@
 #include "libcommon/err.h"
 #include "libcommon/escape.h"
 #include "libcommon/path.h"
+#include "pyspy-record/memory/core_reader.h"
 #include "pyspy-record/python/facts.h"
 
 enum {
-	ENOUGH_BYTES = 2 << 20, /* for code objects and stacks of a process ... */
-	ENOUGH_TIMES = 2,       /* ... or so many times what those of one block take */
+	ENOUGH_BYTES = 3 << 19, /* for code objects and stacks of a process, at first */
 };
 
-int target_open(struct target *t, pid_t pid)
+static int open_read(struct target *t)
 {
-	*t = (struct target){0};
-	reader_live(&t->reader, pid);
-	TRY(process_facts_read(pid, &t->facts));
 	int rc = interpreter_find(&t->reader, &t->interpreter);
 	if (rc < 0) {
 		process_facts_done(&t->facts);
@@ -29,9 +26,27 @@ int target_open(struct target *t, pid_t pid)
 		rc = trie_init(&t->trie);
 	if (rc < 0)
 		target_close(t);
+	t->trie.codes = &t->codes;
+	t->enough_bytes = ENOUGH_BYTES;
 	t->census_due = t->names_due = true;
 	t->held_cpu = -1;
 	return rc;
+}
+
+int target_open(struct target *t, pid_t pid)
+{
+	*t = (struct target){0};
+	reader_live(&t->reader, pid);
+	TRY(process_facts_read(pid, &t->facts));
+	return open_read(t);
+}
+
+int target_open_core(struct target *t, struct corefile *core)
+{
+	*t = (struct target){0};
+	reader_core(&t->reader, core);
+	TRY(corefile_facts(core, &t->facts));
+	return open_read(t);
 }
 
 void target_close(struct target *t)
@@ -129,7 +144,6 @@ void target_before_flush(struct target *t, struct writer *w)
 
 void target_forget(struct target *t)
 {
-	t->first_bytes = 0;
 	t->codes_before += t->codes.v.n - 1;
 	t->nodes_before += t->trie.nodes.n - 1;
 	codes_clear(&t->codes);
@@ -147,12 +161,21 @@ static size_t table_bytes(const struct target *t)
 	return t->trie.nodes.n * TRIE_NODE_BYTES + codes_bytes(&t->codes);
 }
 
-void target_trim(struct target *t)
+bool target_is_large(const struct target *t)
 {
-	size_t bytes = table_bytes(t);
-	if (!t->first_bytes)
-		t->first_bytes = bytes;
-	if (codes_is_full(&t->codes) || trie_is_full(&t->trie) ||
-	    (bytes > ENOUGH_BYTES && bytes > ENOUGH_TIMES * t->first_bytes))
-		target_forget(t);
+	return table_bytes(t) > t->enough_bytes || codes_is_full(&t->codes) || trie_is_full(&t->trie);
+}
+
+bool target_trim(struct target *t)
+{
+	bool is_full = codes_is_full(&t->codes) || trie_is_full(&t->trie);
+	if (!target_is_large(t))
+		return false;
+	if (recur_is_again(&t->trie.recur)) /* it needs more than that */
+		while (!is_full && table_bytes(t) > t->enough_bytes)
+			t->enough_bytes *= 2;
+	if (!is_full && table_bytes(t) <= t->enough_bytes)
+		return false;
+	target_forget(t);
+	return true;
 }

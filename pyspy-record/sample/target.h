@@ -29,7 +29,9 @@ struct path_step {
 	raddr_t code_at, instr_at, globals_at;
 	uint32_t copy; /* walk_frame.tlbc_index */
 	code_id code;
-	node_id node; /* up to and with this frame; that of the caller when the frame was not complete */
+	node_id node;         /* up to and with this frame; that of the caller when the frame was not complete */
+	raddr_t at, previous; /* of the frame, as met last */
+	uint8_t owner;        /* walk_frame.owner */
 };
 
 /* How much of a thread must be looked at in this tick. */
@@ -201,7 +203,7 @@ struct target {
 	struct codes codes;
 	struct trie trie;
 	uint64_t codes_before, nodes_before; /* that were forgotten (target_forget) */
-	size_t first_bytes; /* of these two, at the first trim after they were forgotten; 0 = there was none yet */
+	size_t enough_bytes;                 /* for these two */
 	struct sample_interp interps[TARGET_INTERPRETERS_MAX];
 	size_t n_interps;
 	struct {
@@ -252,6 +254,8 @@ struct target {
 /* Look for an interpreter in process `pid`. As interpreter_find; on 0 the target is ready for target_census. On error
  * nothing is kept but t->interpreter.version (for ERR_UNSUPPORTED). */
 int target_open(struct target *t, pid_t pid);
+/* The same of the process in a core file, for a snapshot; the core stays the caller's, and open. */
+int target_open_core(struct target *t, struct corefile *core);
 void target_close(struct target *t);
 /* "python3 app.py (pid 4711, CPython 3.13.1)", escaped for a terminal. */
 void target_describe(const struct target *t, char *out, size_t size);
@@ -271,9 +275,10 @@ int target_pass(struct target *t, struct writer *w);
 int target_words(struct target *t);
 /* Before a flush: CPU times. */
 void target_before_flush(struct target *t, struct writer *w);
-/* Between blocks: let go of code objects and stacks when they take more memory than they should, and several times what
- * those of one block take. */
-void target_trim(struct target *t);
+/* Code objects and stacks take more memory than they should: a block is due, and then target_trim. */
+bool target_is_large(const struct target *t);
+/* Between blocks: let go of them then, unless they are the same ones as the last time. True: it did. */
+bool target_trim(struct target *t);
 /* Code objects and stacks, all of them. Not while a sample is dealt with. */
 void target_forget(struct target *t);
 
@@ -366,9 +371,15 @@ void waiters_check(struct target *t, const struct sample_thread *th, node_id nod
 void waiters_count(struct target *t);
 /* The stack of a sample that no stack could be made of. */
 stack_id target_torn_stack(struct writer *w);
+/* No stack could be made of what was just read of th: the frames that were there all the same, and what stands for the
+ * rest. 0: ERR_FULL. *is_known: there are such frames. */
+node_id target_known_part(struct target *t, struct sample_thread *th, bool *is_known);
 /* The frames just walked of th -> its node. 0; ERR_TORN; ERR_FULL. *unproved: a code object was met that may have been
  * another one when the sample was taken; to be ignored when the thread stood still until now. */
 int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bool *unproved);
+/* One frame by itself, of a coroutine that no thread runs: its code object, looked at again if t->check_mark has changed
+ * since, and its instruction. As target_resolve. */
+int target_resolve_frame(struct target *t, uint32_t interp, const struct walk_frame *f, code_id *id, uint32_t *instr);
 /* A thread that is seen in a sample but not (any more) in the process: `image` is its state's bytes. NULL: no memory.
  */
 struct sample_thread *target_add_ghost(struct target *t, struct writer *w, const unsigned char *image, raddr_t tstate,

@@ -19,6 +19,7 @@ void trie_done(struct trie *t)
 	idset_done(&t->node_ids);
 	vec_free(&t->nodes);
 	vec_free(&t->groups);
+	recur_done(&t->recur);
 }
 
 void trie_clear(struct trie *t)
@@ -27,6 +28,7 @@ void trie_clear(struct trie *t)
 	idset_clear(&t->node_ids);
 	t->nodes.n = t->groups.n = 1;
 	t->epoch++;
+	recur_turn(&t->recur);
 }
 
 bool trie_is_full(const struct trie *t)
@@ -61,6 +63,13 @@ static uint32_t group_of(struct trie *t, node_id parent, code_id code)
 	return id;
 }
 
+static uint32_t hash_of(const struct trie *t, node_id parent, code_id code, uint32_t instr)
+{
+	uint64_t at = t->codes ? codes_address(t->codes, code) : code;
+	uint64_t h = (t->nodes.v[parent].hash + (at >> 4)) * UINT64_C(0x9e3779b97f4a7c15);
+	return (uint32_t)((h ^ h >> 29 ^ instr) * UINT64_C(0xbf58476d1ce4e5b9) >> 32);
+}
+
 node_id trie_child(struct trie *t, node_id parent, code_id code, uint32_t instr)
 {
 	if (trie_is_full(t))
@@ -72,13 +81,17 @@ node_id trie_child(struct trie *t, node_id parent, code_id code, uint32_t instr)
 	node_id id = idset_find(&t->node_ids, key, key_of_node, t);
 	if (id)
 		return id;
-	struct trie_node n = {
-	    .parent = parent, .group = group, .instr = instr, .next_in_group = t->groups.v[group].first};
+	struct trie_node n = {.parent = parent,
+	                      .group = group,
+	                      .instr = instr,
+	                      .next_in_group = t->groups.v[group].first,
+	                      .hash = hash_of(t, parent, code, instr)};
 	if (!idset_room(&t->node_ids, key_of_node, t) || !vec_push(&t->nodes, n))
 		return 0;
 	id = (node_id)(t->nodes.n - 1);
 	idset_add(&t->node_ids, key, id);
 	t->groups.v[group].first = id;
+	recur_put(&t->recur, n.hash);
 	return id;
 }
 

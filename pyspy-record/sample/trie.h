@@ -14,8 +14,9 @@
 #include "libcommon/vec.h"
 #include "pyspy-record/emit/writer.h"
 #include "pyspy-record/python/codes.h"
+#include "pyspy-record/sample/recur.h"
 
-enum { TRIE_MAX = 1 << 20, TRIE_NODE_BYTES = 56 /* with its group, and places in tables */ };
+enum { TRIE_MAX = 1 << 20, TRIE_NODE_BYTES = 60 /* with its group, and places in tables */ };
 
 typedef uint32_t node_id; /* 0 = the root: no frame */
 
@@ -26,6 +27,7 @@ struct trie_node {
 	node_id next_in_group;
 	stack_id stack; /* the writer's, valid in `epoch` */
 	uint32_t epoch;
+	uint32_t hash; /* of the path, by the addresses of code objects: the same after trie_clear */
 };
 struct trie_group {
 	node_id parent; /* of all its nodes */
@@ -40,6 +42,8 @@ struct trie {
 	VEC(struct trie_node) nodes;
 	VEC(struct trie_group) groups;
 	uint32_t epoch; /* counts trie_clear */
+	struct recur recur;
+	const struct codes *codes; /* the caller's: what code_ids are; NULL = numbers */
 };
 
 /* The innermost code object of a path; 0 of the root. */

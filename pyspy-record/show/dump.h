@@ -9,6 +9,8 @@
 #include "pyspy-record/python/facts.h"
 #include "pyspy-record/sample/snapshot.h"
 #include "pyspy-record/show/dump_locals.h"
+#include "pyspy-record/show/dump_tasks.h"
+#include "pyspy-record/target/corefile.h"
 
 enum { DUMP_SCHEMA = 1 }; /* of the JSON: a change that breaks readers counts it up */
 
@@ -27,7 +29,10 @@ struct dump_process {
 	const struct stops *stops;
 	struct facts *facts;
 	const struct dump_locals *locals; /* NULL: not asked for */
-	char **cmdline;                   /* where there is no target */
+	const struct dump_tasks *tasks;   /* NULL: not asked for */
+	const struct corefile *core;      /* that it is in; NULL = it runs */
+	const char *core_path;
+	char **cmdline; /* where there is no target */
 	uint32_t n_cmdline;
 };
 
@@ -41,4 +46,8 @@ void dump_json_close(FILE *out);
 const char *dump_short_file(const struct dump_process *p, const char *file);
 /* Text of codes.names. */
 const char *dump_name(const struct dump_process *p, uint32_t id, size_t *n);
+/* What stands for a code object that a core has not; NULL = it is there. */
+const char *dump_absent(const struct dump_process *p, const struct code *code);
+/* Text, about a task: "waits for Task-3", "has not begun", ... */
+void dump_task_state(const struct tasks *t, const struct tasks_entry *e, struct buf *out);
 bool dump_is_active(const struct snapshot_thread *st);

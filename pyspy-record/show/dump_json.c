@@ -84,7 +84,11 @@ static void put_frame(struct json *j, const struct snapshot_frame *f, const stru
 	const struct code *code = codes_at(&j->p->target->codes, f->code);
 	const struct linetable_place *at = &f->place;
 	size_t n;
-	const char *s = dump_name(j->p, code->qualname, &n);
+	const char *s = dump_name(j->p, code->qualname, &n), *absent = dump_absent(j->p, code);
+	if (absent) {
+		s = absent;
+		n = strlen(s);
+	}
 	fputs("{\"name\": ", j->out);
 	put_string(j, s, n);
 	s = dump_name(j->p, code->file, &n);
@@ -102,6 +106,16 @@ static void put_frame(struct json *j, const struct snapshot_frame *f, const stru
 		put_locals(j, list);
 	else
 		fputs(", \"locals\": null}", j->out);
+}
+
+static void put_frames(struct json *j, size_t first, size_t n)
+{
+	fputs(", \"frames\": [", j->out);
+	for (size_t i = 0; i < n; i++) {
+		fputs(i ? ",\n    " : "\n    ", j->out);
+		put_frame(j, &j->p->snapshot->frames.v[first + i], dump_locals_at(j->p->locals, first + i));
+	}
+	fputc(']', j->out);
 }
 
 static const char *state_word(char letter)
@@ -137,15 +151,150 @@ static void put_thread(struct json *j, const struct snapshot_thread *st)
 	put_bool(j, "holds_gil", st->flags & WIRE_FLAG_GIL);
 	put_bool(j, "waits_for_gil", st->flags & WIRE_FLAG_GIL_WAIT);
 	put_bool(j, "collects_garbage", st->flags & WIRE_FLAG_GC);
+	put_bool(j, "crashed", st->has_crashed);
 	put_bool(j, "certain", st->is_certain);
 	put_bool(j, "torn", st->is_torn);
 	put_bool(j, "cut", st->is_cut);
-	fputs(", \"frames\": [", j->out);
-	for (size_t i = 0; i < st->n; i++) {
-		fputs(i ? ",\n    " : "\n    ", j->out);
-		put_frame(j, &j->p->snapshot->frames.v[st->first + i], dump_locals_at(j->p->locals, st->first + i));
+	put_frames(j, st->first, st->n);
+	fputc('}', j->out);
+}
+
+static void put_task_text(struct json *j, const char *key, struct tasks_text text)
+{
+	const struct tasks *t = &j->p->tasks->tasks;
+	if (text.n)
+		put_text(j, key, tasks_bytes(t, text), text.n);
+	else
+		fprintf(j->out, ", \"%s\": null", key);
+}
+
+static void put_thing(struct json *j, const struct tasks_thing *thing)
+{
+	fprintf(j->out, "{\"id\": %" PRIu64, thing->at);
+	put_task_text(j, "type", thing->type);
+	put_task_text(j, "name", thing->name);
+	const char *state = thing->state == 'p'   ? "pending"
+	                    : thing->state == 'c' ? "cancelled"
+	                    : thing->state == 'f' ? "finished"
+	                                          : NULL;
+	if (state)
+		put_text(j, "state", state, strlen(state));
+	else
+		fputs(", \"state\": null", j->out);
+}
+
+static void put_waiter(struct json *j, const struct tasks_entry *e)
+{
+	fputs(", \"waits_for\": ", j->out);
+	if (!e->waits) {
+		fputs("null", j->out);
+		return;
+	}
+	put_thing(j, &e->waiter);
+	fputs(", \"all_of\": [", j->out);
+	for (size_t i = 0; i < e->n_children; i++) {
+		if (i)
+			fputs(", ", j->out);
+		put_thing(j, &j->p->tasks->tasks.things.v[e->first_child + i]);
+		fputc('}', j->out);
 	}
 	fputs("]}", j->out);
+}
+
+static void put_binaries(struct json *j, const struct corefile *c)
+{
+	static const char *const words[] = {"used", "not here", "another one is here", "cannot be checked",
+	                                    "used unchecked"};
+	fputs(", \"binaries\": [", j->out);
+	for (size_t i = 0; i < c->binaries.n; i++) {
+		const struct corefile_binary *b = &c->binaries.v[i];
+		fputs(i ? ", {\"file\": " : "{\"file\": ", j->out);
+		put_string(j, b->path, strlen(b->path));
+		fputs(", \"build_id\": \"", j->out);
+		for (uint32_t k = 0; k < b->n_build_id; k++)
+			fprintf(j->out, "%02x", b->build_id[k]);
+		fprintf(j->out, "\", \"state\": \"%s\"}", words[b->state]);
+	}
+	fputc(']', j->out);
+}
+
+static void put_core(struct json *j)
+{
+	const struct corefile *c = j->p->core;
+	char room[24];
+	if (!c) {
+		fputs(", \"core\": null", j->out);
+		return;
+	}
+	fputs(", \"core\": {\"file\": ", j->out);
+	put_string(j, j->p->core_path, strlen(j->p->core_path));
+	put_number(j, "signal", c->signal, c->signal);
+	if (c->signal)
+		fprintf(j->out, ", \"signal_name\": \"%s\"", corefile_signal_name(c->signal, room));
+	else
+		fputs(", \"signal_name\": null", j->out);
+	put_number(j, "signal_code", c->signal, c->signal_code);
+	if (c->has_fault)
+		fprintf(j->out, ", \"fault_address\": %" PRIu64, c->fault);
+	else
+		fputs(", \"fault_address\": null", j->out);
+	put_number(j, "crashed_tid", c->signal, c->first_tid);
+	fprintf(j->out, ", \"threads\": %zu, \"bytes\": %" PRIu64 ", \"bytes_expected\": %" PRIu64, c->threads.n,
+	        c->size, c->wanted);
+	put_bool(j, "truncated", c->wanted > c->size);
+	put_bool(j, "damaged", c->is_damaged);
+	put_bool(j, "compressed", c->packed_bytes);
+	put_binaries(j, c);
+	fputc('}', j->out);
+}
+
+static void put_task(struct json *j, const struct dump_task *task)
+{
+	const struct tasks *t = &j->p->tasks->tasks;
+	const struct tasks_entry *e = &t->list.v[task->entry];
+	fprintf(j->out, "{\"id\": %" PRIu64, e->at);
+	put_text(j, "name", tasks_bytes(t, e->name), e->name.n);
+	put_task_text(j, "type", e->type);
+	put_task_text(j, "coroutine", e->coroutine_name);
+	fprintf(j->out, ", \"state\": \"%s\"", e->is_running ? "running" : "pending");
+	put_bool(j, "begun", e->is_begun);
+	put_waiter(j, e);
+	put_task_text(j, "awaits", e->awaits);
+	fprintf(j->out, ", \"interpreter\": %u", e->interp);
+	put_number(j, "thread", task->thread, task->thread ? task->thread->thread->tid : 0);
+	put_number(j, "loop", e->loop, (int64_t)e->loop);
+	put_task_text(j, "loop_type", e->loop_type);
+	if (e->has_awaited_by) {
+		fputs(", \"awaited_by\": [", j->out);
+		for (size_t i = 0; i < e->n_awaited_by; i++)
+			fprintf(j->out, "%s%" PRIu64, i ? ", " : "", t->awaited_by.v[e->first_awaited_by + i]);
+		fputc(']', j->out);
+	} else {
+		fputs(", \"awaited_by\": null", j->out);
+	}
+	put_bool(j, "certain", task->is_certain);
+	put_bool(j, "cut", e->is_cut);
+	put_frames(j, task->first, task->n);
+	fputc('}', j->out);
+}
+
+static void put_tasks(struct json *j)
+{
+	const struct dump_tasks *d = j->p->tasks;
+	if (!d || d->problem) {
+		fputs("],\n \"tasks\": null", j->out);
+		if (d)
+			put_text(j, "tasks_problem", d->problem, strlen(d->problem));
+		return;
+	}
+	fputs("],\n \"tasks\": [", j->out);
+	for (size_t i = 0; i < d->list.n; i++) {
+		fputs(i ? ",\n  " : "\n  ", j->out);
+		put_task(j, &d->list.v[i]);
+	}
+	fprintf(j->out, "], \"tasks_left_out\": %zu, \"tasks_not_understood\": %zu", d->left_out,
+	        d->tasks.not_understood);
+	put_bool(j, "tasks_complete", !d->may_lack);
 }
 
 void dump_json_open(FILE *out, const struct dump_process *p, const struct dump_options *o)
@@ -153,8 +302,8 @@ void dump_json_open(FILE *out, const struct dump_process *p, const struct dump_o
 	struct json j = {.out = out, .p = p, .o = o};
 	const struct target *t = p->target;
 	buf_init(&j.text, 0);
-	fprintf(out, "{\"schema_version\": %d, \"recorder\": \"pyspy-record %s\", \"pid\": %d", DUMP_SCHEMA,
-	        PYSPY_VERSION, (int)p->pid);
+	fprintf(out, "{\"schema_version\": %d, \"recorder\": \"pyspy-record %s\"", DUMP_SCHEMA, PYSPY_VERSION);
+	put_number(&j, "pid", !p->core || p->pid, p->pid);
 	if (p->problem) {
 		put_words(&j, "command", p->cmdline, p->n_cmdline);
 		put_bool(&j, "is_python", p->is_python);
@@ -177,6 +326,7 @@ void dump_json_open(FILE *out, const struct dump_process *p, const struct dump_o
 		        ", \"total_ns\": %" PRIu64 "}",
 		        p->snapshot->may_stop ? "true" : "false", p->stops->n, p->stops->longest_ns,
 		        p->stops->total_ns);
+		put_core(&j);
 		fputs(",\n \"threads\": [", out);
 		bool is_first = true;
 		for (size_t i = 0; i < p->snapshot->threads.n; i++) {
@@ -187,7 +337,11 @@ void dump_json_open(FILE *out, const struct dump_process *p, const struct dump_o
 			is_first = false;
 		}
 	}
-	fputs("],\n \"children\": [", out);
+	if (p->problem)
+		fputs("],\n \"tasks\": null", out);
+	else
+		put_tasks(&j);
+	fputs(",\n \"children\": [", out);
 	buf_done(&j.text);
 }
 

@@ -29,15 +29,21 @@ static bool make_room(struct dump_locals *d, size_t n)
 		return false;
 	for (; more > 0; more--) {
 		d->lists.v[d->lists.n++] = (struct locals_list){0};
-		d->is_late.n++;
+		d->is_late.v[d->is_late.n++] = true;
 	}
-	for (size_t i = 0; i < d->lists.n; i++) { /* of a look before */
+	return true;
+}
+
+/* Forget a look before. */
+static void reset(struct dump_locals *d)
+{
+	for (size_t i = 0; i < d->lists.n; i++) {
 		d->lists.v[i].v.n = d->lists.v[i].left_out = 0;
 		buf_reset(&d->lists.v[i].text);
 	}
 	d->n_bytes = 0;
-	memset(d->is_late.v, 0, d->is_late.n * sizeof *d->is_late.v);
-	return true;
+	if (d->is_late.n)
+		memset(d->is_late.v, 0, d->is_late.n * sizeof *d->is_late.v);
 }
 
 /* Frames [first, first + n): those that are late, too. */
@@ -51,24 +57,31 @@ static void read_frames(struct dump_locals *d, struct snapshot *s, size_t first,
 	}
 }
 
-void dump_locals_visit(void *ctx, struct target *t, struct snapshot *s, uint64_t until_ns)
+bool dump_locals_visit(void *ctx, struct target *t, struct snapshot *s, uint64_t until_ns)
 {
 	struct dump_locals *d = ctx;
 	if (!d->is_open && locals_init(&d->reader, &t->reader, &t->interpreter.layout, d->level, d->secrets) < 0)
-		return;
+		return false;
 	d->is_open = true;
 	if (!make_room(d, s->frames.n))
-		return;
+		return false;
+	reset(d);
 	locals_begin(&d->reader, until_ns ? until_ns : clock_mono_ns() + patience_ns(d->level), modules_of(t));
 	for (int running = 1; running >= 0; running--)
 		for (size_t i = 0; i < s->threads.n; i++)
 			if ((s->threads.v[i].state == 'R') == running)
 				read_frames(d, s, s->threads.v[i].first, s->threads.v[i].n);
+	size_t first = 0; /* frames of no thread lie behind those of all threads */
+	for (size_t i = 0; i < s->threads.n; i++)
+		if (s->threads.v[i].first + s->threads.v[i].n > first)
+			first = s->threads.v[i].first + s->threads.v[i].n;
+	read_frames(d, s, first, s->frames.n - first);
+	return false;
 }
 
 void dump_locals_finish(struct dump_locals *d, struct target *t, struct snapshot *s)
 {
-	if (!d->is_open || !d->reader.cache.is_late || d->is_late.n < s->frames.n)
+	if (!d->is_open || (!d->reader.cache.is_late && d->lists.n >= s->frames.n) || !make_room(d, s->frames.n))
 		return;
 	struct locals_list list = {0};
 	locals_begin(&d->reader, clock_mono_ns() + patience_ns(d->level), modules_of(t));

@@ -19,8 +19,8 @@ struct dump_locals {
 };
 
 /* A snapshot_visit; ctx is a struct dump_locals with level and secrets set, all else zero. */
-void dump_locals_visit(void *ctx, struct target *t, struct snapshot *s, uint64_t until_ns);
-/* Read what was too late for the visit. */
+bool dump_locals_visit(void *ctx, struct target *t, struct snapshot *s, uint64_t until_ns);
+/* Read what was too late for the visit, and of frames that were added since. */
 void dump_locals_finish(struct dump_locals *d, struct target *t, struct snapshot *s);
 void dump_locals_done(struct dump_locals *d);
 /* Of frame i of the snapshot; NULL: not asked for. */

@@ -122,7 +122,7 @@ static void take_program_headers(const struct elf_source *s, struct elf_facts *f
 	}
 }
 
-/* Section headers are in files only: .PyRuntime, and where the symbol tables are. */
+/* Section headers are in files only: .PyRuntime, .AsyncioDebug, and where the symbol tables are. */
 struct tables {
 	struct elf_table dynsym, symtab;
 };
@@ -158,7 +158,7 @@ static void take_section(const struct elf_source *s, const Elf64_Ehdr *h, uint64
 
 static void take_sections(const struct elf_source *s, const Elf64_Ehdr *h, struct elf_facts *facts, struct tables *t)
 {
-	static const char wanted[] = ".PyRuntime";
+	static const char runtime[] = ".PyRuntime", asyncio[] = ".AsyncioDebug";
 	Elf64_Shdr names_header, some[ELF_SECTIONS_A_PIECE];
 	struct section_names names;
 	if (!read_sections(s, h, 0, some, 1))
@@ -178,11 +178,15 @@ static void take_sections(const struct elf_source *s, const Elf64_Ehdr *h, struc
 		for (size_t k = 0; k < n; k++) {
 			if (some[k].sh_type == SHT_DYNSYM || some[k].sh_type == SHT_SYMTAB)
 				take_section(s, h, count, &some[k], t);
-			if (some[k].sh_type == SHT_NULL || !some[k].sh_addr ||
-			    !is_named(&names, some[k].sh_name, wanted, sizeof wanted))
+			if (some[k].sh_type == SHT_NULL || !some[k].sh_addr)
 				continue;
-			facts->pyruntime_addr = some[k].sh_addr;
-			facts->pyruntime_size = some[k].sh_size;
+			if (is_named(&names, some[k].sh_name, runtime, sizeof runtime)) {
+				facts->pyruntime_addr = some[k].sh_addr;
+				facts->pyruntime_size = some[k].sh_size;
+			} else if (is_named(&names, some[k].sh_name, asyncio, sizeof asyncio)) {
+				facts->asyncio_addr = some[k].sh_addr;
+				facts->asyncio_size = some[k].sh_size;
+			}
 		}
 	}
 }

@@ -22,6 +22,7 @@ struct elf_facts {
 	uint64_t end_vaddr;    /* of the last PT_LOAD */
 	bool is_pie;           /* ET_DYN */
 	uint64_t pyruntime_addr, pyruntime_size; /* section .PyRuntime: sh_addr, sh_size; 0 = none */
+	uint64_t asyncio_addr, asyncio_size;     /* section .AsyncioDebug: the same */
 	uint8_t build_id[64];
 	uint32_t n_build_id;
 	uint64_t data_vaddr[8], data_size[8]; /* writable PT_LOADs (memory size) */

@@ -13,6 +13,10 @@
 static int open_file(const struct taskstate *t, const char *name)
 {
 	char path[80];
+	if (t->pid < 0) {
+		errno = ENOENT;
+		return -1;
+	}
 	snprintf(path, sizeof path, "/proc/%d/task/%d/%s", (int)t->pid, (int)t->tid, name);
 	return open(path, O_RDONLY | O_CLOEXEC);
 }

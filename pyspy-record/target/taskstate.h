@@ -16,6 +16,8 @@ struct taskstate {
 	int schedstat_fd, syscall_fd,
 	    stat_fd; /* -1: opened for each read (no more files may be open, or not wanted often) */
 };
+/* Of a thread that does not run anywhere: each question is answered with ERR_GONE. */
+#define TASKSTATE_NONE ((struct taskstate){-1, -1, -1, -1, -1})
 struct taskstate_run {
 	uint64_t cpu_ns;  /* time on a CPU; moves at the kernel's ticks while the thread runs */
 	uint64_t wait_ns; /* time runnable without a CPU */

@@ -34,6 +34,7 @@ void epoch_done(struct epoch *e)
 	vec_free(&e->modules.to);
 	vec_free(&e->stack_parents);
 	vec_free(&e->certified);
+	vec_free(&e->to_spread);
 	vec_free(&e->resolved);
 	vec_free(&e->threads);
 	vec_free(&e->threads_seen);
@@ -42,18 +43,24 @@ void epoch_done(struct epoch *e)
 	tally_done(&e->tally);
 }
 
-void epoch_begin(struct epoch *e, uint32_t recording, uint32_t number)
+void epoch_go_on(struct epoch *e, uint32_t recording, uint32_t number)
 {
 	e->recording = recording;
 	e->number = number;
 	e->is_open = true;
 	e->is_settled = false;
-	e->strings.to.n = e->functions.to.n = e->locations.to.n = e->stacks.to.n = 0;
-	e->processes.to.n = e->modules.to.n = 0;
-	e->stack_parents.n = e->certified.n = e->resolved.n = 0;
+	e->processes.to.n = 0;
+	e->resolved.n = 0; /* what is certified may grow */
 	e->threads.n = e->threads_seen.n = 0;
 	epoch_forget_pending(e);
 	tally_clear(&e->tally);
+}
+
+void epoch_begin(struct epoch *e, uint32_t recording, uint32_t number)
+{
+	epoch_go_on(e, recording, number);
+	e->strings.to.n = e->functions.to.n = e->locations.to.n = e->stacks.to.n = 0;
+	e->modules.to.n = e->stack_parents.n = e->certified.n = e->to_spread.n = 0;
 }
 
 uint32_t epoch_id(const struct epoch_ids *ids, uint32_t id)
@@ -141,13 +148,14 @@ int epoch_define_stack(struct epoch *e, stack_id id, const struct rec_stack *s)
 	if (!epoch_reach(&e->stack_parents, id) || !epoch_reach(&e->certified, id))
 		return ERR_NO_MEMORY;
 	e->stack_parents.v[id] = s->parent;
-	e->certified.v[id] |= s->certified;
-	return 0;
+	return s->certified ? epoch_certify(e, id) : 0;
 }
 
 int epoch_certify(struct epoch *e, stack_id id)
 {
 	if (!epoch_reach(&e->certified, id))
+		return ERR_NO_MEMORY;
+	if (!e->certified.v[id] && !vec_push(&e->to_spread, id))
 		return ERR_NO_MEMORY;
 	e->certified.v[id] = 1;
 	return 0;
@@ -285,11 +293,15 @@ int epoch_apply(struct epoch *e, const struct profile_recording *of)
 
 void epoch_settle(struct epoch *e)
 {
-	/* an id without a definition can be certified, but has no parent to hand it on to; parents are below their
-	 * children, so one pass from the top is enough */
-	for (size_t id = e->stack_parents.n; id-- > 1;)
-		if (id < e->certified.n && e->certified.v[id])
-			e->certified.v[e->stack_parents.v[id]] = 1;
+	/* An id without a definition can be certified, but has no parent to hand it on to. Each step ends at an
+	 * ancestor that is on the list itself, or was spread before. */
+	for (size_t i = e->to_spread.n; i-- > 0;) {
+		uint32_t id = e->to_spread.v[i];
+
+		while (id < e->stack_parents.n && e->stack_parents.v[id] && !e->certified.v[e->stack_parents.v[id]])
+			e->certified.v[id = e->stack_parents.v[id]] = 1;
+	}
+	e->to_spread.n = 0;
 	e->is_settled = true;
 }
 

@@ -41,6 +41,7 @@ struct epoch {
 	struct epoch_ids strings, functions, locations, stacks, processes, modules;
 	VEC(uint32_t) stack_parents; /* by id, of the epoch */
 	VEC(uint8_t) certified;      /* by id */
+	VEC(uint32_t) to_spread;     /* ids certified since epoch_settle, whose ancestors are so, too */
 	VEC(uint32_t) resolved;      /* by id: epoch_resolve's memory */
 	VEC(struct epoch_thread) threads;
 	VEC(uint32_t) threads_seen; /* ids with a stamp of the current block */
@@ -64,6 +65,8 @@ void epoch_init(struct epoch *e, struct profile *p);
 void epoch_done(struct epoch *e);
 /* Forget everything; a new one of recording `recording` begins. */
 void epoch_begin(struct epoch *e, uint32_t recording, uint32_t number);
+/* The same, but strings, functions, locations, stacks, certificates and modules stay (WIRE_BLOCK_GOES_ON). */
+void epoch_go_on(struct epoch *e, uint32_t recording, uint32_t number);
 /* The epoch is over: nothing is defined or certified from here on. */
 void epoch_settle(struct epoch *e);
 /* The global stack of a sample with `stack` of the epoch, and what became of it added to *flags (tally_flag). Only

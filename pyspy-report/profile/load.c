@@ -69,19 +69,28 @@ static int load_on_file(void *ctx, const struct rec_file *f)
 	return 0;
 }
 
-static int load_on_epoch(void *ctx, uint32_t number, bool complete)
+static int load_next_epoch(struct load *l, uint32_t number, void (*begin)(struct epoch *, uint32_t, uint32_t))
 {
-	struct load *l = ctx;
-
-	(void)complete; /* what is missing shows in the damage list and as [lost] */
 	int rc = load_end_epoch(l);
+
 	if (rc)
 		return rc;
 	if (!l->has_recording)
 		TRY(load_new_recording(l));
-	epoch_begin(&l->epoch, l->at, number);
+	begin(&l->epoch, l->at, number);
 	load_recording(l)->n_epochs++;
 	return 0;
+}
+
+/* What is missing of an epoch shows in the damage list and as [lost]. */
+static int load_on_epoch(void *ctx, uint32_t number, bool complete)
+{
+	return load_next_epoch(ctx, number, epoch_begin);
+}
+
+static int load_on_epoch_goes_on(void *ctx, uint32_t number, bool complete)
+{
+	return load_next_epoch(ctx, number, epoch_go_on);
 }
 
 static int load_on_block(void *ctx, const struct rec_block *b)
@@ -320,6 +329,7 @@ struct load *load_new(struct profile *p, const char *input, const struct load_op
 	    .ctx = l,
 	    .file = load_on_file,
 	    .epoch = load_on_epoch,
+	    .epoch_goes_on = load_on_epoch_goes_on,
 	    .block = load_on_block,
 	    .block_end = load_on_block_end,
 	    .end_of_stream = load_on_end_of_stream,

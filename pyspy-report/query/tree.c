@@ -9,7 +9,7 @@ struct tree_at {
 	struct tree *t;
 	struct naming *n;
 	const struct filter *f;
-	struct shape shape;
+	struct shape *shape;
 	VEC(struct tree_weight) weights; /* by node of the shape */
 	VEC(uint32_t) path;
 };
@@ -43,7 +43,7 @@ static int tree_fill(struct tree_at *a)
 
 		if (!r->n && !filter_row_ns(a->f, r))
 			continue;
-		TRY(shape_path(&a->shape, r->thread, r->stack, r->flags, &node));
+		TRY(shape_path(a->shape, r->thread, r->stack, r->flags, &node));
 		if (node == SHAPE_DROPPED)
 			continue;
 		if (!vec_room(&a->weights, node + 1 - a->weights.n))
@@ -79,8 +79,8 @@ static int tree_grow(struct tree_at *a)
 {
 	uint32_t node;
 
-	for (size_t i = 1; i < a->shape.nodes.n; i++) {
-		TRY(tree_add(a->t, a->shape.nodes.v[i].parent, a->shape.nodes.v[i].frame, &node));
+	for (size_t i = 1; i < a->shape->nodes.n; i++) {
+		TRY(tree_add(a->t, a->shape->nodes.v[i].parent, a->shape->nodes.v[i].frame, &node));
 		if (i < a->weights.n) {
 			a->t->nodes.v[node].self_n = a->weights.v[i].n;
 			a->t->nodes.v[node].self_ns = a->weights.v[i].ns;
@@ -136,32 +136,55 @@ static int tree_sort(struct tree_at *a)
 	return 0;
 }
 
+static int tree_begin(struct tree_at *a)
+{
+	struct tree *t = a->t;
+	uint32_t root;
+
+	t->by_time = filter_by_time(a->f, a->n->profile);
+	t->measure = a->f->measure;
+	TRY(tree_add(t, TREE_NONE, TREE_NONE, &root));
+	return tree_fill(a);
+}
+
+static int tree_end(struct tree_at *a, int rc)
+{
+	if (!rc) {
+		tree_sum(a->t);
+		rc = tree_sort(a);
+	}
+	vec_free(&a->weights);
+	vec_free(&a->path);
+	return rc;
+}
+
 int tree_build(struct tree *t, struct naming *n, const struct filter *f, const struct tree_options *o)
 {
-	struct tree_at a = {.t = t, .n = n, .f = f};
-	uint32_t root;
+	struct shape shape;
+	struct tree_at a = {.t = t, .n = n, .f = f, .shape = &shape};
 	int rc;
 
 	memset(t, 0, sizeof *t);
-	t->by_time = filter_by_time(f, n->profile);
-	t->measure = f->measure;
 	t->options = *o;
-	rc = shape_init(&a.shape, n, f, &o->shape);
+	rc = shape_init(&shape, n, f, &o->shape);
 	if (!rc)
-		rc = tree_add(t, TREE_NONE, TREE_NONE, &root);
+		rc = tree_begin(&a);
+	shape_forget(&shape); /* what is not needed from here on is much, where there are many stacks */
 	if (!rc)
-		rc = tree_fill(&a);
-	shape_forget(&a.shape); /* what is not needed from here on is much, where there are many stacks */
-	if (!rc)
-		rc = o->invert ? invert_paths(t, n, &a.shape, a.weights.v, a.weights.n, INVERT_MOST) : tree_grow(&a);
-	shape_done(&a.shape);
-	if (!rc) {
-		tree_sum(t);
-		rc = tree_sort(&a);
-	}
-	vec_free(&a.weights);
-	vec_free(&a.path);
-	return rc;
+		rc = o->invert ? invert_paths(t, n, &shape, a.weights.v, a.weights.n, INVERT_MOST) : tree_grow(&a);
+	shape_done(&shape);
+	return tree_end(&a, rc);
+}
+
+int tree_build_shape(struct tree *t, struct shape *s)
+{
+	struct tree_at a = {.t = t, .n = s->naming, .f = s->filter, .shape = s};
+	int rc;
+
+	memset(t, 0, sizeof *t);
+	t->options.shape = s->options;
+	rc = tree_begin(&a);
+	return tree_end(&a, rc ? rc : tree_grow(&a));
 }
 
 void tree_done(struct tree *t)

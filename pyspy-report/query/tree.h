@@ -47,6 +47,9 @@ static inline uint64_t tree_total(const struct tree *t, uint32_t node)
 bool tree_wants_processes(const struct profile *p, const struct filter *f);
 /* 0, ERR_FULL, ERR_NO_MEMORY. t need not be initialised; tree_done in any case. */
 int tree_build(struct tree *t, struct naming *n, const struct filter *f, const struct tree_options *o);
+/* The same, of a shape that the caller has and that goes on to answer: node i of the tree is node i of the shape. For
+ * views that show sums and moments side by side. */
+int tree_build_shape(struct tree *t, struct shape *s);
 void tree_done(struct tree *t);
 /* What a node of the shape weighs, of its own; a further node of the tree, in front of its siblings (TREE_NONE: the
  * root). */

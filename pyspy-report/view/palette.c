@@ -1,6 +1,7 @@
 #include "pyspy-report/view/palette.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const struct {
 	unsigned char base[3], spread[3]; /* colour, and how far the name may move it */
@@ -19,16 +20,28 @@ const char *palette_label(enum naming_origin origin)
 	return palette[origin].label;
 }
 
-const char *palette_color(char *out, enum naming_origin origin, const char *name, size_t len)
+unsigned char palette_shade(const char *name, size_t len)
 {
 	uint32_t hash = 2166136261u; /* FNV-1a */
-	unsigned rgb[3];
 
 	for (size_t i = 0; i < len; i++)
 		hash = (hash ^ (unsigned char)name[i]) * 16777619u;
 	hash ^= hash >> 15;
+	return (unsigned char)hash;
+}
+
+void palette_parts(enum naming_origin origin, unsigned char base[3], unsigned char spread[3])
+{
+	memcpy(base, palette[origin].base, 3);
+	memcpy(spread, palette[origin].spread, 3);
+}
+
+const char *palette_color(char *out, enum naming_origin origin, const char *name, size_t len)
+{
+	unsigned rgb[3], shade = palette_shade(name, len);
+
 	for (int i = 0; i < 3; i++) /* one shade for all three: hues stay apart */
-		rgb[i] = palette[origin].base[i] + palette[origin].spread[i] * (hash & 255) / 255;
+		rgb[i] = palette[origin].base[i] + palette[origin].spread[i] * shade / 255;
 	snprintf(out, PALETTE_SIZE, "#%02x%02x%02x", rgb[0] & 255, rgb[1] & 255, rgb[2] & 255);
 	return out;
 }

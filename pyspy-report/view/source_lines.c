@@ -31,17 +31,36 @@ static uint32_t number_of(const struct view *v, size_t line)
 	return v->n->frames.v[v->l->lines.v[line].frame].line;
 }
 
-static bool wants(const struct view *v, const struct line_file *f)
+enum source_lines_choice source_lines_choose(const struct source_lines_options *o, const struct profile *p,
+                                             const struct line_shares *l, const struct line_file *f, uint64_t all)
 {
 	size_t len;
-	const char *s = profile_text(v->p, f->row.text, &len);
+	const char *s = profile_text(p, f->row.text, &len);
 
-	return !v->o->wants || v->o->wants(v->o->ctx, s, len);
+	if (o->wants && !o->wants(o->ctx, s, len))
+		return SOURCE_LINES_UNWANTED;
+	return 100.0 * (double)rank_total(&l->files_rank, &f->row) >= o->min_percent * (double)all ? SOURCE_LINES_SHOWN
+	                                                                                           : SOURCE_LINES_SMALL;
 }
 
-static bool is_heavy(const struct view *v, const struct line_file *f)
+static enum source_lines_choice choose(const struct view *v, const struct line_file *f)
 {
-	return 100.0 * (double)rank_total(&v->l->files_rank, &f->row) >= v->o->min_percent * (double)v->all;
+	return source_lines_choose(v->o, v->p, v->l, f, v->all);
+}
+
+void source_lines_text(struct buf *out, const char *text, size_t n)
+{
+	size_t column = 0;
+
+	for (size_t i = 0; i < n && i < SHOWN_MAX; i++) {
+		size_t width = text[i] == '\t' ? TAB - column % TAB : 1;
+
+		for (size_t k = 0; k < width; k++)
+			buf_u8(out, text[i] == '\t' || text[i] == '\f' ? ' ' : (uint8_t)text[i]);
+		column += width;
+	}
+	if (n > SHOWN_MAX)
+		buf_str(out, " ...");
 }
 
 static const char *safe(struct view *v, const char *s, size_t n)
@@ -81,21 +100,13 @@ static void put_head(struct view *v, const struct source_find *s, const struct l
 /* The source's text, tabs as blanks. */
 static void put_text(struct view *v, const struct source_find *s, uint32_t line)
 {
-	size_t n, column = 0;
+	size_t n;
 	const char *text = s->is_found ? source_file_line(&s->file, line, &n) : NULL;
 
 	if (!text)
 		return;
 	v->raw.len = 0;
-	for (size_t i = 0; i < n && i < SHOWN_MAX; i++) {
-		size_t width = text[i] == '\t' ? TAB - column % TAB : 1;
-
-		for (size_t k = 0; k < width; k++)
-			buf_u8(&v->raw, text[i] == '\t' || text[i] == '\f' ? ' ' : (uint8_t)text[i]);
-		column += width;
-	}
-	if (n > SHOWN_MAX)
-		buf_str(&v->raw, " ...");
+	source_lines_text(&v->raw, text, n);
 	if (v->raw.len)
 		fprintf(v->out, "  %s", safe(v, (const char *)v->raw.data, v->raw.len));
 }
@@ -213,16 +224,13 @@ int source_lines_write(FILE *out, const struct line_shares *l, const struct nami
 	int rc = 0;
 
 	for (size_t i = 0; i < l->files.n && !rc && !ferror(out); i++) {
+		enum source_lines_choice choice = choose(&v, &l->files.v[i]);
 		struct source_find found;
 
-		if (!wants(&v, &l->files.v[i])) {
-			unwanted++;
+		unwanted += choice == SOURCE_LINES_UNWANTED;
+		small += choice == SOURCE_LINES_SMALL;
+		if (choice != SOURCE_LINES_SHOWN)
 			continue;
-		}
-		if (!is_heavy(&v, &l->files.v[i])) {
-			small++;
-			continue;
-		}
 		rc = source_find(&found, v.p, l, &l->files.v[i], o->folders);
 		if (!rc)
 			put_file(&v, &found, &l->files.v[i]);
@@ -309,7 +317,7 @@ static int head_files(struct view *v, json_t *head)
 	for (size_t i = 0; i < v->l->files.n && !rc; i++) {
 		struct source_find found;
 
-		if (!wants(v, &v->l->files.v[i]) || !is_heavy(v, &v->l->files.v[i]))
+		if (choose(v, &v->l->files.v[i]) != SOURCE_LINES_SHOWN)
 			continue;
 		rc = source_find(&found, v->p, v->l, &v->l->files.v[i], v->o->folders);
 		if (!rc)
@@ -337,7 +345,7 @@ int source_lines_sheet(FILE *out, enum sheet_format format, const struct line_sh
 		const struct line_file *file = &l->files.v[i];
 		struct source_find found;
 
-		if (!wants(&v, file) || !is_heavy(&v, file))
+		if (choose(&v, file) != SOURCE_LINES_SHOWN)
 			continue;
 		rc = source_find(&found, v.p, l, file, o->folders);
 		for (size_t k = 0; k < file->n && !rc; k++)

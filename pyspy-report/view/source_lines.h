@@ -20,6 +20,12 @@ struct source_lines_options {
 	bool whole;         /* all lines of a file */
 };
 
+/* Whether a file is shown; `all`: the weight of everything that is kept. */
+enum source_lines_choice { SOURCE_LINES_SHOWN, SOURCE_LINES_SMALL, SOURCE_LINES_UNWANTED };
+enum source_lines_choice source_lines_choose(const struct source_lines_options *o, const struct profile *p,
+                                             const struct line_shares *l, const struct line_file *f, uint64_t all);
+/* A line of source: tabs as blanks, a very long one cut. Raw. */
+void source_lines_text(struct buf *out, const char *text, size_t n);
 /* 0 or ERR_NO_MEMORY; write errors stay in `out`. */
 int source_lines_write(FILE *out, const struct line_shares *l, const struct naming *n, const struct summary *s,
                        const struct source_lines_options *o);

@@ -37,7 +37,7 @@ left() { # FILES...: these, and no other outputs
     got=$(ls -A | grep -vxE 'bin|myprogram.py|victim.py|out|err' | sort | tr '\n' ' ')
     [ "$got" = "$(for f; do echo "$f"; done | sort | tr '\n' ' ')" ] || fail "left: $got"
 }
-clean() { rm -f ./*.svg ./*.txt ./*.json ./*.gz ./*.pyspy ./x; }
+clean() { rm -f ./*.svg ./*.html ./*.txt ./*.json ./*.gz ./*.pyspy ./x; }
 
 # the examples of py-spy's README, as they stand there (its pid is 12345)
 "$front" record -o profile.svg --pid $victim 2>err & recorder=$! # until Ctrl-C
@@ -61,10 +61,22 @@ for words in "top --pid $victim" "top -- python myprogram.py" "top --delay 2 -sn
     expect 2 "$front" $words
     error "top: " "not there yet" "pyspy-record"
 done
-for words in "--locals --pid $victim" "-ll -p $victim" "-n -p $victim" "-c core"; do
+for words in "--locals --pid $victim" "-ll -p $victim" "-n -p $victim"; do
     "$front" dump $words >out 2>err </dev/null && continue # it is there by now
     [ $? = 2 ] && [ "$(wc -l <err)" = 1 ] && grep -q "not there yet" err || fail "dump $words: neither there, nor not there yet"
 done
+expect 1 "$front" dump -c=no-core
+grep -qx "pyspy-record: core no-core: No such file or directory; .*" err || fail "dump -c of no file"
+expect 1 "$front" dump --core "$front"
+grep -qx "pyspy-record: core .*: it is a program.*, no core file; .*" err || fail "dump -c of a program"
+if command -v gcore >/dev/null; then
+    gcore -o taken $victim >/dev/null 2>&1 </dev/null || fail "gcore $victim"
+    expect 0 "$front" dump -c taken.$victim
+    grep -q "work (.*myprogram.py:" out && grep -q "Core file taken.$victim: taken of the running process" out || fail "dump -c"
+    expect 0 "$front" dump -jc taken.$victim
+    "$python" -Sc 'import json, sys; d = json.load(sys.stdin); assert d["pid"] == int(sys.argv[1]) and d["core"]["signal"] is None, d' $victim <out || fail "dump -c --json"
+    rm taken.$victim
+fi
 expect 2 "$front" dump; error "nothing to look at"
 expect 2 "$front" dump -p $victim -- python myprogram.py; error "dump starts no program"
 expect 1 "$front" dump -p 4194303
@@ -91,13 +103,13 @@ grep -q '^<module> .*work .* [0-9]*$' out || fail "no view on standard output"
 left
 
 # formats, and py-spy's names for what has none; the view is made by pyspy-report's verb
-for row in "flamegraph svg" "raw txt" "speedscope json" "chrometrace json" "pprof pb.gz" "firefox json"; do
+for row in "flamegraph svg" "html html" "raw txt" "speedscope json" "chrometrace json" "pprof pb.gz" "firefox json"; do
     set -- $row
-    "$build/pyspy-report" "$1" --help >/dev/null 2>&1 || { echo "not there yet: $1"; continue; }
+    verb=${1/html/flamegraph --format=html}
     expect 0 "$front" record $outside -d 0.1 -f $1 --keep -p $victim
     name=$(ls ./$victim-*.$2)
     [[ $name =~ ^./$victim-20[0-9-]{8}T[0-9-]{8}[+-][0-9]{4}\.$2$ ]] || fail "named $name"
-    "$build/pyspy-report" $1 "${name%.$2}.pyspy" 2>/dev/null | cmp - "$name" || fail "$1: not the view of its recording"
+    "$build/pyspy-report" $verb "${name%.$2}.pyspy" 2>/dev/null | cmp - "$name" || fail "$1: not the view of its recording"
     clean
 done
 expect 0 "$front" record $outside -q -- python myprogram.py

@@ -19,7 +19,7 @@ same() { cmp "$1" "$2" || fail "$1 is not $2"; } # BYTES
 clean() { rm -rf -- *.svg *.pyspy *.folded *.json *.txt *.gz x* .pyspy-* 2>/dev/null; }
 left() { # FILES...: these views and recordings are here, and no others
     local got
-    got=$(ls -A | grep -E 'svg|pyspy-?[^r]*tmp|\.pyspy|folded|json|txt$|gz$' | grep -v '^pyspy-record$' | sort | tr '\n' ' ')
+    got=$(ls -A | grep -E 'svg|html|pyspy-?[^r]*tmp|\.pyspy|folded|json|txt$|gz$' | grep -v '^pyspy-record$' | sort | tr '\n' ' ')
     [ "$got" = "$(for f; do echo "$f"; done | sort | tr '\n' ' ')" ] || fail "left: $got"
 }
 # a recorder with a reporter of our own beside it: fake BODY
@@ -33,12 +33,12 @@ record_fake=("$dir/fake/pyspy-record" --engine outside)
 start_victim 300 0
 
 # every view, by the end of the name and by -f: the same bytes as in two steps, from the recording beside it
-for row in "svg flamegraph" "folded raw" "speedscope.json speedscope" "trace.json chrometrace" "pb.gz pprof" "firefox.json firefox"; do
+for row in "svg flamegraph" "html flamegraph --format=html" "folded raw" "speedscope.json speedscope" "trace.json chrometrace" "pb.gz pprof" "firefox.json firefox"; do
     set -- $row
     "$report" "$2" --help >/dev/null 2>&1 || { echo "not there yet: $2"; continue; }
     expect 0 "$record" $moment -o "x.$1" -p "$victim"
     says "wrote x.$1 (" " and x.pyspy ("
-    "$report" "$2" x.pyspy >two 2>/dev/null
+    "$report" "${@:2}" x.pyspy >two 2>/dev/null
     same "x.$1" two
     whole x.pyspy
     left "x.$1" x.pyspy

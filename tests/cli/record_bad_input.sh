@@ -11,7 +11,7 @@ expect 2 "$record" -p 1 -- true; one_line "one or the other"
 expect 2 "$record" -p abc; one_line "not a process id"
 for rate in 0 -5 nan 1e9 fast; do expect 2 "$record" -r "$rate" -- true; one_line "-r $rate"; done
 for time in 0 -1 soon 1y; do expect 2 "$record" -d "$time" -- true; one_line "-d $time"; done
-expect 2 "$record" -o x.html -- true; one_line "x.html" "FILE.svg"
+expect 2 "$record" -o x.csv -- true; one_line "x.csv" "FILE.svg"
 expect 2 "$record" -f bogus -- true; one_line "-f bogus" "flamegraph"
 expect 2 "$record" --no-keep -- true; one_line "--no-keep"
 expect 2 "$record" top -p 1; one_line "not there yet"

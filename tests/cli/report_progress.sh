@@ -12,18 +12,18 @@ fail() { echo "FAIL: $*"; failed=1; }
 "${report%/*}/unit/test_report_views" --write . || exit 1
 export TERM=xterm report
 size=$(stat -c %s many.pyspy)
-slow() { head -c $((size / 2)) many.pyspy; sleep 1.3; tail -c +$((size / 2 + 1)) many.pyspy; }
-export -f slow
-export size
+# a file, not a function: `script` runs $SHELL or sh, and dash drops bash's exported functions
+printf '#!/bin/sh\nhead -c %d many.pyspy; sleep 1.3; tail -c +%d many.pyspy\n' $((size / 2)) $((size / 2 + 1)) >slow
+chmod +x slow
 on_terminal() { timeout 60 script -qec "$1" /dev/null </dev/null >tty 2>&1; }
 
-on_terminal 'bash -c "slow | $report flamegraph -i -o slow.svg -"'
+on_terminal './slow | $report flamegraph -i -o slow.svg -'
 tr '\r' '\n' <tty | grep -q '^\(.\[K\)\?reading standard input: [0-9]' || fail "no bar after a second: $(cat -v tty)"
 tr '\r' '\n' <tty | grep -q '^.\[Kpyspy-report: 1,320 samples' || fail "the bar is not gone before the last word: $(cat -v tty)"
 $report flamegraph -i -o fast.svg many.pyspy 2>err
 cmp -s slow.svg fast.svg || fail "the result is another one with a bar"
 grep -q reading err && fail "a bar without a terminal"
-slow | $report flamegraph -i -o slow.svg - 2>err
+./slow | $report flamegraph -i -o slow.svg - 2>err
 grep -q 'reading' err && fail "a bar without a terminal, after a second: $(cat err)"
 on_terminal '$report flamegraph -i -o fast.svg many.pyspy'
 grep -q 'reading' tty && fail "a bar in the first second: $(cat -v tty)"

@@ -8,7 +8,7 @@ tests=$(readlink -f "$(dirname "$0")/..")
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 "$PYSPY_BUILD/unit/test_report_views" --write "$work" || exit 1
-for name in basic threads epochs motion events kernel mixed fallback empty; do
+for name in basic threads epochs motion events kernel mixed fallback empty shared; do
     cp "$tests/golden/$name.pyspy" "$work/golden-$name.pyspy" || exit 1
 done
 rm -f "$work/hostile.pyspy" "$work/undefined.pyspy" # what this reader does not take

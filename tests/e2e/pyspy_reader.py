@@ -136,7 +136,8 @@ class Cursor:
 
 
 class Epoch:
-    def __init__(self, number):
+    def __init__(self, number, before=None):
+        """before: the epoch that this one goes on from (2.1)"""
         self.number = number
         self.strings, self.functions, self.locations, self.stacks = {0: ""}, {}, {}, {}
         self.certified = {0}
@@ -145,6 +146,10 @@ class Epoch:
         self.recording = None
         self.tables = {"strings": 1, "functions": 1, "locations": 1, "stacks": 1}  # next id expected
         self._resolved = {}
+        if before is not None:  # what it certifies later does not reach back
+            self.strings, self.functions, self.locations = before.strings, before.functions, before.locations
+            self.stacks, self.modules = before.stacks, before.modules
+            self.certified, self.tables = set(before.certified), before.tables
 
     def frame(self, location):
         kind, a = location[0], location[1:]
@@ -393,6 +398,7 @@ class Reader:
         real, boot = struct.unpack_from("<qQ", h, 40)
         self.rec.headers.append(dict(version=(major, minor), uuid=self.uuid.hex(), real=real, boot=boot))
         self.sequence, self.before, self.last_end = 0, 0, 0
+        self.rec.closed, self.rec.counters = False, {}
 
     def block(self, h, i):
         (flags, seq, number, csize, size, crc, begin, end, anchor, before, samples, ticks, uuid8,
@@ -431,7 +437,7 @@ class Reader:
         if flags & 1 or self.epoch is None or self.epoch.number != number:
             if not flags & 1:
                 self.problem("block %d: epoch %d begins without its flag" % (seq, number))
-            self.epoch = Epoch(number)
+            self.epoch = Epoch(number, self.epoch if flags & 4 else None)
             self.rec.epochs.append(self.epoch)
             self.fresh = True
         else:

@@ -466,5 +466,6 @@ const struct support_golden SUPPORT_GOLDEN[] = {
     {"fallback", support_golden_fallback},
     {"stopped", support_golden_stopped},
     {"bounded", support_golden_bounded},
+    {"shared", support_golden_shared},
     {0},
 };

@@ -19,6 +19,8 @@ void support_golden_mixed(struct buf *out);
 void support_golden_fallback(struct buf *out);
 void support_golden_stopped(struct buf *out);
 void support_golden_bounded(struct buf *out);
+/* Recordings that share a dictionary (support_golden_shared.c). */
+void support_golden_shared(struct buf *out);
 
 /* What they are made of: a recording of version 1.0 with a mean gap of 100 ms; its END; its bytes, moved to `out`. */
 void support_golden_open(struct support_recording *r, uint8_t uuid, uint32_t engine);

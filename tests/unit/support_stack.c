@@ -117,12 +117,10 @@ void support_stack_put(struct support_stack *s, raddr_t at, unsigned owner, radd
 	                                .is_shim = owner == OWNER_CSTACK,
 	                                .is_first = s->next_is_first};
 	s->serial++;
-	p.want = (struct walk_frame){0x600000000 + s->serial * 64,
-	                             0x700000000 + s->serial * 2,
-	                             0x800000000 + s->serial * 16,
-	                             (uint8_t)owner,
-	                             0,
-	                             0};
+	p.want = (struct walk_frame){.code = 0x600000000 + s->serial * 64,
+	                             .instr = 0x700000000 + s->serial * 2,
+	                             .globals = 0x800000000 + s->serial * 16,
+	                             .owner = (uint8_t)owner};
 	support_memory_u64(&s->m, member(s, at, s->l->frame.previous), previous);
 	if (support_stack_is_old(s)) {
 		uint32_t lasti = support_stack_draw(s, 5) ? support_stack_draw(s, 1000) : UINT32_MAX;

@@ -308,7 +308,8 @@ static void test_runs(void **state)
 	assert_int_equal(load(&t, &o, sizeof o), 0);
 	assert_string_equal(t.why, "");
 	assert_true(t.maps[0].fd >= 0 && t.maps[1].fd >= 0 && t.programs[0].fd >= 0 && t.programs[1].fd == -1);
-	assert_int_equal(ring_open(&r, t.maps[0].fd, 4096), 0);
+	int ring_fd = dup(t.maps[0].fd);
+	assert_int_equal(ring_open(&r, ring_fd, 4096), 0);
 	assert_int_equal(bpf_raw_tracepoint_open("no such tracepoint", t.programs[0].fd), ERR_GONE);
 	int attached = bpf_raw_tracepoint_open("sched_switch", t.programs[0].fd);
 	assert_true(attached >= 0);
@@ -321,6 +322,7 @@ static void test_runs(void **state)
 	assert_true(seen > 0);
 	close(attached);
 	ring_close(&r);
+	close(ring_fd);
 	assert_int_equal(open_files(), before);
 }
 

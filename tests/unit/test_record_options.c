@@ -196,6 +196,8 @@ static void test_views(void **state)
 	} names[] = {
 	    {"x.svg", "flamegraph"},
 	    {"x.SVG", "flamegraph"},
+	    {"x.HTML", "flamegraph"},
+	    {"x.htm", "flamegraph"},
 	    {"a/x.speedscope.json", "speedscope"},
 	    {"x.json", "speedscope"},
 	    {"x.folded", "raw"},
@@ -231,14 +233,14 @@ static void test_views(void **state)
 		assert_int_equal(PARSE("-f", "raw", "-p", "1", "-o", (char *)streams[i]), 0);
 		assert_string_equal(o.output, "-");
 	}
-	refuse(PARSE("-o", "x.HTML", "-p", "1"), "pyspy-report flamegraph");
 	refuse(PARSE("-o", "x.csv", "-p", "1"), "pyspy-report top");
-	refuse(PARSE("-f", "html", "-p", "1"), "-f html");
+	refuse(PARSE("-f", "htm", "-p", "1"), "-f htm");
+	assert_string_equal(view_format_named("html")->option, "--format=html");
 	refuse(PARSE("-f", "", "-p", "1"), "-f ");
 	refuse(PARSE("-f", "Raw", "-p", "1"), "-f Raw");
 	refuse(PARSE("--no-keep", "-p", "1"), "--no-keep");
 	refuse(PARSE("--no-keep", "-o", "x.pyspy", "-p", "1"), "--no-keep");
-	refuse(PARSE("-o", "\x1b[2J.html", "-p", "1"), "\\x1b[2J");
+	refuse(PARSE("-o", "\x1b[2J.csv", "-p", "1"), "\\x1b[2J");
 	assert_int_equal(view_format_stem("a.svg/b.trace.json"), 7);
 	assert_int_equal(view_format_stem("a.svg/b"), 7);
 	assert_int_equal(view_format_stem(".svg"), 0);

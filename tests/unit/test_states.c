@@ -178,6 +178,36 @@ static void test_by_cframe(void **state)
 	by_cframe(0x030b07f0);
 }
 
+/* Up to 3.9: by where on the C stack the outermost frame's address was found, unless the state that runs would not be
+ * the innermost: then a word was found that an earlier call left there. */
+static void test_by_search(void **state)
+{
+	static const raddr_t frames[] = {0x7f0000900000, 0x7f0000900200, 0x7f0000900400}; /* by interpreter */
+	begin(0x030600f0);
+	t.sampled_ns = 1; /* what was found stays good */
+	for (int i = 0; i < 3; i++)
+		assert_true(
+		    vec_push(&t.places, ((struct frame_place){frames[i], STACK + 100 * (i + 1), main_thread.pthread})));
+	static const uint64_t found_at[] = {100, 1000, 300}; /* right; above the others; at another one's place */
+	for (int wrong = 0; wrong < 3; wrong++) {
+		t.places.v[0].place = STACK + found_at[wrong];
+		for (int runs = 0; runs < 2; runs++) {
+			t.words.gil_current = runs ? THIRD : 0; /* another thread's, else */
+			target_join_begin(&t, runs ? THIRD : 0);
+			walked("ba", 1, (struct walk_entry[]){{frames[2], 2}});
+			assert_int_equal(add(OUTER, 2, 0), 0);
+			walked("q", 1, (struct walk_entry[]){{frames[0], 1}});
+			assert_int_equal(add(THIRD, 0, 0), 0);
+			walked("yx", 1, (struct walk_entry[]){{frames[1], 2}});
+			assert_int_equal(add(INNER, 1, 0), 0);
+			if (runs || wrong < 2)
+				expect(wrong && !runs ? "yxbaq" : "qyxba");
+		}
+	}
+	vec_free(&t.places);
+	end();
+}
+
 /* States that were given to a thread and are run by another, or by anybody at last, are noticed. */
 static void test_moved(void **state)
 {
@@ -205,8 +235,8 @@ static void test_moved(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_parts),     cmocka_unit_test(test_cut),   cmocka_unit_test(test_errors),
-	    cmocka_unit_test(test_by_cframe), cmocka_unit_test(test_moved),
+	    cmocka_unit_test(test_parts),     cmocka_unit_test(test_cut),       cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_by_cframe), cmocka_unit_test(test_by_search), cmocka_unit_test(test_moved),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,43 @@
+/* json_pull: JSON (RFC 8259) from a source, token by token, in bounded memory.
+ *
+ * jansson, which the views write with, holds a document in memory as a tree: 60 to 100 bytes a number, over a gigabyte
+ * for 10 million samples. It has no reader of tokens, and the libraries that do (yajl, json-c's tokener) are not kept
+ * or build trees, too. Texts become generalised UTF-8 (a lone \ud800 is its three bytes).
+ */
+#pragma once
+#include "libcommon/buf.h"
+#include "libcommon/vec.h"
+#include "pyspy-report/exchange/source.h"
+
+enum json_token {
+	JSON_END, /* of the document */
+	JSON_OBJECT,
+	JSON_OBJECT_END,
+	JSON_ARRAY,
+	JSON_ARRAY_END,
+	JSON_KEY,    /* in text */
+	JSON_STRING, /* in text */
+	JSON_NUMBER, /* in number */
+	JSON_TRUE,
+	JSON_FALSE,
+	JSON_NULL,
+	JSON_BAD /* see wrong; source.rc when reading failed. Every later call returns it, too */
+};
+enum { JSON_DEPTH_MAX = 1 << 20, JSON_TEXT_MAX = 16 << 20 };
+
+struct json_pull {
+	struct source *s;
+	VEC(uint8_t) open; /* for each container: 1 object, 0 array */
+	bool wants_value, may_end, is_done;
+	bool wants_key, after_value;
+	struct buf text;
+	double number;
+	const char *wrong;
+};
+
+void json_pull_init(struct json_pull *j, struct source *s);
+void json_pull_done(struct json_pull *j);
+enum json_token json_pull_next(struct json_pull *j);
+/* Pass over the rest of the value that began with `token`, looking only for where it ends. false: JSON_BAD. */
+bool json_pull_skip(struct json_pull *j, enum json_token token);
+bool json_pull_is(const struct json_pull *j, const char *key); /* the text is this */

@@ -114,7 +114,7 @@ static location_id location_of(struct speed *x, uint32_t frame)
 	if (frame < x->frames.n)
 		return x->frames.v[frame].location;
 	x->n_bad_frames++;
-	return SCRIBE_HOLE;
+	return x->lost;
 }
 
 int speedscope_make_sample(struct speed *x, struct speed_sample *to)
@@ -304,6 +304,7 @@ static int read_both(struct speed *x)
 	uint64_t size;
 
 	TRY(source_make_seekable(x->s, &size));
+	TRY(foreign_frame(x->f, &(struct foreign_frame){.name = "lost", .n_name = 4, .is_synthetic = true}, &x->lost));
 	json_pull_init(&x->j, x->s);
 	TRY(skip_mark(x));
 	TRY(read_shared(x));

@@ -122,12 +122,30 @@ static bool take_text(struct json_pull *j)
 	}
 }
 
+/* The usual number: few digits, and what ends it is in the window. */
+static bool take_index(struct json_pull *j)
+{
+	const uint8_t *p = j->s->bytes + j->s->at;
+	size_t left = source_left(j->s), n = 0;
+	uint32_t v = 0;
+
+	while (n < left && n < 9 && p[n] >= '0' && p[n] <= '9')
+		v = v * 10 + (p[n++] - '0');
+	if (!n || n >= left || (p[n] != ',' && p[n] != ']') || (n > 1 && p[0] == '0'))
+		return false;
+	j->s->at += n;
+	j->number = v;
+	return true;
+}
+
 static enum json_token take_number(struct json_pull *j)
 {
 	char digits[JSON_NUMBER_MAX + 1], *end;
 	size_t n = 0;
 	int c;
 
+	if (take_index(j))
+		return JSON_NUMBER;
 	while ((c = peek(j)) > 0 && strchr("+-.0123456789eE", c)) {
 		if (n >= JSON_NUMBER_MAX)
 			return bad(j, "a number of too many digits");
@@ -242,16 +260,40 @@ enum json_token json_pull_next(struct json_pull *j)
 	return JSON_KEY;
 }
 
+/* Only brackets and texts are looked at: who wants to know more does not skip. */
+static bool skip_container(struct json_pull *j)
+{
+	uint64_t depth = 1;
+	bool in_text = false, escaped = false;
+
+	while (depth > 0) {
+		if (!source_left(j->s) && !source_need(j->s, 1))
+			return bad(j, "the file ends early"), false;
+		const uint8_t *p = j->s->bytes + j->s->at;
+		size_t n = 0, left = source_left(j->s);
+
+		for (; n < left && depth > 0; n++) {
+			if (escaped)
+				escaped = false;
+			else if (in_text && p[n] == '\\')
+				escaped = true;
+			else if (p[n] == '"')
+				in_text = !in_text;
+			else if (!in_text && (p[n] == '{' || p[n] == '['))
+				depth++;
+			else if (!in_text && (p[n] == '}' || p[n] == ']'))
+				depth--;
+		}
+		j->s->at += n;
+	}
+	j->open.n--;
+	value_is_over(j);
+	return true;
+}
+
 bool json_pull_skip(struct json_pull *j, enum json_token token)
 {
-	size_t depth = j->open.n;
-
-	if (token != JSON_OBJECT && token != JSON_ARRAY)
-		return token != JSON_BAD;
-	while (j->open.n >= depth)
-		if (json_pull_next(j) == JSON_BAD)
-			return false;
-	return true;
+	return token == JSON_OBJECT || token == JSON_ARRAY ? skip_container(j) : token != JSON_BAD;
 }
 
 bool json_pull_is(const struct json_pull *j, const char *key)

@@ -38,6 +38,6 @@ struct json_pull {
 void json_pull_init(struct json_pull *j, struct source *s);
 void json_pull_done(struct json_pull *j);
 enum json_token json_pull_next(struct json_pull *j);
-/* Pass over the rest of the value that began with `token`. false: JSON_BAD. */
+/* Pass over the rest of the value that began with `token`, looking only for where it ends. false: JSON_BAD. */
 bool json_pull_skip(struct json_pull *j, enum json_token token);
 bool json_pull_is(const struct json_pull *j, const char *key); /* the text is this */

@@ -1,6 +1,6 @@
 /* Mutated files of other profilers (tests/foreign) through their importers, in the same order each time, for
- * PYSPY_FUZZ_SECONDS of CPU time (1): no importer reads what is not there, and the recording that comes out is whole and holds
- * as many samples as it was told. Every importer is also given the files of the others. */
+ * PYSPY_FUZZ_SECONDS of CPU time (1): no importer reads what is not there, and the recording that comes out is whole
+ * and holds as many samples as it was told. Every importer is also given the files of the others. */
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -11,11 +11,11 @@
 #include "tests/unit/support_mutate.h"
 #include "tests/unit/support_test.h"
 
-static const char *const FILES[] = {"pyspy.folded",         "pyspy.speedscope.json", "pyspy_plain.speedscope.json",
-                                    "austin3.austin",       "austin3_full.austin",   "austin3.mojo",
-                                    "austin4.mojo",         "austin4_full.mojo",     "austin4_memory.mojo",
-                                    "tachyon.bin",          "tachyon_plain.bin",     "tachyon.folded",
-                                    "perf.txt",             "made.speedscope.json"};
+static const char *const FILES[] = {"pyspy.folded",   "pyspy.speedscope.json", "pyspy_plain.speedscope.json",
+                                    "austin3.austin", "austin3_full.austin",   "austin3.mojo",
+                                    "austin4.mojo",   "austin4_full.mojo",     "austin4_memory.mojo",
+                                    "tachyon.bin",    "tachyon_plain.bin",     "tachyon.folded",
+                                    "perf.txt",       "made.speedscope.json"};
 
 static void read_file(const char *name, struct buf *b)
 {

@@ -12,7 +12,7 @@ static int bad(struct speed *x)
 {
 	if (x->s->rc)
 		return x->s->rc;
-	foreign_problem(x->f, false, source_at(x->s), "%s; nothing behind it is read",
+	foreign_problem(x->f, false, intake_at(x->s), "%s; nothing behind it is read",
 	                x->j.wrong ? x->j.wrong : "not what speedscope's schema says");
 	x->is_broken = true;
 	return ERR_FORMAT;
@@ -294,7 +294,7 @@ static bool looks_speedscope(const char *p, size_t n)
 
 static int skip_mark(struct speed *x)
 {
-	if (source_need(x->s, 3) && memcmp(x->s->bytes + x->s->at, "\xEF\xBB\xBF", 3) == 0)
+	if (intake_need(x->s, 3) && memcmp(x->s->bytes + x->s->at, "\xEF\xBB\xBF", 3) == 0)
 		x->s->at += 3;
 	return x->s->rc;
 }
@@ -303,7 +303,7 @@ static int read_both(struct speed *x)
 {
 	uint64_t size;
 
-	TRY(source_make_seekable(x->s, &size));
+	TRY(intake_make_seekable(x->s, &size));
 	TRY(foreign_frame(x->f, &(struct foreign_frame){.name = "lost", .n_name = 4, .is_synthetic = true}, &x->lost));
 	json_pull_init(&x->j, x->s);
 	TRY(skip_mark(x));
@@ -311,13 +311,13 @@ static int read_both(struct speed *x)
 	if (!x->frames.n)
 		foreign_problem(x->f, false, 0, "JSON without \"shared\": {\"frames\": [...]}: not speedscope's");
 	json_pull_done(&x->j);
-	TRY(source_seek(x->s, 0));
+	TRY(intake_seek(x->s, 0));
 	json_pull_init(&x->j, x->s);
 	TRY(skip_mark(x));
 	return read_profiles(x);
 }
 
-static int read_speedscope(struct foreign *f, struct source *s, const struct import_options *o)
+static int read_speedscope(struct foreign *f, struct intake *s, const struct import_options *o)
 {
 	struct speed x = {.f = f, .s = s, .o = o};
 

@@ -7,7 +7,7 @@
 
 enum { JSON_NUMBER_MAX = 400 };
 
-void json_pull_init(struct json_pull *j, struct source *s)
+void json_pull_init(struct json_pull *j, struct intake *s)
 {
 	memset(j, 0, sizeof *j);
 	j->s = s;
@@ -31,9 +31,9 @@ static enum json_token bad(struct json_pull *j, const char *what)
 /* The next byte, not taken; -1: it is over. */
 static int peek(struct json_pull *j)
 {
-	struct source *s = j->s;
+	struct intake *s = j->s;
 
-	return source_left(s) || source_need(s, 1) ? s->bytes[s->at] : -1;
+	return intake_left(s) || intake_need(s, 1) ? s->bytes[s->at] : -1;
 }
 
 static int skip_space(struct json_pull *j)
@@ -78,7 +78,7 @@ static bool take_escape(struct json_pull *j)
 	}
 	if (!take_hex(j, &cp))
 		return false;
-	while (cp >= 0xD800 && cp < 0xDC00 && source_need(j->s, 6) && j->s->bytes[j->s->at] == '\\' &&
+	while (cp >= 0xD800 && cp < 0xDC00 && intake_need(j->s, 6) && j->s->bytes[j->s->at] == '\\' &&
 	       j->s->bytes[j->s->at + 1] == 'u') {
 		j->s->at += 2;
 		if (!take_hex(j, &low))
@@ -99,10 +99,10 @@ static bool take_text(struct json_pull *j)
 	buf_reset(&j->text);
 	j->s->at++; /* the quote */
 	for (;;) {
-		if (!source_left(j->s) && !source_need(j->s, 1))
+		if (!intake_left(j->s) && !intake_need(j->s, 1))
 			return bad(j, "the file ends inside a text"), false;
 		const uint8_t *p = j->s->bytes + j->s->at;
-		size_t n = 0, left = source_left(j->s);
+		size_t n = 0, left = intake_left(j->s);
 
 		while (n < left && p[n] != '"' && p[n] != '\\' && p[n] >= 0x20)
 			n++;
@@ -126,7 +126,7 @@ static bool take_text(struct json_pull *j)
 static bool take_index(struct json_pull *j)
 {
 	const uint8_t *p = j->s->bytes + j->s->at;
-	size_t left = source_left(j->s), n = 0;
+	size_t left = intake_left(j->s), n = 0;
 	uint32_t v = 0;
 
 	while (n < left && n < 9 && p[n] >= '0' && p[n] <= '9')
@@ -163,7 +163,7 @@ static enum json_token take_word(struct json_pull *j, const char *word, enum jso
 {
 	size_t n = strlen(word);
 
-	if (!source_need(j->s, n) || memcmp(j->s->bytes + j->s->at, word, n) != 0)
+	if (!intake_need(j->s, n) || memcmp(j->s->bytes + j->s->at, word, n) != 0)
 		return bad(j, "a word that JSON does not have");
 	j->s->at += n;
 	return token;
@@ -267,10 +267,10 @@ static bool skip_container(struct json_pull *j)
 	bool in_text = false, escaped = false;
 
 	while (depth > 0) {
-		if (!source_left(j->s) && !source_need(j->s, 1))
+		if (!intake_left(j->s) && !intake_need(j->s, 1))
 			return bad(j, "the file ends early"), false;
 		const uint8_t *p = j->s->bytes + j->s->at;
-		size_t n = 0, left = source_left(j->s);
+		size_t n = 0, left = intake_left(j->s);
 
 		for (; n < left && depth > 0; n++) {
 			if (escaped)

@@ -7,7 +7,7 @@
 #pragma once
 #include "libcommon/buf.h"
 #include "libcommon/vec.h"
-#include "pyspy-report/exchange/source.h"
+#include "pyspy-report/exchange/intake.h"
 
 enum json_token {
 	JSON_END, /* of the document */
@@ -26,7 +26,7 @@ enum json_token {
 enum { JSON_DEPTH_MAX = 1 << 20, JSON_TEXT_MAX = 16 << 20 };
 
 struct json_pull {
-	struct source *s;
+	struct intake *s;
 	VEC(uint8_t) open; /* for each container: 1 object, 0 array */
 	bool wants_value, may_end, is_done;
 	bool wants_key, after_value;
@@ -35,7 +35,7 @@ struct json_pull {
 	const char *wrong;
 };
 
-void json_pull_init(struct json_pull *j, struct source *s);
+void json_pull_init(struct json_pull *j, struct intake *s);
 void json_pull_done(struct json_pull *j);
 enum json_token json_pull_next(struct json_pull *j);
 /* Pass over the rest of the value that began with `token`, looking only for where it ends. false: JSON_BAD. */

@@ -10,20 +10,20 @@
 #include "pyspy-report/exchange/intake.h"
 
 enum json_token {
-	JSON_END, /* of the document */
-	JSON_OBJECT,
-	JSON_OBJECT_END,
-	JSON_ARRAY,
-	JSON_ARRAY_END,
-	JSON_KEY,    /* in text */
-	JSON_STRING, /* in text */
-	JSON_NUMBER, /* in number */
-	JSON_TRUE,
-	JSON_FALSE,
-	JSON_NULL,
-	JSON_BAD /* see wrong; source.rc when reading failed. Every later call returns it, too */
+	PULL_END, /* of the document */
+	PULL_OBJECT,
+	PULL_OBJECT_END,
+	PULL_ARRAY,
+	PULL_ARRAY_END,
+	PULL_KEY,    /* in text */
+	PULL_STRING, /* in text */
+	PULL_NUMBER, /* in number */
+	PULL_TRUE,
+	PULL_FALSE,
+	PULL_NULL,
+	PULL_BAD /* see wrong; source.rc when reading failed. Every later call returns it, too */
 };
-enum { JSON_DEPTH_MAX = 1 << 20, JSON_TEXT_MAX = 16 << 20 };
+enum { PULL_DEPTH_MAX = 1 << 20, PULL_TEXT_MAX = 16 << 20 };
 
 struct json_pull {
 	struct intake *s;
@@ -38,6 +38,6 @@ struct json_pull {
 void json_pull_init(struct json_pull *j, struct intake *s);
 void json_pull_done(struct json_pull *j);
 enum json_token json_pull_next(struct json_pull *j);
-/* Pass over the rest of the value that began with `token`, looking only for where it ends. false: JSON_BAD. */
+/* Pass over the rest of the value that began with `token`, looking only for where it ends. false: PULL_BAD. */
 bool json_pull_skip(struct json_pull *j, enum json_token token);
 bool json_pull_is(const struct json_pull *j, const char *key); /* the text is this */

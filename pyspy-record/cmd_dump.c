@@ -323,9 +323,8 @@ static int show_open(const struct dump_command *c, pid_t pid, bool is_child)
 	if (rc == 0 && c->core)
 		core_tell(&core, c->core);
 	if (rc < 0 && c->core && !*message)
-		log_error("core %s: its threads could not be made out: %s%s", c->core, err_words(rc),
-		          core.wanted > core.size ? "; it is truncated" : "");
-	else if (rc < 0 && !is_child)
+		core_no_threads(&core, c->core, rc, message, sizeof message);
+	if (rc < 0 && !is_child)
 		log_error("%s", *message ? message : p.problem);
 	else if (c->json)
 		dump_json_open(stdout, &p, &show);

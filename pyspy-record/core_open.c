@@ -106,6 +106,15 @@ int core_open(struct target *t, struct corefile *core, const char *path, const c
 	return rc;
 }
 
+void core_no_threads(const struct corefile *c, const char *path, int rc, char *message, size_t size)
+{
+	char name[NAME_BYTES];
+	escaped(name, sizeof name, path);
+	snprintf(message, size, "core %s: its threads could not be made out (%s); it is %s", name, err_words(rc),
+	         is_truncated(c) ? "truncated: is there a whole one?"
+	                         : "damaged, or of a process that had just begun or was over");
+}
+
 void core_tell(const struct corefile *c, const char *path)
 {
 	char name[NAME_BYTES], words[2 * NAME_BYTES], there[HUMAN_SIZE], wanted[HUMAN_SIZE];

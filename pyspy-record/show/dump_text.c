@@ -46,6 +46,8 @@ static void put_state(struct text *x, const struct snapshot_thread *st)
 		buf_str(&x->line, "stopped");
 	else if (st->state == 't')
 		buf_str(&x->line, "stopped by its tracer");
+	else if (x->p->core && !st->state && !is_active)
+		buf_str(&x->line, "state not known");
 	else
 		buf_str(&x->line, is_active ? "active" : "idle");
 	if (st->flags & WIRE_FLAG_GIL)

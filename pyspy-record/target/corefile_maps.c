@@ -14,8 +14,8 @@ enum {
 	PAGE = 4096,
 };
 static const char deleted_suffix[] = " (deleted)";
-static char no_name[] =
-    "(no name)"; /* of a file: an object that lies in memory, and no note says which file it is of */
+/* Of a file: an object that lies in memory, and no note says which file it is of. */
+static char no_name[] = "(its name is not in the core)";
 
 struct mapped_file {
 	uint64_t begin, end, offset;
@@ -134,7 +134,9 @@ static int join(struct corefile *c, const struct mapped_files *f)
 		const struct mapped_file *file = k < f->files.n ? &f->files.v[k] : NULL;
 		if (!s && !file)
 			break;
-		uint64_t next = s && (!file || s->begin < file->begin) ? s->begin : file->begin;
+		uint64_t next = s ? s->begin : UINT64_MAX;
+		if (file && file->begin < next)
+			next = file->begin;
 		at = next > at ? next : at;
 		if (s && s->begin > at)
 			next = s->begin;

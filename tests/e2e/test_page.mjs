@@ -40,17 +40,26 @@ const WIDE = { viewport: { width: 1600, height: 900 }, colorScheme: "light" };
 const NARROW = { viewport: { width: 400, height: 800 }, colorScheme: "dark", hasTouch: true, isMobile: true };
 
 // A page that writes down whatever it should not do.
-async function open(url, settings = WIDE) {
+let sins = [], self = "", spare = null; // spare: a page that is open already; a new one takes as long as all that is looked at in it
+
+async function openPage(settings) {
   const context = await browser.newContext(settings);
   const page = await context.newPage();
-  const sins = [], self = url.split("#")[0];
-  context.on("request", (r) => { if (r.url().split("#")[0] !== self && r.url() !== "data:,") sins.push("request " + r.url()); });
+  context.on("request", (r) => { if (r.url().split("#")[0] !== self && r.url() !== "data:," && r.url() !== "about:blank") sins.push("request " + r.url()); });
   page.on("popup", () => sins.push("popup"));
   page.on("download", () => sins.push("download"));
   page.on("console", (m) => { if (m.type() === "error" || m.type() === "warning") sins.push("console: " + m.text()); });
   page.on("pageerror", (e) => sins.push("exception: " + e.message));
   page.on("dialog", (d) => { sins.push(d.type() + ": " + d.message()); return d.dismiss(); });
   await page.addInitScript(() => addEventListener("securitypolicyviolation", (e) => console.error("policy: " + e.violatedDirective + " " + e.blockedURI)));
+  return { context, page };
+}
+
+async function open(url, settings = WIDE) {
+  if (settings === WIDE && spare) await spare.page.goto("about:blank");
+  const { context, page } = settings === WIDE ? (spare ??= await openPage(WIDE)) : await openPage(settings);
+  self = url.split("#")[0];
+  sins = [];
   await page.goto(url);
   await page.waitForFunction(() => document.documentElement.dataset.ready);
   assert.equal(await page.evaluate(() => document.documentElement.dataset.ready), "yes");
@@ -64,7 +73,7 @@ async function open(url, settings = WIDE) {
     return page.evaluate((i) => document.getElementById(i).textContent, id);
   };
   const p = {
-    page, sins, text,
+    page, text,
     shown: (id) => page.evaluate((i) => document.getElementById(i).checkVisibility(), id),
     hash: () => page.evaluate(() => location.hash),
     async go(hash) {
@@ -99,7 +108,7 @@ async function open(url, settings = WIDE) {
     press: (selector) => (settings.hasTouch ? page.tap(selector) : page.click(selector)),
     async end() {
       assert.deepEqual(sins, []);
-      await context.close();
+      if (page !== spare?.page) await context.close();
     },
   };
   return p;
@@ -467,6 +476,49 @@ const tests = {
     });
     console.log("      zoom in a page of 48,000 frames: " + Math.round(ms) + " ms");
     await p.end();
+  },
+
+  async "lines: the sources as a heat map"() {
+    // app.py as it was recorded, parse.py another one; the rest is not here
+    const source = Array.from({ length: 40 }, (_, i) => "x" + (i + 1) + " = '</script><img src=x onerror=alert(1)>\t\x1b[31m\u202e'");
+    source[9] = "def work():";
+    fs.mkdirSync(path.join(work, "src", "app"), { recursive: true });
+    fs.writeFileSync(path.join(work, "src", "app.py"), source.join("\n") + "\n");
+    fs.writeFileSync(path.join(work, "src", "app", "parse.py"), "pass\n".repeat(60));
+    const file = path.join(work, "lines.html"), options = ["-i", "--source-dir", path.join(work, "src")];
+    run("pyspy-report", "lines", ...options, "-o", file, "small.pyspy");
+    const want = report("lines", ...options, "small.pyspy").rows;
+    for (const settings of [WIDE, { ...NARROW, javaScriptEnabled: false }]) {
+      const context = await browser.newContext(settings), page = await context.newPage(), bad = [];
+      context.on("request", (r) => { if (r.url() !== pathToFileURL(file).href && r.url() !== "data:,") bad.push(r.url()); });
+      page.on("console", (m) => bad.push(m.text()));
+      page.on("pageerror", (e) => bad.push(e.message));
+      page.on("dialog", (d) => bad.push(d.message()));
+      await page.goto(pathToFileURL(file).href);
+      const read = settings.javaScriptEnabled === false ? [] : await page.evaluate(() => [...document.querySelectorAll("section tr[data-self-n]")].map((r) => [r.closest("section").querySelector("h2").textContent,
+        Number(r.querySelector("th").textContent), ...["selfN", "totalN", "selfNs", "totalNs"].map((k) => Number(r.dataset[k])), r.children[3].textContent]));
+      if (settings.javaScriptEnabled !== false) {
+        assert.deepEqual(sorted(read.map((r) => r.slice(0, 6))), sorted(want.map((r) => [r.file, r.line, ...numbers(r)])));
+        assert.equal(read.find((r) => r[0] === "/srv/app/app.py" && r[1] === 12)[6], source[11].replace("\t", " ".repeat(8 - source[11].indexOf("\t") % 8)).replace("\x1b", "\\x1b").replace("\u202e", "\\u202e"));
+        assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll(".warning")].map((e) => e.closest("section").querySelector("h2").textContent)), ["/srv/app/app/parse.py"]);
+        assert.match(await page.evaluate(() => document.querySelector(".warning").textContent), /^not the source that was recorded: 1 of 1 functions do not begin where they did \(line 42: Parser\.parse\)/);
+        assert.match(await page.evaluate(() => document.body.textContent), /its source is not here; --source-dir DIR says where to look/);
+        assert.equal(await page.evaluate(() => [document.querySelectorAll("img").length, document.querySelectorAll("script").length, document.querySelectorAll("[style]").length].join()), "0,1,0");
+        await page.keyboard.press("n");
+        assert.equal(await page.evaluate(() => document.querySelector(".current th").textContent), "659", "the hottest first");
+        await page.keyboard.press("N");
+        await page.keyboard.press("t");
+        assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+        await page.click("#theme");
+        await page.click("nav a");
+        assert.match(page.url(), /#file-1$/);
+      }
+      assert.deepEqual(bad.filter((s) => !/#file-1$/.test(s)), []);
+      await context.close();
+    }
+    const html = fs.readFileSync(file, "utf8");
+    assert.match(html, /default-src 'none'; script-src 'sha256-/);
+    assert.doesNotMatch(html, /unsafe-inline|https?:\/\/| style=/);
   },
 
   async "the policy stands in the file, the same bytes come twice, nothing to show is said"() {

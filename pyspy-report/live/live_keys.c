@@ -10,6 +10,7 @@ const char *const live_keys_help[] = {
     "t           each thread apart, or added up",
     "g           only who holds the GIL",
     "i           idle too: who sleeps, or waits for the GIL",
+    "p           percentages of threads' whole time, or of the time that the rows are of",
     "c           where there is no room for both: percentages of now, or since the start",
     "/           only rows with this in them (a regular expression); empty: all",
     "up, down, page keys, home, end (or k, j)",
@@ -20,8 +21,8 @@ const char *const live_keys_help[] = {
     "q, Ctrl-C   quit; a program that was started here is ended",
     "",
     "self: the time in the function itself; total: with what it called.",
-    "100 % is the wall time of all threads that have rows, whether they worked or",
-    "waited in it; with t: of the row's own thread. So it is never more than 100.",
+    "100 % is the whole (wall) time of the threads that have rows, whether they worked",
+    "or waited in it; with t: of the row's own thread. So it is never more than 100.",
     "GIL: for how much of the time some thread held it (of several processes: on",
     "the average). active: threads on a CPU or ready for one.",
     "[in motion]: below its caller not known for sure. lost: samples that are missing.",
@@ -121,6 +122,31 @@ static void leave(struct live_model *m)
 	}
 }
 
+static bool scroll_help(struct live_model *m, uint32_t key)
+{
+	size_t step = key == LIVE_KEY_PAGE_DOWN || key == LIVE_KEY_PAGE_UP ? m->page : 1;
+	size_t last = m->help_lines > m->page ? m->help_lines - m->page : 0;
+
+	switch (key) {
+	case LIVE_KEY_DOWN:
+	case LIVE_KEY_PAGE_DOWN:
+	case 'j':
+		m->at = m->at + step < last ? m->at + step : last;
+		return true;
+	case LIVE_KEY_UP:
+	case LIVE_KEY_PAGE_UP:
+	case 'k':
+		m->at = m->at > step ? m->at - step : 0;
+		return true;
+	case LIVE_KEY_HOME:
+	case LIVE_KEY_END:
+		m->at = key == LIVE_KEY_HOME ? 0 : last;
+		return true;
+	default:
+		return false;
+	}
+}
+
 bool live_keys_press(struct live_model *m, uint32_t key)
 {
 	if (key == LIVE_KEY_NONE)
@@ -134,7 +160,11 @@ bool live_keys_press(struct live_model *m, uint32_t key)
 		m->quits = true;
 		return false;
 	}
+	if (m->view == LIVE_HELP && scroll_help(m, key))
+		return false;
 	if (m->view == LIVE_HELP) {
+		m->at = m->from = 0;
+		m->follows = false;
 		m->view = m->around.n ? LIVE_AROUND : LIVE_TABLE;
 		return true;
 	}
@@ -146,7 +176,11 @@ bool live_keys_press(struct live_model *m, uint32_t key)
 	case '?':
 	case 'h':
 		m->view = LIVE_HELP;
+		m->at = m->from = 0;
 		return false;
+	case 'p':
+		m->is_of_shown = !m->is_of_shown;
+		return true;
 	case 'c':
 		m->shows_since = !m->shows_since;
 		return false;

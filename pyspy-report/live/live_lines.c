@@ -16,11 +16,12 @@ enum {
 	SELF_COLUMNS = 10,
 	TOTAL_COLUMNS = 8,
 	TIME_COLUMNS = 10,
-	WIDE = 104,    /* columns from which on both parts' percentages are shown */
-	NARROW = 60,   /* below: no times */
-	TALL = 16,     /* lines from which on the whole head is shown */
-	COMBINING = 3, /* marks over one character; more are left out */
-	NAMES = 1024,  /* bytes of a name that are looked at, beside four for each column */
+	THREAD_COLUMNS = 24, /* of a thread's number and name */
+	WIDE = 104,          /* columns from which on both parts' percentages are shown */
+	NARROW = 60,         /* below: no times */
+	TALL = 16,           /* lines from which on the whole head is shown */
+	COMBINING = 3,       /* marks over one character; more are left out */
+	NAMES = 1024,        /* bytes of a name that are looked at, beside four for each column */
 };
 
 void live_lines_init(struct live_lines *l)
@@ -120,7 +121,25 @@ static const struct profile_recording *recording_of(const struct live_model *m)
 	return p->recordings.n ? &p->recordings.v[p->recordings.n - 1] : NULL;
 }
 
-/* "python3 app.py (pid 12, CPython 3.11.2)", and how it is going. */
+/* The folder of the interpreter says less than what stands behind it. */
+static void put_cmdline(struct buf *out, const struct profile *p, const struct profile_process *q)
+{
+	size_t n, at = out->len;
+	const char *first;
+
+	caption_cmdline(out, p, q);
+	if (!q->cmdline.n || out->err)
+		return;
+	first = profile_text(p, q->cmdline.v[0], &n);
+	const char *slash = n ? memrchr(first, '/', n) : NULL;
+	size_t folder = slash ? (size_t)(slash - first) + 1 : 0;
+	if (!folder || folder == n)
+		return;
+	memmove(out->data + at, out->data + at + folder, out->len - at - folder);
+	out->len -= folder;
+}
+
+/* "pid 12, CPython 3.11.2: python3 app.py", and how it is going. */
 static void put_command(struct live_lines *l, const struct live_model *m)
 {
 	const struct profile *p = profile_of(m);
@@ -147,7 +166,7 @@ static void put_command(struct live_lines *l, const struct live_model *m)
 		if (p->processes.n > 2)
 			buf_printf(&b, ", and %zu more", p->processes.n - 2);
 		buf_str(&b, ": ");
-		caption_cmdline(&b, p, q);
+		put_cmdline(&b, p, q);
 	} else {
 		buf_str(&b, l->command ? l->command : "");
 	}
@@ -235,17 +254,16 @@ static void put_scale(struct live_lines *l, const struct live_model *m)
 	struct buf b;
 
 	buf_init(&b, 0);
-	if (m->want.by_thread)
-		buf_str(&b, "100 % = all the time of the row's own thread");
-	else if (t->n_kept == s->n_kept)
-		buf_printf(&b, "100 %% = all the time of the %u thread%s with rows, waiting or not", t->n_kept,
-		           t->n_kept == 1 ? "" : "s");
+	if (m->is_of_shown)
+		buf_str(&b, "100 % = the time that the rows are of; p: of threads' whole time");
+	else if (m->want.by_thread)
+		buf_str(&b, "100 % = the whole time of the row's own thread");
+	else if (t->n_kept == s->n_kept || !t->n_kept)
+		buf_printf(&b, "100 %% = whole time of %u thread%s", s->n_kept, s->n_kept == 1 ? "" : "s");
 	else
-		buf_printf(&b,
-		           "100 %% = all the time of the threads with rows, waiting or not: now %u, since the start %u",
-		           t->n_kept, s->n_kept);
-	if (!m->want.by_thread && t->n_kept > 1 && s->n_kept)
-		buf_printf(&b, "; one thread: %.3g %%", 100.0 / (double)t->n_kept);
+		buf_printf(&b, "100 %% = whole time of %u threads (all: %u)", t->n_kept, s->n_kept);
+	if (!m->want.by_thread && t->n_kept > 1 && !m->is_of_shown)
+		buf_printf(&b, ", of one: %.3g %%", 100.0 / (double)t->n_kept);
 	buf_printf(&b, "; now = last %s", human_duration(n, t->ns));
 	put(l, LIVE_FAINT, &b);
 	buf_done(&b);
@@ -324,7 +342,7 @@ static void put_item(struct live_lines *l, const struct live_model *m, const str
 
 	begin(l, is_chosen ? LIVE_CHOSEN : item->kind == LIVE_ITSELF ? LIVE_STRONG : LIVE_PLAIN);
 	for (int part = 0; part < LIVE_PARTS; part++) {
-		uint64_t whole = live_ranks_whole(&m->ranks, of, (enum live_part)part);
+		uint64_t whole = live_model_whole(m, of, (enum live_part)part);
 
 		if (part == LIVE_NOW ? !c.now : !c.since)
 			continue;
@@ -338,8 +356,18 @@ static void put_item(struct live_lines *l, const struct live_model *m, const str
 	buf_str(&l->text, "  ");
 	used = l->text.len - begin_at;
 	buf_init(&name, 0);
+	if (g && g->thread != LIVE_NO_GROUP && (!l->width || used + 6 < l->width)) {
+		size_t room = l->width ? (l->width - used) / 3 : 0;
+
+		live_model_thread(m, item->group, &name);
+		used += live_lines_text(&l->text, name.len ? (const char *)name.data : "", name.len,
+		                        room < THREAD_COLUMNS || !l->width ? room : THREAD_COLUMNS, l->is_ascii);
+		buf_str(&l->text, " | ");
+		used += 3;
+		buf_reset(&name);
+	}
 	if (g)
-		live_model_text(m, item->group, &name);
+		naming_text(&m->ranks.naming, g->frame, &name);
 	else
 		buf_str(&name, "nobody: it is the outermost");
 	if (!l->width || used < l->width)
@@ -365,23 +393,57 @@ static void put_footer(struct live_lines *l, const struct live_model *m)
 	} else if (m->message.len) {
 		buf_put(&b, m->message.data, m->message.len);
 	} else if (m->view == LIVE_HELP) {
-		buf_str(&b, "any key: back");
+		buf_str(&b, "up, down: more  any other key: back");
 	} else if (m->view == LIVE_AROUND) {
 		buf_str(&b, "enter: this one  esc: back  space: hold  s: save  ?: help  q: quit");
 	} else {
-		buf_str(&b, "1-4 sort  l lines  t threads  g GIL  i idle  / find  enter callers  space hold  s save  r "
-		            "reset  ? help  q quit");
+		buf_str(
+		    &b,
+		    "? help  q quit  1-4 sort  / find  enter callers  l lines  t threads  i idle  g GIL  space hold  "
+		    "s save  r reset");
 	}
 	put(l, m->message.len ? LIVE_WARN : LIVE_FAINT, &b);
 	buf_done(&b);
 }
 
-static void put_help(struct live_lines *l)
+/* Where a line of at most `width` bytes ends: before a word. */
+static size_t wrap(const char *s, size_t width)
 {
-	size_t room = l->height > l->v.n + 1 ? l->height - l->v.n - 1 : 0;
+	size_t n = strlen(s), at = width;
 
-	for (size_t i = 0; live_keys_help[i] && (i < room || !l->height); i++)
-		put_words(l, LIVE_PLAIN, live_keys_help[i]);
+	if (!width || n <= width)
+		return n;
+	while (at && s[at] != ' ')
+		at--;
+	return at ? at : width;
+}
+
+/* Wrapped; from m->from on, which is kept where something is to be seen. */
+static void put_help(struct live_lines *l, struct live_model *m)
+{
+	size_t room = l->height > l->v.n + 1 ? l->height - l->v.n - 1 : 0, n = 0, first = l->v.n;
+
+	for (int pass = 0; pass < 2; pass++) {
+		if (pass && m->at + room > n)
+			m->at = n > room ? n - room : 0;
+		n = 0;
+		for (size_t i = 0; live_keys_help[i]; i++) {
+			const char *s = live_keys_help[i];
+			do {
+				size_t k = wrap(s, l->width);
+
+				if (pass && n >= m->at && l->v.n - first < room) {
+					begin(l, LIVE_PLAIN);
+					live_lines_text(&l->text, s, k, 0, l->is_ascii);
+					end(l);
+				}
+				n++;
+				s += k + (s[k] == ' ');
+			} while (*s);
+		}
+	}
+	m->page = room;
+	m->help_lines = n;
 }
 
 static const char *kind_words(const struct live_item *item)
@@ -444,7 +506,7 @@ int live_lines_make(struct live_lines *l, struct live_model *m)
 	if (is_tall)
 		put_scale(l, m);
 	if (m->view == LIVE_HELP) {
-		put_help(l);
+		put_help(l, m);
 	} else {
 		put_head(l, m);
 		room = !l->height ? l->rows : l->height > l->v.n + 1 ? l->height - l->v.n - 1 : 0;

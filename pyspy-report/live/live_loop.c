@@ -338,6 +338,11 @@ static int finish(struct loop *l, int rc)
 {
 	bool had_screen = l->has_screen, is_killed = live_signals_caught() && live_signals_caught() != SIGINT;
 
+	if (had_screen && l->model.view == LIVE_HELP) { /* of no use any more */
+		live_keys_press(&l->model, LIVE_KEY_ESCAPE);
+		l->model.view = LIVE_TABLE;
+		rc = rc ? rc : look(l, true);
+	}
 	live_screen_close();
 	l->has_screen = false;
 	if (!rc && !is_killed && !l->model.is_waiting) {

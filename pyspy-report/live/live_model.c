@@ -45,15 +45,26 @@ void live_model_say(struct live_model *m, const char *fmt, ...)
 	buf_str(&m->message, text);
 }
 
-void live_model_text(const struct live_model *m, uint32_t group, struct buf *out)
+void live_model_thread(const struct live_model *m, uint32_t group, struct buf *out)
 {
 	const struct live_group *g = &m->ranks.groups.v[group];
+	const struct profile *p = &m->ranks.sums->profile;
+	size_t n;
 
-	if (g->thread != LIVE_NO_GROUP) {
-		naming_text(&m->ranks.naming, g->thread, out);
+	if (g->thread == LIVE_NO_GROUP)
+		return;
+	const struct profile_thread *t = &p->threads.v[g->of];
+	const char *name = profile_text(p, t->name, &n);
+	buf_printf(out, "%u%s", t->tid, n ? " " : "");
+	buf_put(out, name, n);
+}
+
+void live_model_text(const struct live_model *m, uint32_t group, struct buf *out)
+{
+	live_model_thread(m, group, out);
+	if (m->ranks.groups.v[group].thread != LIVE_NO_GROUP)
 		buf_str(out, " | ");
-	}
-	naming_text(&m->ranks.naming, g->frame, out);
+	naming_text(&m->ranks.naming, m->ranks.groups.v[group].frame, out);
 }
 
 void live_model_match(struct live_model *m)
@@ -77,6 +88,12 @@ void live_model_match(struct live_model *m)
 		live_model_say(m, "/: %s", message);
 }
 
+uint64_t live_model_whole(const struct live_model *m, const struct live_group *g, enum live_part part)
+{
+	return m->is_of_shown ? live_weigh(&m->ranks, &m->ranks.totals[part].kept)
+	                      : live_ranks_whole(&m->ranks, g, part);
+}
+
 static bool matches(const struct live_model *m, uint32_t group, struct buf *b)
 {
 	if (!m->filter.len)
@@ -86,6 +103,13 @@ static bool matches(const struct live_model *m, uint32_t group, struct buf *b)
 	buf_reset(b);
 	live_model_text(m, group, b);
 	return pattern_finds(&m->match, b->len ? (const char *)b->data : "", b->len);
+}
+
+static double share(const struct live_model *m, uint32_t group, uint64_t weight)
+{
+	uint64_t whole = group == LIVE_NO_GROUP ? 0 : live_ranks_whole(&m->ranks, &m->ranks.groups.v[group], LIVE_NOW);
+
+	return whole ? (double)weight / (double)whole : 0;
 }
 
 static int compare_weights(const struct live_model *m, const struct live_item *x, const struct live_item *y)
@@ -102,6 +126,11 @@ static int compare_weights(const struct live_model *m, const struct live_item *x
 		const struct live_weight *b = by[k].is_total ? &y->total[by[k].part] : &y->self[by[k].part];
 		uint64_t v = live_weigh(&m->ranks, a), w = live_weigh(&m->ranks, b);
 
+		if (m->want.by_thread && by[k].part == LIVE_NOW && !m->is_of_shown) { /* by what is shown */
+			double x_share = share(m, x->group, v), y_share = share(m, y->group, w);
+			if (x_share != y_share)
+				return x_share > y_share ? -1 : 1;
+		}
 		if (v != w)
 			return v > w ? -1 : 1;
 	}
@@ -235,7 +264,8 @@ int live_model_look(struct live_model *m)
 	TRY(m->view == LIVE_AROUND ? fill_around(m) : fill_table(m));
 	if (m->items.n)
 		qsort_r(m->items.v, m->items.n, sizeof *m->items.v, compare, m);
-	find_choice(m, &before, is_new);
+	if (m->view != LIVE_HELP) /* there it is the first line */
+		find_choice(m, &before, is_new);
 	return 0;
 }
 

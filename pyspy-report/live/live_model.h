@@ -23,6 +23,7 @@ struct live_model {
 	struct live_want want;
 	enum live_sort sort;
 	enum live_view view;
+	bool is_of_shown;     /* percentages are of the rows' time, as tables of recordings have them */
 	bool shows_since;     /* where there is no room for both, the percentages are those since the start */
 	bool is_paused;       /* for the words only: live_source holds back what comes */
 	bool is_waiting;      /* no sample was seen yet */
@@ -37,6 +38,7 @@ struct live_model {
 	struct buf chosen;           /* its text */
 	VEC(char *) around;          /* texts of the functions looked at, the last is the one that is shown */
 	uint32_t around_group;       /* the last; LIVE_NO_GROUP: it has no row now */
+	size_t help_lines;           /* of the help, at this width */
 	size_t page;                 /* rows that fitted at the last look */
 	struct buf message;          /* for the last line, raw; "" = the keys */
 	struct live_neighbours neighbours;
@@ -51,8 +53,12 @@ int live_model_look(struct live_model *m);
 /* The filter as typed: rows whose text has it, in either case; a bad one matches nothing and says why. */
 void live_model_match(struct live_model *m);
 void live_model_say(struct live_model *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The text of a group, raw: "work (app.py:10)", with the thread in front where they are apart. */
+/* "4711 worker-1" where threads are apart, else nothing; raw, as what follows. */
+void live_model_thread(const struct live_model *m, uint32_t group, struct buf *out);
+/* The text of a group: "work (app.py:10)", with the thread in front where they are apart. */
 void live_model_text(const struct live_model *m, uint32_t group, struct buf *out);
+/* What 100 % is for this row (NULL: for none). */
+uint64_t live_model_whole(const struct live_model *m, const struct live_group *g, enum live_part part);
 /* Look at this row's function, or back; false: there is nothing to go to. */
 bool live_model_enter(struct live_model *m);
 bool live_model_back(struct live_model *m);

@@ -1,3 +1,4 @@
+# parallel
 # `pyspy-record dump` of what ends, becomes something else, forks, or lies, while it is read: it ends soon, uses little, and shows the rest.
 import json
 import os
@@ -45,7 +46,7 @@ def lies(py, hows):
                 honest = [x["repr"] for t in main for f in t["frames"] if f["name"] == "main_waits" for x in f["locals"] or [] if x["name"] == "honest"]
                 h.check(honest == ["'honest'"] or how == "storm", "%s %s: %s" % (how, args, honest))
                 h.check(len(d["threads"]) <= 3 and sum(len(t["frames"]) for t in d["threads"]) < 70000, "%s %s: %d threads" % (how, args, len(d["threads"])))
-                h.check(how == "storm" or d["stops"]["longest_ns"] < 10e6, "%s %s: it stood for %.1f ms" % (how, args, d["stops"]["longest_ns"] / 1e6))
+                h.check(how == "storm" or not h.FULL or d["stops"]["longest_ns"] < 10e6, "%s %s: it stood for %.1f ms" % (how, args, d["stops"]["longest_ns"] / 1e6))
                 if how in ("circle", "pair", "wild"):
                     liar = [t for t in d["threads"] if t["tid"] != v.pid]
                     h.check(not liar or liar[0]["torn"] or liar[0]["cut"] or len(liar[0]["frames"]) <= 3, "%s %s: an impossible stack: %s" % (how, args, [f["name"] for f in liar[0]["frames"]]))

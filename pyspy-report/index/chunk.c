@@ -25,7 +25,7 @@ enum {
 /* Of the stacks. A step is one byte: 0 the same as this thread's before; 1 .. STEP_NEAR another near it, zigzag; behind
  * that the code's kind, and the node's number in four columns of bytes. */
 enum { S_HEAD, S_STEP, S_NODE, S_COLUMNS = S_NODE + 4, STEP_NEAR = 240, STEP_FAR };
-enum { KIND = (1 << EPOCH_CODE_BITS) - 1 };
+enum { KIND = (1 << EPOCH_CODE_BITS) - 1, FEW = 256 };
 
 struct units {
 	uint64_t tick_ns, cpu_ns, event_ns, weight_ns;
@@ -47,6 +47,25 @@ void chunk_done(struct chunk *c)
 	vec_free(&c->events);
 	vec_free(&c->changes);
 	vec_free(&c->carries);
+}
+
+/* A number for each thread of an epoch; most have small ones. */
+struct by_thread {
+	uint32_t few[FEW];
+	struct idtable more;
+};
+
+static uint32_t by_thread_get(const struct by_thread *t, uint32_t id)
+{
+	return id < FEW ? t->few[id] : idtable_get(&t->more, id);
+}
+
+static bool by_thread_set(struct by_thread *t, uint32_t id, uint32_t value)
+{
+	if (id >= FEW)
+		return idtable_set(&t->more, id, value);
+	t->few[id] = value;
+	return true;
 }
 
 /* The greatest unit in which all of them are whole. */
@@ -235,14 +254,14 @@ int chunk_seal(const struct chunk *c, struct pack *k, struct buf *out)
 
 int chunk_seal_stacks(uint64_t chunk, const struct chunk_stack *s, size_t n, struct pack *k, struct buf *out)
 {
-	struct idtable before = {0};
+	struct by_thread before = {0};
 	int rc = 0;
 
 	pack_clear(k);
 	encode_varint(&k->columns[S_HEAD], chunk);
 	encode_varint(&k->columns[S_HEAD], n);
 	for (size_t i = 0; i < n && !rc; i++) {
-		uint32_t last = idtable_get(&before, s[i].id), code = s[i].code + 1; /* 0: none yet */
+		uint32_t last = by_thread_get(&before, s[i].id), code = s[i].code + 1; /* 0: none yet */
 		int64_t way = (int64_t)(s[i].code >> EPOCH_CODE_BITS) - (int64_t)((last - 1) >> EPOCH_CODE_BITS);
 		uint64_t step = (uint64_t)way << 1 ^ (way < 0 ? UINT64_MAX : 0);
 
@@ -258,9 +277,9 @@ int chunk_seal_stacks(uint64_t chunk, const struct chunk_stack *s, size_t n, str
 				buf_u8(&k->columns[S_NODE + byte],
 				       (uint8_t)(s[i].code >> EPOCH_CODE_BITS >> (8 * byte)));
 		}
-		rc = idtable_set(&before, s[i].id, code) ? 0 : ERR_NO_MEMORY;
+		rc = by_thread_set(&before, s[i].id, code) ? 0 : ERR_NO_MEMORY;
 	}
-	idtable_clear(&before);
+	idtable_clear(&before.more);
 	return rc ? rc : pack_seal(k, S_COLUMNS, out);
 }
 
@@ -408,7 +427,7 @@ static int check_blocks(const struct chunk *c)
 {
 	const struct rec_gap *gap = c->gaps.v;
 	const struct rec_entry *entry = c->entries.v;
-	struct idtable ticks = {0};
+	struct by_thread ticks = {0};
 	uint32_t base = 0; /* entries of this block have numbers above it */
 	int rc = 0;
 
@@ -424,14 +443,14 @@ static int check_blocks(const struct chunk *c)
 		for (uint32_t n = 0; n < b->n_entries && !rc; n++, entry++) {
 			uint32_t number = base + entry->tick + 1;
 
-			if (idtable_get(&ticks, entry->thread) == number)
+			if (by_thread_get(&ticks, entry->thread) == number)
 				rc = ERR_DAMAGED;
-			else if (!idtable_set(&ticks, entry->thread, number))
+			else if (!by_thread_set(&ticks, entry->thread, number))
 				rc = ERR_NO_MEMORY;
 		}
 		base += b->n_ticks;
 	}
-	idtable_clear(&ticks);
+	idtable_clear(&ticks.more);
 	return rc;
 }
 
@@ -486,7 +505,7 @@ static int open_samples(struct opened *o, const struct pack *k)
 
 struct stacks {
 	struct unpack step, node[4];
-	struct idtable before;
+	struct by_thread before;
 	uint32_t n_nodes;
 	size_t n;
 	int rc;
@@ -502,7 +521,7 @@ static uint32_t take_byte(struct unpack *u)
 
 static uint32_t take_stack(struct stacks *s, uint32_t id)
 {
-	uint32_t last = idtable_get(&s->before, id), step = take_byte(&s->step), node, kind;
+	uint32_t last = by_thread_get(&s->before, id), step = take_byte(&s->step), node, kind;
 
 	s->n++;
 	if (!step) {
@@ -524,7 +543,7 @@ static uint32_t take_stack(struct stacks *s, uint32_t id)
 		s->step.is_bad = true;
 		return 0;
 	}
-	if (!idtable_set(&s->before, id, (node << EPOCH_CODE_BITS | kind) + 1))
+	if (!by_thread_set(&s->before, id, (node << EPOCH_CODE_BITS | kind) + 1))
 		s->rc = ERR_NO_MEMORY;
 	return node << EPOCH_CODE_BITS | kind;
 }
@@ -548,7 +567,7 @@ static int open_stacks(struct opened *o, const struct pack *k)
 	for (size_t i = 0; i < c->carries.n; i++)
 		if (!(c->carries.v[i].flags & WIRE_FLAG_ABSENT))
 			c->carries.v[i].stack = take_stack(&s, c->carries.v[i].id);
-	idtable_clear(&s.before);
+	idtable_clear(&s.before.more);
 	TRY(s.rc);
 	return unpack_is_over(&s.step) && unpack_is_over(&s.node[0]) && unpack_is_over(&s.node[1]) &&
 	               unpack_is_over(&s.node[2]) && unpack_is_over(&s.node[3]) && s.n == n

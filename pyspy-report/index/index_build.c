@@ -47,14 +47,13 @@ struct build {
 	sqlite3 *db;
 	sqlite3_stmt *add_block, *add_stacks, *add_activity, *add_pack;
 	struct pack pack;
-	struct buf bytes, more;
+	struct buf bytes;
 	struct load_tap tap;
 	struct tally parts;
 	struct chunk chunk;
 	struct facts_chunk at; /* of the chunk */
 	uint64_t n_chunks, n_blocks;
 	uint32_t recording; /* whose samples are being read; UINT32_MAX: none */
-	uint32_t first_recording;
 	uint32_t epoch;
 	bool is_new_epoch;
 	VEC(struct seen) seen;
@@ -64,7 +63,6 @@ struct build {
 	VEC(struct facts_input) inputs;         /* new ones */
 	VEC(struct facts_recording) recordings; /* by number, all; of old ones nothing but the chunks' number */
 	struct index_rows_done done;
-	uint32_t n_packs;
 	uint32_t crc;
 	struct load *load;
 	int error_number;
@@ -521,9 +519,12 @@ static int build_keep_damage(struct build *b, struct facts_input *in, size_t fro
 	for (size_t i = from; i < p->damage.n; i++) {
 		struct profile_damage d = p->damage.v[i];
 
-		d.what = strdup(d.what ? d.what : "");
-		if (!d.what || !vec_push(&in->damage, d))
+		char *what = strdup(d.what ? d.what : "");
+		d.what = what;
+		if (!what || !vec_push(&in->damage, d)) {
+			free(what);
 			return ERR_NO_MEMORY;
+		}
 	}
 	return 0;
 }
@@ -710,7 +711,6 @@ int index_build(const char *path, bool goes_on, const char *const *inputs, size_
 	profile_done(&b->profile);
 	pack_done(&b->pack);
 	buf_done(&b->bytes);
-	buf_done(&b->more);
 	tally_done(&b->parts);
 	chunk_done(&b->chunk);
 	vec_free(&b->seen);

@@ -122,14 +122,13 @@ static void facts_text(struct facts *f, char **text)
 /* An array of ids. */
 #define facts_ids(f, vec)                                                                                              \
 	do {                                                                                                           \
+		bool writes_ = (f)->writes;                                                                            \
 		uint32_t n_ = facts_count(f, (vec)->n);                                                                \
-		if (!(f)->writes && !vec_room(vec, n_)) {                                                              \
-			(f)->rc = ERR_NO_MEMORY;                                                                       \
-			break;                                                                                         \
-		}                                                                                                      \
-		for (uint32_t i_ = 0; i_ < n_; i_++)                                                                   \
-			facts_u32(f, F_BODY, &(vec)->v[i_]);                                                           \
-		(vec)->n = n_;                                                                                         \
+		for (uint32_t i_ = 0; i_ < n_ && !(f)->rc; i_++)                                                       \
+			if (!writes_ && !vec_push(vec, 0))                                                             \
+				(f)->rc = ERR_NO_MEMORY;                                                               \
+			else                                                                                           \
+				facts_u32(f, F_BODY, &(vec)->v[i_]);                                                   \
 	} while (0)
 
 void facts_map_done(struct facts_map *m)
@@ -487,12 +486,12 @@ static int read_one(enum facts_kind kind, struct facts *f, struct profile *p, st
 int facts_read_dictionary(enum facts_kind kind, struct profile *p, struct facts_map *m, struct pack *k, const void *b,
                           size_t n)
 {
-	void *const maps[FACTS_END_] = {
+	struct facts_ids *const maps[FACTS_END_] = {
 	    [FACTS_STRINGS] = &m->strings,     [FACTS_MODULES] = &m->modules, [FACTS_FUNCTIONS] = &m->functions,
 	    [FACTS_LOCATIONS] = &m->locations, [FACTS_STACKS] = &m->stacks,   [FACTS_PROCESSES] = &m->processes,
 	    [FACTS_THREADS] = &m->threads,
 	};
-	VEC(uint32_t) *to = maps[kind];
+	struct facts_ids *to = maps[kind];
 	struct facts f;
 
 	TRY(pack_open(k, F_COLUMNS, b, n));
@@ -645,13 +644,13 @@ static void facts_profile_recording(struct facts *f, struct profile_recording *r
 	facts_u32(f, F_BODY, &r->boot_id);
 	facts_u32(f, F_BODY, &r->recorder);
 	facts_ids(f, &r->options);
+	bool writes = f->writes;
 	uint32_t n = facts_count(f, r->notes.n);
-	if (!f->writes && !vec_room(&r->notes, n)) {
-		f->rc = ERR_NO_MEMORY;
-		return;
-	}
-	r->notes.n = n;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n && !f->rc; i++) {
+		if (!writes && !vec_push(&r->notes, (struct profile_note){0})) {
+			f->rc = ERR_NO_MEMORY;
+			return;
+		}
 		facts_u32(f, F_BODY, &r->notes.v[i].key);
 		facts_u32(f, F_BODY, &r->notes.v[i].value);
 	}

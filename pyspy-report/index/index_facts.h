@@ -23,8 +23,12 @@ enum facts_kind {
 };
 
 /* By id of the index: id in the profile. [0] = 0. */
+struct facts_ids {
+	uint32_t *v; /* a VEC with a name */
+	size_t n, cap;
+};
 struct facts_map {
-	VEC(uint32_t) strings, modules, functions, locations, stacks, processes, threads;
+	struct facts_ids strings, modules, functions, locations, stacks, processes, threads;
 };
 void facts_map_done(struct facts_map *m);
 /* The empty ones, for which nothing is written. 0, ERR_NO_MEMORY. */

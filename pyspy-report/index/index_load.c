@@ -198,16 +198,15 @@ static int index_copy_recording(struct profile *p, const struct facts_map *m, co
                                 uint32_t input)
 {
 	struct profile_recording r = *from;
-	bool ok;
+	bool ok = true;
 
 	memset(&r.options, 0, sizeof r.options);
 	memset(&r.notes, 0, sizeof r.notes);
 	r.input = input;
-	ok = vec_room(&r.options, from->options.n) && vec_room(&r.notes, from->notes.n);
 	for (size_t i = 0; ok && i < from->options.n; i++)
-		r.options.v[r.options.n++] = from->options.v[i];
+		ok = vec_push(&r.options, from->options.v[i]);
 	for (size_t i = 0; ok && i < from->notes.n; i++)
-		r.notes.v[r.notes.n++] = from->notes.v[i];
+		ok = vec_push(&r.notes, from->notes.v[i]);
 	int rc = ok ? facts_map_recording(m, &r) : ERR_NO_MEMORY;
 	if (!rc && !vec_push(&p->recordings, r))
 		rc = ERR_NO_MEMORY;

@@ -107,35 +107,15 @@ struct unpack unpack_column(const struct pack *k, unsigned column)
 	return (struct unpack){b->data, b->data + b->len, false};
 }
 
-uint64_t unpack_u64(struct unpack *u)
+uint64_t unpack_long(struct unpack *u)
 {
 	uint64_t v = 0;
 
-	if (u->p < u->end && *u->p < 0x80)
-		return *u->p++;
 	if (u->is_bad || !decode_varint(&u->p, u->end, &v)) {
 		u->is_bad = true;
 		return 0;
 	}
 	return v;
-}
-
-uint32_t unpack_max(struct unpack *u, uint64_t max)
-{
-	uint64_t v = unpack_u64(u);
-
-	if (v > max) {
-		u->is_bad = true;
-		return 0;
-	}
-	return (uint32_t)v;
-}
-
-int64_t unpack_i64(struct unpack *u)
-{
-	uint64_t v = unpack_u64(u);
-
-	return (int64_t)(v >> 1 ^ (0 - (v & 1)));
 }
 
 const uint8_t *unpack_bytes(struct unpack *u, size_t n)

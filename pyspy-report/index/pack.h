@@ -31,8 +31,26 @@ struct unpack {
 	bool is_bad;
 };
 struct unpack unpack_column(const struct pack *k, unsigned column);
-uint64_t unpack_u64(struct unpack *u);
-uint32_t unpack_max(struct unpack *u, uint64_t max); /* above max is bad; max below 2^32 */
-int64_t unpack_i64(struct unpack *u);
+uint64_t unpack_long(struct unpack *u); /* of more than one byte */
+static inline uint64_t unpack_u64(struct unpack *u)
+{
+	return u->p < u->end && *u->p < 0x80 ? *u->p++ : unpack_long(u);
+}
+/* above max is bad; max below 2^32 */
+static inline uint32_t unpack_max(struct unpack *u, uint64_t max)
+{
+	uint64_t v = unpack_u64(u);
+
+	if (v <= max)
+		return (uint32_t)v;
+	u->is_bad = true;
+	return 0;
+}
+static inline int64_t unpack_i64(struct unpack *u)
+{
+	uint64_t v = unpack_u64(u);
+
+	return (int64_t)(v >> 1 ^ (0 - (v & 1)));
+}
 const uint8_t *unpack_bytes(struct unpack *u, size_t n);
 bool unpack_is_over(const struct unpack *u); /* all was read, and none of it was bad */

@@ -11,7 +11,11 @@ and, as folded text, to inferno (what py-spy draws flame graphs with).
     MB       most memory that was resident (15 at least: so much has the process that starts it)
     output   bytes written, in MB
 
-Exit status 1 when a bound is missed: 10 million samples -> flame graph in 5 times decoding; 100 million in 150 MB.
+Each recording is indexed, too, and questions are asked of the index: all of it, a hundredth and a tenth of its time, one
+thread, SQL. "B" is bytes of the index a sample.
+
+Exit status 1 when a bound is missed: 10 million samples -> flame graph in 5 times decoding; 100 million in 150 MB, indexed
+too; an index in 10 times decoding, 2 bytes a sample; a filtered question of a set whose stacks are no more than 2,000 in 50 ms.
 Needs cc, zstd; for the peers `scripts/install-deps bench` and root (Tachyon runs in a Debian of its own). What is not
 there is a row with its reason. The full form takes some ten minutes and 7 GB of disk, --quick half a minute."""
 import argparse
@@ -26,6 +30,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 CACHE = os.environ.get("PYSPY_CACHE", "/var/tmp/pyspy-cache")
 SID = os.path.join(CACHE, "roots", "sid")
 TIMES, MEMORY_MB = 5, 150
+INDEX_TIMES, INDEX_BYTES, SECOND_MS = 10, 2, 50  # of decoding; a sample; a filtered question to the index
 
 # name: what, samples, threads, busy, stacks, depth, new frames of a stack, repeat, engine; verbs
 VERBS = ["info", "top", "flamegraph", "raw"]
@@ -114,7 +119,42 @@ def one_set(name, a, bigrec, scratch, missed):
         if cost.reason:
             missed.append("%s: %s" % (name, verb))
         os.unlink(out)
+    index(name, a, path, samples, stacks, decode, missed)
     os.unlink(path)
+
+
+def index(name, a, path, samples, stacks, decode, missed):
+    db = path + ".db"
+    cost = run([a.report, "index", "-o", db, path])
+    if cost.reason:
+        row("pyspy-report index", cost)
+        missed.append("%s: index" % name)
+        return
+    each = os.path.getsize(db) / samples
+    extra = "%.2f B" % each
+    if samples >= 10000000:
+        extra += ", reach <= %g: %s" % (INDEX_BYTES, "ok" if each <= INDEX_BYTES else "NOT reached")
+        if each > INDEX_BYTES:
+            missed.append("%s: bytes of the index" % name)
+        extra += "; CPU " + bound("%s: index" % name, cost.cpu / decode.cpu, INDEX_TIMES, missed)
+    if samples == 100000000:
+        extra += "; memory " + bound("%s: memory of the index" % name, cost.mb, MEMORY_MB, missed)
+    cost.out = os.path.getsize(db)
+    row("pyspy-report index", cost, decode.cpu, extra)
+    questions = [("all", ["top", "-i", db]), ("1 % of the time", ["top", "-i", "--time", "50%..51%", db]),
+                 ("10 % of the time", ["top", "-i", "--time", "50%..60%", db]), ("one thread", ["top", "-i", "--thread", "worker-2", db]),
+                 ("sql: 1 % of the time", ["sql", db, "select tally(stack) from sample where time_ns between (select begin_ns + (end_ns - begin_ns) / 2 "
+                                                      "from recording) and (select begin_ns + (end_ns - begin_ns) / 100 * 51 from recording)"])]
+    for what, words in questions:
+        costs = [run([a.report, *words]) for _ in range(3)]
+        cost = min(costs, key=lambda c: c.cpu)
+        extra = "%.0f ms" % (1000 * cost.cpu)
+        if samples == 10000000 and stacks <= 2000 and what != "all":
+            extra += " " + bound("%s: %s" % (name, what), 1000 * cost.cpu, SECOND_MS, missed)
+        row("  of it, " + what, cost, decode.cpu, extra)
+        if cost.reason:
+            missed.append("%s: %s of the index" % (name, what))
+    os.unlink(db)
 
 
 def tachyon(bigrec, words, depth, samples):

@@ -167,6 +167,8 @@ static int take_thread(struct taking *k, struct snapshot_thread *st)
 	if (th->blocked)
 		st->flags |= target_sleep_flags(t, th) & WIRE_FLAG_GIL_WAIT;
 	st->is_certain = rc == 0; /* as long as it stands, its code objects are there */
+	for (size_t i = 0; i < th->states.n && t->reader.core; i++) /* what is innermost may be missing */
+		st->is_certain &= !th->states.v[i]->is_gone;
 	return 0;
 }
 

@@ -102,7 +102,7 @@ static bool add_part(struct join *j, uint64_t place, size_t from, size_t n)
 }
 
 /* The parts of the state just walked, by its entry frames. */
-static bool add_parts(struct target *t, raddr_t tstate, size_t base)
+static bool add_parts(struct target *t, const struct sample_top *top, size_t base)
 {
 	struct join *j = &t->join;
 	const struct walk *w = &t->walk;
@@ -113,7 +113,9 @@ static bool add_parts(struct target *t, raddr_t tstate, size_t base)
 		done = w->entries.v[i].n_frames;
 	}
 	/* what is left is of a call whose entry is missing; else there is nothing left */
-	uint64_t place = done ? w->entries.v[w->entries.n - 1].at + 1 : tstate == j->running ? 0 : UINT64_MAX;
+	uint64_t place = done ? w->entries.v[w->entries.n - 1].at + 1 : top->tstate == j->running ? 0 : UINT64_MAX;
+	if (!done && w->is_cut && t->reader.core) /* the C stack is not there */
+		place = rank(t, top);
 	if (!add_part(j, place, base + done, w->frames.n - done))
 		return false;
 	for (size_t i = first + 1; i < j->parts.n; i++)
@@ -144,8 +146,7 @@ int target_join_add(struct target *t, const struct sample_thread *th, const stru
 	for (size_t i = 0; i < w->frames.n; i++)
 		j->frames.v[j->frames.n++] = w->frames.v[i];
 	bool has_entries = t->interpreter.layout.frame.owner_cstack != UINT8_MAX;
-	if (!(has_entries ? add_parts(t, top->tstate, base)
-	                  : add_part(j, place ? place : rank(t, top), base, w->frames.n)))
+	if (!(has_entries ? add_parts(t, top, base) : add_part(j, place ? place : rank(t, top), base, w->frames.n)))
 		return ERR_NO_MEMORY;
 	s.end = j->parts.n;
 	return vec_push(&j->states, s) ? 0 : ERR_NO_MEMORY;

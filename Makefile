@@ -70,7 +70,12 @@ BPF_SRC := $(if $(BPF_MISSING),,$(wildcard pyspy-record/kernel/*.bpf.c))
 FRONT_SRC := $(wildcard pyspy-record/front/*.c)
 RECORD_SRC := $(filter-out %.bpf.c $(FRONT_SRC),$(wildcard pyspy-record/*.c pyspy-record/*/*.c))
 REPORT_SRC := $(wildcard pyspy-report/*.c pyspy-report/*/*.c)
-ASSETS := $(filter-out pyspy-report/assets/page_%.js,$(wildcard pyspy-report/assets/*.js pyspy-report/assets/*.css pyspy-report/assets/*.html)) pyspy-report/assets/page.js
+# the page's script is written in files by job and is one script in the page: constants stand before what uses them
+PAGE_FIRST := $(addprefix pyspy-report/assets/page_,words.js data.js graph.js invert.js table.js search.js draw.js timeline.js state.js tree.js)
+PAGE_LAST := pyspy-report/assets/page_main.js
+PAGE_ALL := $(wildcard pyspy-report/assets/page_*.js)
+PAGE_JS := $(filter $(PAGE_ALL),$(PAGE_FIRST)) $(filter-out $(PAGE_FIRST) $(PAGE_LAST),$(PAGE_ALL)) $(filter $(PAGE_ALL),$(PAGE_LAST))
+ASSETS := $(filter-out $(PAGE_ALL),$(wildcard pyspy-report/assets/*.js pyspy-report/assets/*.css pyspy-report/assets/*.html)) $(if $(PAGE_ALL),pyspy-report/assets/page.js)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_SUPPORT := $(wildcard tests/unit/support_*.c)
 
@@ -121,8 +126,6 @@ FORCE:
 $(OBJ)/%.o: %.c $(OBJ)/flags
 	@mkdir -p $(@D)
 	$(call MSG,CC,$<)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
-# the page's script is written in files by job and is one script in the page; constants stand before what uses them
-PAGE_JS := $(addprefix pyspy-report/assets/page_,$(addsuffix .js,words data graph invert table search draw timeline state tree main))
 $(OBJ)/pyspy-report/assets/page.js.o: $(PAGE_JS) scripts/embed.sh $(OBJ)/flags
 	@mkdir -p $(@D)
 	$(call MSG,EMBED,page.js)cat $(PAGE_JS) >$(@:.o=) && scripts/embed.sh $(@:.o=) >$(@:.o=.c) && $(CC) $(ALL_CFLAGS) -c -o $@ $(@:.o=.c)

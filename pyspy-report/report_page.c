@@ -13,7 +13,6 @@ struct report_page {
 	struct timeline clocks; /* without tracks: for what it knows of several recordings' clocks */
 	struct page_nodes nodes;
 	struct buckets buckets;
-	VEC(struct buckets_cell) sums;
 };
 
 static bool is_wanted(const struct report_page *g, uint32_t thread)
@@ -52,38 +51,48 @@ static int on_stretch(void *ctx, const struct profile *p, const struct lane_stre
 	return buckets_add(&g->buckets, g->nodes.place[path], s->thread, begin_ns, s->length_ns, s->n);
 }
 
-/* What the cells of each node and thread have to add up to. */
-static int make_sums(struct report_page *g)
+/* The cells of each node add up to what it has: lanes are the tally's. Not so for CPU time, which they do not know. */
+static bool is_exact(const struct report_page *g)
+{
+	const struct buckets *b = &g->buckets;
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < g->nodes.list.n; i++) {
+		uint64_t n = 0, ns = 0;
+
+		for (; at < b->cells.n && b->cells.v[at].node == i; at++) {
+			n += b->cells.v[at].n;
+			ns += b->cells.v[at].ns;
+		}
+		if (n != g->nodes.list.v[i].self_n || ns != g->nodes.list.v[i].self_ns)
+			return false;
+	}
+	return true;
+}
+
+/* Make them so. */
+static int make_exact(struct report_page *g)
 {
 	const struct profile *p = &g->j->profile;
-	size_t n = 0;
+	struct buckets sums; /* of one bucket */
+	int rc = buckets_init(&sums, 0, REPORT_PAGE_CELLS);
 
-	for (size_t i = 0; i < p->tally.rows.n; i++) {
+	for (size_t i = 0; i < p->tally.rows.n && !rc; i++) {
 		const struct tally_row *r = &p->tally.rows.v[i];
-		struct buckets_cell c = {.thread = r->thread, .n = r->n, .ns = filter_row_ns(&g->j->filter, r)};
-		uint32_t path;
+		uint64_t ns = filter_row_ns(&g->j->filter, r);
+		uint32_t path = SHAPE_DROPPED;
 
-		if (!c.n && !c.ns)
-			continue;
-		TRY(shape_path(&g->j->shape, r->thread, r->stack, r->flags, &path));
-		if (path == SHAPE_DROPPED)
-			continue;
-		c.node = g->nodes.place[path];
-		if (!vec_push(&g->sums, c))
-			return ERR_NO_MEMORY;
+		if (r->n || ns)
+			rc = shape_path(&g->j->shape, r->thread, r->stack, r->flags, &path);
+		if (!rc && path != SHAPE_DROPPED)
+			rc = buckets_add(&sums, g->nodes.place[path], r->thread, 0, ns, r->n);
 	}
-	if (g->sums.n > 1)
-		qsort(g->sums.v, g->sums.n, sizeof *g->sums.v, buckets_compare);
-	for (size_t i = 0; i < g->sums.n; i++) {
-		if (n && buckets_compare(&g->sums.v[n - 1], &g->sums.v[i]) == 0) {
-			g->sums.v[n - 1].n += g->sums.v[i].n;
-			g->sums.v[n - 1].ns += g->sums.v[i].ns;
-		} else {
-			g->sums.v[n++] = g->sums.v[i];
-		}
-	}
-	g->sums.n = n;
-	return 0;
+	if (!rc)
+		rc = buckets_finish(&sums);
+	if (!rc)
+		rc = buckets_agree(&g->buckets, sums.cells.v, sums.cells.n);
+	buckets_done(&sums);
+	return rc;
 }
 
 static int fill(struct report_page *g, uint64_t max_frames)
@@ -104,8 +113,7 @@ static int fill(struct report_page *g, uint64_t max_frames)
 	if (rc)
 		return rc == ERR_IO ? REPORT_ERROR : rc;
 	TRY(buckets_finish(&g->buckets));
-	TRY(make_sums(g));
-	return buckets_agree(&g->buckets, g->sums.v, g->sums.n);
+	return is_exact(g) ? 0 : make_exact(g);
 }
 
 static int write_page(struct report_page *g, uint64_t max_frames, struct page_options *o)
@@ -139,6 +147,5 @@ int report_page_write(struct report_job *j, uint64_t max_frames, struct page_opt
 	buckets_done(&g.buckets);
 	page_nodes_done(&g.nodes);
 	timeline_done(&g.clocks);
-	vec_free(&g.sums);
 	return rc == REPORT_ERROR ? report_job_drop(j, rc) : report_job_end(j, rc, false);
 }

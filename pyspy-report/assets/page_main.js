@@ -93,8 +93,9 @@ function show(was) {
   picture.upward = state.view === "flame";
   const isMoved = isNew || differ(was, ["zoom"]);
   picture.show(graph, zoom);
+  if (isMoved) picture.focus = zoom;
+  picture.draw(); // before anything else of the page changes: it asks where things are
   if (isMoved) frameTree.focus(zoom, false);
-  picture.draw();
   isOld.table ||= isMoved || differ(was, ["by", "sort", "only", "q", "theme"]);
   isOld.times ||= isMoved || differ(was, ["theme"]);
   showControls(zoom);

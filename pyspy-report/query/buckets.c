@@ -56,36 +56,63 @@ static uint64_t buckets_plus(uint64_t a, uint64_t b)
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-static void buckets_merge(struct buckets *b)
+/* Equal ones that stand side by side become one. */
+static size_t buckets_unite(struct buckets_cell *v, size_t count)
 {
 	size_t n = 0;
 
-	if (b->cells.n > 1)
-		qsort(b->cells.v, b->cells.n, sizeof *b->cells.v, buckets_compare);
-	for (size_t i = 0; i < b->cells.n; i++) {
-		struct buckets_cell c = b->cells.v[i];
-
-		if (n && buckets_compare(&b->cells.v[n - 1], &c) == 0) {
-			b->cells.v[n - 1].n = buckets_plus(b->cells.v[n - 1].n, c.n);
-			b->cells.v[n - 1].ns = buckets_plus(b->cells.v[n - 1].ns, c.ns);
+	for (size_t i = 0; i < count; i++) {
+		if (n && buckets_compare(&v[n - 1], &v[i]) == 0) {
+			v[n - 1].n = buckets_plus(v[n - 1].n, v[i].n);
+			v[n - 1].ns = buckets_plus(v[n - 1].ns, v[i].ns);
 		} else {
-			b->cells.v[n++] = c;
+			v[n++] = v[i];
 		}
 	}
-	b->cells.n = n;
+	return n;
+}
+
+/* What came since the last time is sorted, and merged with what was sorted then: qsort of all would need as much memory
+ * again. */
+static int buckets_merge(struct buckets *b)
+{
+	struct buckets_cell *v = b->cells.v, *tail;
+	size_t head = b->sorted, n = b->cells.n - head;
+
+	if (n > 1)
+		qsort(v + head, n, sizeof *v, buckets_compare);
+	if (n)
+		n = buckets_unite(v + head, n);
+	b->cells.n = head + n;
+	if (n && head) {
+		tail = malloc(n * sizeof *tail);
+		if (!tail)
+			return ERR_NO_MEMORY;
+		memcpy(tail, v + head, n * sizeof *tail);
+		for (size_t to = head + n; n; to--) { /* from the end: there is room */
+			bool is_head = head && buckets_compare(&v[head - 1], &tail[n - 1]) > 0;
+
+			v[to - 1] = is_head ? v[--head] : tail[--n];
+		}
+		free(tail);
+		b->cells.n = buckets_unite(v, b->cells.n);
+	}
+	b->sorted = b->cells.n;
+	return 0;
 }
 
 /* Everything is in cells: make them few enough. */
-static void buckets_fit(struct buckets *b)
+static int buckets_fit(struct buckets *b)
 {
-	buckets_merge(b);
+	TRY(buckets_merge(b));
 	while (b->cells.n > b->most && b->count > 1) {
 		b->width_ns *= 2;
 		for (size_t i = 0; i < b->cells.n; i++)
 			b->cells.v[i].bucket /= 2;
 		buckets_count(b);
-		buckets_merge(b);
+		b->cells.n = b->sorted = buckets_unite(b->cells.v, b->cells.n); /* they stay in order */
 	}
+	return 0;
 }
 
 static int buckets_flush(struct buckets *b)
@@ -116,13 +143,13 @@ static int buckets_put(struct buckets *b, const struct buckets_cell *c)
 	return 0;
 }
 
-/* Twice as many as may stay: a sort every so often and not for each. */
+/* Half as many more as may stay: a sort every so often and not for each. */
 static int buckets_bound(struct buckets *b)
 {
-	if (b->cells.n < 2 * b->most + BUCKETS_RECENT)
+	if (b->cells.n < b->most + b->most / 2 + BUCKETS_RECENT)
 		return 0;
 	TRY(buckets_flush(b));
-	buckets_fit(b);
+	TRY(buckets_fit(b));
 	if (b->cells.n > b->most) /* one bucket, and that many different ones */
 		b->most = b->cells.n;
 	return 0;
@@ -159,7 +186,7 @@ int buckets_add(struct buckets *b, uint32_t node, uint32_t thread, uint64_t begi
 int buckets_finish(struct buckets *b)
 {
 	TRY(buckets_flush(b));
-	buckets_fit(b);
+	TRY(buckets_fit(b));
 	free(b->recent);
 	b->recent = NULL;
 	return 0;

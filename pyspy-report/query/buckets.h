@@ -26,6 +26,7 @@ struct buckets {
 	uint32_t count;
 	size_t most;
 	VEC(struct buckets_cell) cells; /* after buckets_finish: by node, thread, bucket, each once */
+	size_t sorted;                  /* so many of them are in order */
 	struct buckets_cell *recent;    /* on their way there; n and ns 0 = free */
 };
 

@@ -9,8 +9,9 @@ struct nodes {
 	struct page_nodes *out;
 	const struct tree *t;
 	const struct naming *n;
-	bool *keep;             /* by node */
-	struct page_node *more; /* by node: what is hidden right below it */
+	bool *keep;     /* by node */
+	uint32_t *more; /* by node: place in `hidden` + 1 of what is hidden right below it; 0 = nothing */
+	VEC(struct page_node) hidden;
 };
 
 static int nodes_heavier(const void *a, const void *b, void *ctx)
@@ -49,7 +50,7 @@ static int nodes_choose(struct nodes *a, uint64_t max_frames)
 }
 
 /* Parents stand before their children: a hidden node's place is first the kept node above it. */
-static void nodes_hide(struct nodes *a)
+static int nodes_hide(struct nodes *a)
 {
 	const struct tree *t = a->t;
 
@@ -59,12 +60,19 @@ static void nodes_hide(struct nodes *a)
 		if (a->keep[i])
 			continue;
 		a->out->place[i] = a->keep[parent] ? parent : a->out->place[parent];
-		struct page_node *m = &a->more[a->out->place[i]];
+		uint32_t *slot = &a->more[a->out->place[i]];
+		if (!*slot) {
+			if (!vec_push(&a->hidden, (struct page_node){0}))
+				return ERR_NO_MEMORY;
+			*slot = (uint32_t)a->hidden.n;
+		}
+		struct page_node *m = &a->hidden.v[*slot - 1];
 		m->n_more++;
 		m->self_n += t->nodes.v[i].self_n;
 		m->self_ns += t->nodes.v[i].self_ns;
 		a->out->n_hidden++;
 	}
+	return 0;
 }
 
 static int nodes_put(struct nodes *a, uint32_t node)
@@ -79,9 +87,9 @@ static int nodes_put(struct nodes *a, uint32_t node)
 /* All children of `node` are there. */
 static int nodes_close(struct nodes *a, uint32_t node)
 {
-	struct page_node *m = &a->more[node];
+	struct page_node *m = a->more[node] ? &a->hidden.v[a->more[node] - 1] : NULL;
 
-	if (!m->n_more)
+	if (!m)
 		return 0;
 	m->node = node;
 	m->depth = a->t->nodes.v[node].depth + 1;
@@ -195,15 +203,16 @@ int page_nodes_make(struct page_nodes *p, const struct tree *t, const struct nam
 	a.more = calloc(t->nodes.n, sizeof *a.more);
 	if (p->place && a.keep && a.more)
 		rc = nodes_choose(&a, max_frames);
-	if (!rc) {
-		nodes_hide(&a);
+	if (!rc)
+		rc = nodes_hide(&a);
+	if (!rc)
 		rc = nodes_walk(&a);
-	}
 	for (uint32_t i = 1; i < t->nodes.n && !rc; i++)
 		if (!a.keep[i])
-			p->place[i] = a.more[p->place[i]].node;
+			p->place[i] = a.hidden.v[a.more[p->place[i]] - 1].node;
 	free(a.keep);
 	free(a.more);
+	vec_free(&a.hidden);
 	if (!rc)
 		rc = nodes_frames(&a);
 	return rc ? rc : nodes_functions(&a);

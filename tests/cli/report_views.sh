@@ -13,6 +13,66 @@ same() { [ "$2" = "$3" ] || fail "$1: got [$2], want [$3]"; }
 "$PYSPY_BUILD/unit/test_report_views" --write . || exit 1
 sum() { awk '{n += $NF} END {print n + 0}'; }
 
+# a page's policy allows what is in it, by its own reckoning; its columns add up, all of them and by thread and time
+cat >page.py <<'PY'
+import base64, hashlib, html.parser, re, sys, zlib
+text = open(sys.argv[1], encoding="utf-8").read()
+parts = {}
+class Parts(html.parser.HTMLParser):
+    def handle_starttag(self, tag, attrs):
+        self.at = (tag, dict(attrs).get("id") or dict(attrs).get("type"))
+        if tag == "meta" and "content" in dict(attrs):
+            parts.setdefault("policy", dict(attrs)["content"])
+    def handle_data(self, data):
+        if getattr(self, "at", (None,))[0] in ("script", "style"):
+            parts[self.at] = parts.get(self.at, "") + data
+    def handle_endtag(self, tag):
+        self.at = (None, None)
+Parts(convert_charrefs=True).feed(text)
+digest = lambda part: base64.b64encode(hashlib.sha256(parts[part].encode()).digest()).decode()
+assert "script-src 'sha256-%s'; style-src 'sha256-%s';" % (digest(("script", "module")), digest(("style", None))) in parts["policy"], parts["policy"]
+assert not re.search(r"unsafe|https?://| on[a-z]+=\"", parts["policy"])
+if len(sys.argv) > 2:
+    data = zlib.decompress(base64.b64decode(parts[("script", "profile")], validate=True))
+    place = 0
+    def number():
+        global place
+        v = shift = 0
+        while True:
+            c = data[place]
+            place += 1
+            v |= (c & 127) << shift
+            shift += 7
+            if c < 128:
+                return v
+    def column(n):
+        return [number() for _ in range(n)]
+    lengths = column(number())
+    size = number()
+    strings = data[place:place + size].decode()
+    assert len(strings.encode("utf-16-le")) // 2 == sum(lengths)
+    place += size
+    for width in (3, 5):
+        n = number()
+        for _ in range(width):
+            column(n)
+    n = number()
+    ups, frames = column(n), column(n - 1)
+    more = column(frames.count(0))
+    self_n, self_ns = column(n), column(n)
+    assert place == len(data) and ups[0] == 0 and sum(self_n) == int(sys.argv[2]), (place, len(data), sum(self_n))
+    data, place = zlib.decompress(base64.b64decode(parts[("script", "times")], validate=True)), 0
+    n = number()
+    node, thread, bucket, samples, ns = (column(n) for _ in range(5))
+    by_node = [[0, 0] for _ in self_n]
+    at = 0
+    for step, a, b in zip(node, samples, ns):
+        at += step
+        by_node[at][0] += a
+        by_node[at][1] += b
+    assert by_node == [list(both) for both in zip(self_n, self_ns)], "cells do not add up"
+PY
+
 for f in small motion hostile many wide undefined; do
     total=$($report info --json $f.pyspy | python3 -c 'import json, sys; print(json.load(sys.stdin)["samples"]["samples"])')
     idle=$($report info --json $f.pyspy | python3 -c 'import json, sys; print(json.load(sys.stdin)["samples"]["idle"])')
@@ -25,7 +85,7 @@ for f in small motion hostile many wide undefined; do
         "$($report script --full-filenames -i $f.pyspy 2>err | cut -f7 | LC_ALL=C sort | uniq -c | awk '{n = $1; sub(/^ *[0-9]+ /, ""); print $0 " " n}' | LC_ALL=C sort | md5sum)" \
         "$($report raw --full-filenames -i $f.pyspy 2>err | sed 's/^process [0-9]*:[^;]*;//' | awk '{n = $NF; sub(/ [0-9]+$/, ""); c[$0] += n} END {for (k in c) print k " " c[k]}' | LC_ALL=C sort | md5sum)"
     $report raw -i $f.pyspy 2>err | grep -vE '^[^;]+(;[^;]+)* [0-9]+$' && fail "$f: lines that are not folded"
-    for v in raw script top "info --json" info flamegraph; do
+    for v in raw script top "info --json" info flamegraph "flamegraph --format=html" "lines --html"; do
         $report $v -i $f.pyspy >a 2>err || [ "${v%% *}" = info ] || fail "$f: $v: exit status"
         [ "${v%% *}" = info ] && $report $v $f.pyspy >a
         $report $v $([ "${v%% *}" = info ] || echo -i) -o b $f.pyspy 2>err
@@ -36,6 +96,9 @@ for f in small motion hostile many wide undefined; do
     $report flamegraph -i -o $f.svg $f.pyspy 2>err
     python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' $f.svg || fail "$f: not XML"
     same "$f: script elements" "$(grep -o '<script' $f.svg | wc -l)" 1
+    $report flamegraph -i -o $f.HTML $f.pyspy 2>err || fail "$f: a page by the name of its file"
+    python3 page.py $f.HTML "$total" || fail "$f: the page"
+    $report lines -i -o lines.htm $f.pyspy 2>err && python3 page.py lines.htm || fail "$f: the page of lines"
     same "$f: svg has no rest beside it" "$(ls -A | grep -c '\.tmp$')" 0
 done
 

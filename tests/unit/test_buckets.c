@@ -100,7 +100,7 @@ static void cells_are_bounded(void **state)
 		                 0);
 		n += count;
 		ns += length;
-		assert_true(b.cells.n <= 2 * b.most + BUCKETS_RECENT + 4);
+		assert_true(b.cells.n <= b.most + b.most / 2 + BUCKETS_RECENT + 4);
 	}
 	assert_int_equal(buckets_finish(&b), 0);
 	assert_true(b.cells.n <= 5000 && b.count >= 2 && b.count < 10);

@@ -50,7 +50,11 @@ static int text(struct foreign *f, const char *p, size_t n, str_id *id)
 static int put_process(struct foreign *f, uint32_t i)
 {
 	const struct foreign_process *p = &f->processes.v[i];
+	static const char unknown[] = "(not in the file)";
 	str_id words[1] = {p->command};
+
+	if (!p->command && !p->pid)
+		TRY(scribe_string(f->to, unknown, sizeof unknown - 1, &words[0]));
 
 	encode_process(scribe_begin(f->to, SCRIBE_ACTORS), &(struct rec_process){.id = i,
 	                                                                         .pid = p->pid,
@@ -58,7 +62,7 @@ static int put_process(struct foreign *f, uint32_t i)
 	                                                                         .exec_number = p->number,
 	                                                                         .seen_ns = f->facts.start_ns,
 	                                                                         .cmdline = words,
-	                                                                         .n_cmdline = p->command ? 1 : 0});
+	                                                                         .n_cmdline = words[0] ? 1 : 0});
 	return scribe_end(f->to, SCRIBE_ACTORS, 0, 0);
 }
 

@@ -292,13 +292,6 @@ static bool looks_speedscope(const char *p, size_t n)
 	return i < n && p[i] == '{';
 }
 
-static int skip_mark(struct speed *x)
-{
-	if (intake_need(x->s, 3) && memcmp(x->s->bytes + x->s->at, "\xEF\xBB\xBF", 3) == 0)
-		x->s->at += 3;
-	return x->s->rc;
-}
-
 static int read_both(struct speed *x)
 {
 	uint64_t size;
@@ -306,14 +299,14 @@ static int read_both(struct speed *x)
 	TRY(intake_make_seekable(x->s, &size));
 	TRY(foreign_frame(x->f, &(struct foreign_frame){.name = "lost", .n_name = 4, .is_synthetic = true}, &x->lost));
 	json_pull_init(&x->j, x->s);
-	TRY(skip_mark(x));
+	intake_skip_mark(x->s);
 	TRY(read_shared(x));
 	if (!x->frames.n)
 		foreign_problem(x->f, false, 0, "JSON without \"shared\": {\"frames\": [...]}: not speedscope's");
 	json_pull_done(&x->j);
 	TRY(intake_seek(x->s, 0));
 	json_pull_init(&x->j, x->s);
-	TRY(skip_mark(x));
+	intake_skip_mark(x->s);
 	return read_profiles(x);
 }
 

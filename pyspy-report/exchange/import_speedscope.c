@@ -315,6 +315,7 @@ static int read_speedscope(struct foreign *f, struct intake *s, const struct imp
 	struct speed x = {.f = f, .s = s, .o = o};
 
 	f->facts.format = "speedscope JSON";
+	f->names_tell = true;
 	f->facts.gap_ns = o->gap_ns ? o->gap_ns : 10000000;
 	buf_init(&x.name, 0);
 	int rc = intern_init(&x.labels, 1 << 28);

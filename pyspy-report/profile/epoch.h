@@ -69,6 +69,8 @@ void epoch_begin(struct epoch *e, uint32_t recording, uint32_t number);
 void epoch_go_on(struct epoch *e, uint32_t recording, uint32_t number);
 /* The epoch is over: nothing is defined or certified from here on. */
 void epoch_settle(struct epoch *e);
+/* The same for a look while it goes on: epoch_resolve tells what would become of its stacks if it ended now. */
+void epoch_peek(struct epoch *e);
 /* The global stack of a sample with `stack` of the epoch, and what became of it added to *flags (tally_flag). Only
  * after epoch_settle. 0, ERR_FULL, ERR_NO_MEMORY. */
 int epoch_resolve(struct epoch *e, uint32_t stack, uint32_t *flags, uint32_t *global);
@@ -80,6 +82,8 @@ static inline void epoch_expect(const struct epoch *e, uint32_t stack)
 		__builtin_prefetch(&e->certified.v[stack]);
 	}
 }
+/* The global stack of a sample that is certain already, whatever comes; 0: its epoch's end will tell. */
+uint32_t epoch_certain(const struct epoch *e, uint32_t stack, uint32_t flags);
 /* A sample's row; its stack: of the epoch. What is certain of it already goes to the profile at once. 0 or
  * ERR_NO_MEMORY. */
 int epoch_count(struct epoch *e, const struct tally_row *row);

@@ -28,7 +28,7 @@ static int read_frame(struct speed *x)
 
 	buf_init(&name, 0);
 	buf_init(&file, 0);
-	while (!rc && (t = json_pull_next(&x->j)) == PULL_KEY) {
+	while (!rc && json_pull_next(&x->j) == PULL_KEY) {
 		bool is_name = json_pull_is(&x->j, "name"), is_file = json_pull_is(&x->j, "file"),
 		     is_line = json_pull_is(&x->j, "line");
 
@@ -83,7 +83,7 @@ static int read_shared(struct speed *x)
 
 	if (json_pull_next(&x->j) != PULL_OBJECT)
 		return bad(x);
-	while ((t = json_pull_next(&x->j)) == PULL_KEY) {
+	while (json_pull_next(&x->j) == PULL_KEY) {
 		bool is_shared = json_pull_is(&x->j, "shared"), is_exporter = json_pull_is(&x->j, "exporter"),
 		     is_name = json_pull_is(&x->j, "name");
 
@@ -233,7 +233,7 @@ static int read_profile(struct speed *x)
 	x->unit_ns = 0;
 	x->is_bytes = false;
 	x->path_before.n = x->stacks.n = 0;
-	while (!rc && (t = json_pull_next(&x->j)) == PULL_KEY) {
+	while (!rc && json_pull_next(&x->j) == PULL_KEY) {
 		bool is_name = json_pull_is(&x->j, "name"), is_unit = json_pull_is(&x->j, "unit"),
 		     is_samples = json_pull_is(&x->j, "samples"), is_weights = json_pull_is(&x->j, "weights"),
 		     is_events = json_pull_is(&x->j, "events");

@@ -229,7 +229,7 @@ int intake_open(struct intake *s, int fd)
 	s->fd = fd;
 	s->allowed = UINT64_MAX;
 	s->cap = INTAKE_CHUNK;
-	s->bytes = malloc(s->cap);
+	s->bytes = calloc(1, s->cap);
 	if (!s->bytes)
 		return ERR_NO_MEMORY;
 	off_t at = lseek(fd, 0, SEEK_CUR);

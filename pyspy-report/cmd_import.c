@@ -173,6 +173,10 @@ static const struct import_format *choose(const struct import_job *j)
 		          j->source.damage ? j->source.damage : "");
 		return NULL;
 	}
+	if (n >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0) { /* a mark before a text */
+		p += 3;
+		n -= 3;
+	}
 	for (size_t i = 0; import_formats[i]; i++)
 		if (import_formats[i]->looks(p, n))
 			return import_formats[i];
@@ -260,6 +264,8 @@ static int cmd_import(const struct report_verb *verb, int argc, char **argv)
 	if (!format)
 		return drop(&j, REPORT_ERROR);
 	identify(&j);
+	if (format != &import_mojo && format != &import_tachyon)
+		intake_skip_mark(&j.source);
 	int rc = format->read(&j.foreign, &j.source, &options);
 	if (rc)
 		return failed(&j, rc);

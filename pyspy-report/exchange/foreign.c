@@ -50,7 +50,11 @@ static int text(struct foreign *f, const char *p, size_t n, str_id *id)
 static int put_process(struct foreign *f, uint32_t i)
 {
 	const struct foreign_process *p = &f->processes.v[i];
+	static const char unknown[] = "(not in the file)";
 	str_id words[1] = {p->command};
+
+	if (!p->command && !p->pid)
+		TRY(scribe_string(f->to, unknown, sizeof unknown - 1, &words[0]));
 
 	encode_process(scribe_begin(f->to, SCRIBE_ACTORS), &(struct rec_process){.id = i,
 	                                                                         .pid = p->pid,
@@ -58,7 +62,7 @@ static int put_process(struct foreign *f, uint32_t i)
 	                                                                         .exec_number = p->number,
 	                                                                         .seen_ns = f->facts.start_ns,
 	                                                                         .cmdline = words,
-	                                                                         .n_cmdline = p->command ? 1 : 0});
+	                                                                         .n_cmdline = words[0] ? 1 : 0});
 	return scribe_end(f->to, SCRIBE_ACTORS, 0, 0);
 }
 
@@ -107,12 +111,17 @@ int foreign_thread(struct foreign *f, uint32_t process, uint32_t tid, uint64_t p
 	uint64_t key[3] = {(uint64_t)process << 32 | tid, pthread,
 	                   (uint64_t)interpreter << 32 | (tid || pthread ? 0 : t.name)};
 	TRY(intern_get(&f->thread_keys, key, sizeof key, thread, &is_new));
+	if (!is_new && f->names_tell && t.name && f->threads.v[*thread].name && f->threads.v[*thread].name != t.name) {
+		key[2] |= t.name; /* tasks, greenlets: one thread, several names */
+		TRY(intern_get(&f->thread_keys, key, sizeof key, thread, &is_new));
+		t.number = *thread;
+	}
 	if (is_new) {
 		if (*thread >= SCRIBE_HOLE)
 			return ERR_FULL;
 		t.is_main =
 		    (tid && tid == f->processes.v[process].pid) || (n == 10 && memcmp(name, "MainThread", 10) == 0);
-		t.number = tid ? 0 : *thread;
+		t.number = tid ? t.number : *thread;
 		if (!vec_push(&f->threads, t))
 			return ERR_NO_MEMORY;
 		return f->has_epoch ? put_thread(f, *thread) : 0;
@@ -242,6 +251,16 @@ int foreign_begin_epoch(struct foreign *f)
 	return 0;
 }
 
+/* What is defined so far fills a block; its samples come later. */
+static int put_definitions(struct foreign *f)
+{
+	if (!f->has_epoch)
+		TRY(foreign_begin_epoch(f));
+	return scribe_block(f->to, &(struct rec_block){.begin_ns = f->begin_ns,
+	                                               .end_ns = f->begin_ns,
+	                                               .anchor_ns = f->facts.realtime_ns - (int64_t)f->facts.start_ns});
+}
+
 int foreign_count(struct foreign *f, uint32_t thread, stack_id stack, uint32_t flags, uint64_t n)
 {
 	bool is_new;
@@ -258,6 +277,8 @@ int foreign_count(struct foreign *f, uint32_t thread, stack_id stack, uint32_t f
 		return 0;
 	}
 	*row = (uint32_t)f->rows.n;
+	if (scribe_waiting(f->to) > WIRE_CONTENT_MAX / 2)
+		TRY(put_definitions(f));
 	return vec_push(&f->rows, ((struct foreign_row){.thread = thread, .stack = stack, .flags = flags, .n = n}))
 	           ? 0
 	           : ERR_NO_MEMORY;

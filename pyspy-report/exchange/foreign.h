@@ -63,6 +63,7 @@ struct foreign {
 	uint64_t n_problems;
 	uint64_t skipped; /* samples that could not be taken */
 	bool is_cut;      /* weights were cut at FOREIGN_MAX_NS */
+	bool names_tell;  /* threads of one number and two names are two */
 	VEC(struct rec_note) notes, all_notes;
 	struct buf text;
 };

@@ -182,6 +182,7 @@ static int read_folded(struct foreign *f, struct intake *s, const struct import_
 	struct folded x = {.f = f};
 
 	f->facts.format = "folded stacks";
+	f->names_tell = true;
 	f->facts.gap_ns = o->gap_ns ? o->gap_ns : FOLDED_GAP_NS;
 	f->facts.gap_is_assumed = !o->gap_ns;
 	int rc = intern_init(&x.texts, 1 << 30);

@@ -58,7 +58,7 @@ static bool take_byte(struct mojo *m, uint8_t *byte)
 
 static bool take_int(struct mojo *m, int64_t *value)
 {
-	uint8_t byte;
+	uint8_t byte = 0;
 	unsigned shift = 6;
 
 	if (!take_byte(m, &byte))
@@ -105,8 +105,8 @@ static bool take_string(struct mojo *m, const char **p, size_t *n)
 /* Two strings in a row: the first would not survive the second. */
 static int take_metadata(struct mojo *m)
 {
-	const char *p;
-	size_t n, n_key;
+	const char *p = "";
+	size_t n = 0, n_key;
 	char key[256];
 
 	if (!take_string(m, &p, &n))
@@ -137,8 +137,8 @@ static int end_sample(struct mojo *m)
 static int begin_sample(struct mojo *m)
 {
 	int64_t pid, interpreter = 0;
-	const char *p;
-	size_t n;
+	const char *p = "";
+	size_t n = 0;
 
 	TRY(end_sample(m));
 	if (!take_int(m, &pid) || (m->version >= 3 && !take_int(m, &interpreter)) || !take_string(m, &p, &n))

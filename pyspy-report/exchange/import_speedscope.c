@@ -28,7 +28,7 @@ static int read_frame(struct speed *x)
 
 	buf_init(&name, 0);
 	buf_init(&file, 0);
-	while (!rc && (t = json_pull_next(&x->j)) == PULL_KEY) {
+	while (!rc && json_pull_next(&x->j) == PULL_KEY) {
 		bool is_name = json_pull_is(&x->j, "name"), is_file = json_pull_is(&x->j, "file"),
 		     is_line = json_pull_is(&x->j, "line");
 
@@ -83,7 +83,7 @@ static int read_shared(struct speed *x)
 
 	if (json_pull_next(&x->j) != PULL_OBJECT)
 		return bad(x);
-	while ((t = json_pull_next(&x->j)) == PULL_KEY) {
+	while (json_pull_next(&x->j) == PULL_KEY) {
 		bool is_shared = json_pull_is(&x->j, "shared"), is_exporter = json_pull_is(&x->j, "exporter"),
 		     is_name = json_pull_is(&x->j, "name");
 
@@ -233,7 +233,7 @@ static int read_profile(struct speed *x)
 	x->unit_ns = 0;
 	x->is_bytes = false;
 	x->path_before.n = x->stacks.n = 0;
-	while (!rc && (t = json_pull_next(&x->j)) == PULL_KEY) {
+	while (!rc && json_pull_next(&x->j) == PULL_KEY) {
 		bool is_name = json_pull_is(&x->j, "name"), is_unit = json_pull_is(&x->j, "unit"),
 		     is_samples = json_pull_is(&x->j, "samples"), is_weights = json_pull_is(&x->j, "weights"),
 		     is_events = json_pull_is(&x->j, "events");
@@ -292,13 +292,6 @@ static bool looks_speedscope(const char *p, size_t n)
 	return i < n && p[i] == '{';
 }
 
-static int skip_mark(struct speed *x)
-{
-	if (intake_need(x->s, 3) && memcmp(x->s->bytes + x->s->at, "\xEF\xBB\xBF", 3) == 0)
-		x->s->at += 3;
-	return x->s->rc;
-}
-
 static int read_both(struct speed *x)
 {
 	uint64_t size;
@@ -306,14 +299,14 @@ static int read_both(struct speed *x)
 	TRY(intake_make_seekable(x->s, &size));
 	TRY(foreign_frame(x->f, &(struct foreign_frame){.name = "lost", .n_name = 4, .is_synthetic = true}, &x->lost));
 	json_pull_init(&x->j, x->s);
-	TRY(skip_mark(x));
+	intake_skip_mark(x->s);
 	TRY(read_shared(x));
 	if (!x->frames.n)
 		foreign_problem(x->f, false, 0, "JSON without \"shared\": {\"frames\": [...]}: not speedscope's");
 	json_pull_done(&x->j);
 	TRY(intake_seek(x->s, 0));
 	json_pull_init(&x->j, x->s);
-	TRY(skip_mark(x));
+	intake_skip_mark(x->s);
 	return read_profiles(x);
 }
 
@@ -322,6 +315,7 @@ static int read_speedscope(struct foreign *f, struct intake *s, const struct imp
 	struct speed x = {.f = f, .s = s, .o = o};
 
 	f->facts.format = "speedscope JSON";
+	f->names_tell = true;
 	f->facts.gap_ns = o->gap_ns ? o->gap_ns : 10000000;
 	buf_init(&x.name, 0);
 	int rc = intern_init(&x.labels, 1 << 28);

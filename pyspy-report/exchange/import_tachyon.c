@@ -92,6 +92,10 @@ static int read_header(struct tachyon *t)
 	p = t->s->bytes + t->s->at;
 	if (fixed(t, p, 4) != TACHYON_MAGIC)
 		t->swaps = true;
+	if (fixed(t, p, 4) != TACHYON_MAGIC && fixed(t, p, 4) != 0) {
+		foreign_problem(t->f, false, 0, "it does not begin as a Tachyon file");
+		return ERR_FORMAT;
+	}
 	if (fixed(t, p, 4) != TACHYON_MAGIC) {
 		foreign_problem(t->f, false, 0,
 		                "a Tachyon file that was not finished (its header is missing): Tachyon writes it "

@@ -137,6 +137,12 @@ bool intake_need(struct intake *s, size_t n)
 	return s->n - s->at >= n;
 }
 
+void intake_skip_mark(struct intake *s)
+{
+	if (intake_need(s, 3) && memcmp(s->bytes + s->at, "\xEF\xBB\xBF", 3) == 0)
+		s->at += 3;
+}
+
 bool intake_line(struct intake *s, const char **p, size_t *n, bool *is_long)
 {
 	size_t seen = 0;
@@ -223,7 +229,7 @@ int intake_open(struct intake *s, int fd)
 	s->fd = fd;
 	s->allowed = UINT64_MAX;
 	s->cap = INTAKE_CHUNK;
-	s->bytes = malloc(s->cap);
+	s->bytes = calloc(1, s->cap);
 	if (!s->bytes)
 		return ERR_NO_MEMORY;
 	off_t at = lseek(fd, 0, SEEK_CUR);

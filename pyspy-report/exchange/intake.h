@@ -51,6 +51,8 @@ static inline size_t intake_left(const struct intake *s) /* in the window */
 {
 	return s->n - s->at;
 }
+/* Pass over a byte order mark (UTF-8). */
+void intake_skip_mark(struct intake *s);
 /* The next line, without its end (\n, \r\n); valid until the next call. false: no more, or s->rc. *is_long: it is
  * longer than INTAKE_LINE_MAX, and only its begin is here. */
 bool intake_line(struct intake *s, const char **p, size_t *n, bool *is_long);

@@ -27,7 +27,7 @@ static bool summary_is_off(uint32_t flags)
 	uint32_t state = flags & WIRE_FLAG_STATE;
 
 	return state != WIRE_STATE_ON_CPU && state != WIRE_STATE_ACTIVE &&
-	       (state != WIRE_STATE_UNKNOWN || flags & TALLY_EVENT);
+	       (state != WIRE_STATE_UNKNOWN || (flags & TALLY_EVENT && flags & WIRE_FLAG_WAY)); /* FORMAT.md 4.4 */
 }
 
 /* `n`: samples or nanoseconds of the row. */

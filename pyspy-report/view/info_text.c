@@ -61,7 +61,7 @@ static void put_when(struct info *i, const struct profile_recording *r)
 	time_t s = (time_t)(ns / 1000000000);
 	struct tm tm;
 
-	if (r->n_blocks && gmtime_r(&s, &tm))
+	if (r->n_blocks && ns && gmtime_r(&s, &tm)) /* 0: an imported file that does not tell */
 		strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", &tm);
 	if (r->not_sampled_ns)
 		line(i, "when", "%s, for %s, of which %s were not sampled", when,

@@ -45,7 +45,8 @@ json_t *json_text_time(int64_t realtime_ns)
 	time_t s = (time_t)(realtime_ns / 1000000000);
 	struct tm tm;
 
-	if (!gmtime_r(&s, &tm) || !strftime(out, sizeof out, "%Y-%m-%dT%H:%M:%SZ", &tm))
+	if (!realtime_ns || !gmtime_r(&s, &tm) || /* 0: not known */
+	    !strftime(out, sizeof out, "%Y-%m-%dT%H:%M:%SZ", &tm))
 		return NULL;
 	return json_string(out);
 }

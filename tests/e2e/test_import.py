@@ -2,6 +2,7 @@
 # parallel
 """pyspy-report import: real files of py-spy, austin, Tachyon and perf (tests/foreign) say what those tools' own software says
 of them, to the sample and the microsecond; packed ones and pipes too; and what is damaged is told, and what is good is kept.
+In the full form every verb and packing with every file.
 """
 import collections
 import gzip
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+sys.dont_write_bytecode = True
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -316,10 +319,11 @@ speedscope("pyspy.speedscope.json")
 speedscope("pyspy_plain.speedscope.json")
 speedscope("made.speedscope.json")
 perf()
-for n in ("pyspy.folded", "pyspy.speedscope.json", "austin4_full.mojo", "austin3.austin", "tachyon.bin", "perf.txt",
-          "made.speedscope.json"):
+FULL = os.environ.get("PYSPY_FULL") == "1"
+for n in ["pyspy.folded", "made.speedscope.json", "tachyon.bin"] + FULL * ["pyspy.speedscope.json", "austin4_full.mojo",
+                                                                           "austin3.austin", "perf.txt"]:
     every_verb(n)
-for n in ("pyspy.folded", "pyspy.speedscope.json", "austin4.mojo", "austin3.austin", "tachyon.bin", "perf.txt"):
+for n in ["pyspy.speedscope.json", "tachyon.bin", "perf.txt"] + FULL * ["pyspy.folded", "austin4.mojo", "austin3.austin"]:
     packed(n)
 cut("austin4.mojo", 0.3)
 cut("austin3.austin", 0.3)

@@ -103,7 +103,8 @@ static void help(FILE *out)
 	      "themselves,\n"
 	      "found by path or build id here or below --sysroot; a file with another build id is not used, and said. "
 	      "What a\n"
-	      "truncated core has is shown.\n"
+	      "truncated core has is shown. A compressed one is unpacked into TMPDIR (/var/tmp) for as long as it is "
+	      "read.\n"
 	      "A thread is active when it is on a CPU or would be, or holds the GIL (+gil); +gc: it collects garbage.\n"
 	      "Exit status: 0 fine, 1 error, 2 usage.\n",
 	      out);
@@ -323,9 +324,8 @@ static int show_open(const struct dump_command *c, pid_t pid, bool is_child)
 	if (rc == 0 && c->core)
 		core_tell(&core, c->core);
 	if (rc < 0 && c->core && !*message)
-		log_error("core %s: its threads could not be made out: %s%s", c->core, err_words(rc),
-		          core.wanted > core.size ? "; it is truncated" : "");
-	else if (rc < 0 && !is_child)
+		core_no_threads(&core, c->core, rc, message, sizeof message);
+	if (rc < 0 && !is_child)
 		log_error("%s", *message ? message : p.problem);
 	else if (c->json)
 		dump_json_open(stdout, &p, &show);

@@ -106,6 +106,15 @@ int core_open(struct target *t, struct corefile *core, const char *path, const c
 	return rc;
 }
 
+void core_no_threads(const struct corefile *c, const char *path, int rc, char *message, size_t size)
+{
+	char name[NAME_BYTES];
+	escaped(name, sizeof name, path);
+	snprintf(message, size, "core %s: its threads could not be made out (%s); it is %s", name, err_words(rc),
+	         is_truncated(c) ? "truncated: is there a whole one?"
+	                         : "damaged, or of a process that had just begun or was over");
+}
+
 void core_tell(const struct corefile *c, const char *path)
 {
 	char name[NAME_BYTES], words[2 * NAME_BYTES], there[HUMAN_SIZE], wanted[HUMAN_SIZE];
@@ -124,7 +133,8 @@ void core_tell(const struct corefile *c, const char *path)
 			    "core %s: nothing in it tells whether the %s that was named is the one it was made with",
 			    name, words);
 		}
-		if (!is_lacking(b))
+		bool is_python = strcmp(b->path, c->exe) == 0 || strncmp(path_base(b->path), "libpython", 9) == 0;
+		if (!is_lacking(b) || !(b->has_page || is_python))
 			continue;
 		if (told++ >= TOLD_MAX) {
 			left++;

@@ -1,7 +1,11 @@
 #include "pyspy-report/cmd.h"
 
+#include "libcommon/human.h"
+#include "libcommon/log.h"
 #include "pyspy-report/report_timeline.h"
 #include "pyspy-report/view/chrometrace.h"
+
+enum { LARGE_BYTES = 256 << 20 };
 
 static int cmd_chrometrace(const struct report_verb *verb, int argc, char **argv)
 {
@@ -13,8 +17,17 @@ static int cmd_chrometrace(const struct report_verb *verb, int argc, char **argv
 		return status;
 	const struct chrometrace_options o = {report_timeline_exporter, buf_cstr(&j->command), buf_cstr(&j->samples),
 	                                      buf_cstr(&j->losses)};
-	return report_timeline_end(j,
-	                           chrometrace_write(j->job.output.file, &j->timeline, &j->job.shape, &j->meters, &o));
+	int rc = chrometrace_write(j->job.output.file, &j->timeline, &j->job.shape, &j->meters, &o);
+	fflush(j->job.output.file);
+	uint64_t size = j->job.output.bytes;
+	status = report_timeline_end(j, rc);
+	if (!status && size > LARGE_BYTES) {
+		char text[HUMAN_SIZE];
+		log_info("that are %s, and viewers hold all of it in a browser's memory: --time, --thread, -F or "
+		         "--hide make it smaller; flamegraph, firefox and pprof stay small",
+		         human_bytes(text, size));
+	}
+	return status;
 }
 
 const struct report_verb cmd_chrometrace_verb = {

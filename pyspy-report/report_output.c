@@ -74,6 +74,7 @@ static ssize_t put(void *cookie, const char *bytes, size_t n)
 			out->error_number = errno;
 		done += k > 0 ? (size_t)k : 0;
 	}
+	out->bytes += done;
 	return out->error_number ? 0 : (ssize_t)n;
 }
 

@@ -13,6 +13,7 @@
 struct report_output {
 	FILE *file; /* write here */
 	int fd;
+	uint64_t bytes;   /* written, after fflush(file) */
 	int error_number; /* of the first write that failed; stdio would forget it */
 	char path[PATH_MAX], temporary[PATH_MAX + 16];
 	bool is_stdout;

@@ -1,4 +1,4 @@
-#include "pyspy-record/emit/writer.h"
+#include "pyspy-record/emit/writer_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,16 +8,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "format/encode.h"
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
-#include "pyspy-record/emit/dictionary.h"
-#include "pyspy-record/emit/roster.h"
-#include "pyspy-record/emit/tickbook.h"
 
 enum {
-	WRITER_LOST_MAX = 256, /* LOST records of a block; further ones join the last of their kind */
-	WRITER_CAUSES = WIRE_LOST_END_,
 	WRITER_EVENT_WIRE = 30,
 	WRITER_FULL = WIRE_CONTENT_MAX / 8,
 	WRITER_TIMES =
@@ -28,31 +22,6 @@ enum {
 #define WRITER_ENOUGH_BYTES ((size_t)1 << 20)
 #define WRITER_EPOCH_NS     (60 * CLOCK_NS_PER_S)
 #define WRITER_EPOCH_MAX_NS (600 * CLOCK_NS_PER_S)
-
-struct writer {
-	struct sink *sink;
-	struct writer_options options;
-	struct block_sealer *sealer;
-	struct dictionary dictionary;
-	struct roster roster;
-	struct tickbook ticks;
-	VEC(struct rec_event) events;
-	uint64_t event_unit_ns, event_weight_unit_ns;
-	VEC(struct rec_lost) lost;
-	uint64_t counters[WIRE_COUNTER_LIMIT], counters_sent[WIRE_COUNTER_LIMIT];
-	struct buf recording; /* the RECORDING record of the epoch */
-	struct buf head, tail, out;
-	struct rec_file file;
-
-	uint32_t sequence, epoch;
-	bool epoch_begins;                       /* the next block starts the epoch */
-	uint64_t epoch_ns;                       /* when it did */
-	uint64_t definition_bytes, sample_bytes; /* of the epoch */
-	size_t first_bytes;                      /* of the dictionaries after its first block */
-	uint64_t begin_ns, last_ns;              /* of the open block; its last tick */
-	uint64_t samples, n_ticks;               /* in the blocks before */
-	int error;                               /* the sink's: nothing more is written */
-};
 
 static uint64_t round_down(const struct writer *w, uint64_t ns)
 {
@@ -156,8 +125,7 @@ int writer_new(struct writer **out, struct sink *sink, const struct writer_optio
 	w->epoch_begins = true;
 	writer_begin(w, w->file.boottime_ns);
 	w->sealer = block_sealer_new(o->zstd_level ? o->zstd_level : 1);
-	if (dictionary_init(&w->dictionary, w->options.max_bytes) < 0 || !w->sealer ||
-	    !vec_room(&w->lost, WRITER_LOST_MAX + WRITER_CAUSES)) {
+	if (dictionary_init(&w->dictionary, w->options.max_bytes) < 0 || !w->sealer || !writer_losses_room(w)) {
 		writer_free(w);
 		return ERR_NO_MEMORY;
 	}
@@ -302,40 +270,6 @@ void writer_events(struct writer *w, const struct rec_events *e)
 		w->events.v[w->events.n++] = e->events[i];
 }
 
-static struct rec_lost *find_lost(struct writer *w, uint32_t cause, const thread_id *thread)
-{
-	for (size_t i = w->lost.n; i-- > 0;)
-		if (w->lost.v[i].cause == cause && (!thread || w->lost.v[i].thread == *thread))
-			return &w->lost.v[i];
-	return NULL;
-}
-
-void writer_lost(struct writer *w, const struct rec_lost *l)
-{
-	struct rec_lost *known = NULL;
-	if (w->lost.n >= WRITER_LOST_MAX) {
-		known = find_lost(w, l->cause, &l->thread);
-		if (!known && (known = find_lost(w, l->cause, NULL)))
-			known->thread = 0;
-	}
-	if (!known) { /* writer_new made room: at most one more of each cause */
-		if (w->lost.n < w->lost.cap)
-			w->lost.v[w->lost.n++] = *l;
-		return;
-	}
-	if (l->begin_ns < known->begin_ns)
-		known->begin_ns = l->begin_ns;
-	if (l->end_ns > known->end_ns)
-		known->end_ns = l->end_ns;
-	known->count += l->count;
-}
-
-void writer_count(struct writer *w, enum wire_counter c, uint64_t value)
-{
-	if (c > 0 && c < WIRE_COUNTER_LIMIT)
-		w->counters[c] = value;
-}
-
 uint64_t writer_samples(const struct writer *w)
 {
 	return w->samples + tickbook_samples(&w->ticks) + w->events.n;
@@ -344,21 +278,6 @@ uint64_t writer_samples(const struct writer *w)
 bool writer_is_full(const struct writer *w)
 {
 	return w->dictionary.pending_bytes + tickbook_bytes(&w->ticks) + w->events.n * WRITER_EVENT_WIRE > WRITER_FULL;
-}
-
-static void put_counters(struct writer *w)
-{
-	struct rec_counter changed[WIRE_COUNTER_LIMIT];
-	uint32_t n = 0;
-
-	for (uint32_t c = 1; c < WIRE_COUNTER_LIMIT; c++) {
-		if (w->counters[c] == (w->epoch_begins ? 0 : w->counters_sent[c]))
-			continue;
-		changed[n++] = (struct rec_counter){.counter = c, .value = w->counters[c]};
-		w->counters_sent[c] = w->counters[c];
-	}
-	if (n)
-		encode_counters(&w->tail, changed, n);
 }
 
 /* What happened in the open block. */
@@ -374,29 +293,6 @@ static void put_samples(struct writer *w)
 		                        });
 	w->events.n = 0;
 	w->event_unit_ns = w->event_weight_unit_ns = 0;
-}
-
-static void put_losses(struct writer *w)
-{
-	for (size_t i = 0; i < w->lost.n; i++)
-		encode_lost(&w->tail, &w->lost.v[i]);
-	w->lost.n = 0;
-}
-
-static void count_losses(struct writer *w, uint64_t now_ns)
-{
-	struct rec_lost lost = {.begin_ns = w->begin_ns, .end_ns = now_ns};
-	if (w->dictionary.refused) {
-		lost.cause = WIRE_LOST_LIMIT;
-		lost.count = w->dictionary.refused;
-		writer_lost(w, &lost);
-	}
-	if (w->ticks.not_kept) {
-		lost.cause = WIRE_LOST_DROPPED;
-		lost.count = w->ticks.not_kept;
-		writer_lost(w, &lost);
-	}
-	w->dictionary.refused = 0;
 }
 
 static void begin_epoch(struct writer *w, uint64_t now_ns)
@@ -431,12 +327,12 @@ static int put_content(struct writer *w, uint64_t now_ns, const struct rec_end *
 		buf_put(&w->head, w->recording.data, w->recording.len);
 	roster_encode(&w->roster, &w->dictionary, &w->tail);
 	size_t roster_bytes = w->tail.len;
-	count_losses(w, now_ns);
+	writer_count_losses(w, now_ns);
 	put_samples(w);
 	w->sample_bytes += w->tail.len - roster_bytes;
 	roster_encode_ends(&w->roster, &w->tail);
-	put_losses(w);
-	put_counters(w);
+	writer_put_losses(w);
+	writer_put_counters(w);
 	if (end)
 		encode_end(&w->tail, end);
 	dictionary_encode(&w->dictionary, &w->head);

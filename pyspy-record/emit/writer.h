@@ -98,6 +98,7 @@ bool writer_is_full(const struct writer *w);
  * The file header goes out before the first block. Nothing to say and no `end`: nothing is written.
  * 0, ERR_IO (sink), ERR_NO_MEMORY. */
 int writer_flush(struct writer *w, uint64_t now_ns, const struct rec_end *end);
-/* Right after a flush: who defined most of what is in the dictionaries has forgotten it. A new epoch, if they are large.
+/* Right after a flush: who defined most of what is in the dictionaries has forgotten it. A new epoch, if they are
+ * large.
  */
 void writer_forget(struct writer *w, uint64_t now_ns);

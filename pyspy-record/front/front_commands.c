@@ -81,7 +81,7 @@ static const struct arg_option top_options[] = {
 };
 static const struct arg_option dump_options[] = {
     PID,
-    {FRONT_CORE, 'c', "core", "FILE", "read a core file instead of a process: not there yet"},
+    {FRONT_CORE, 'c', "core", "FILE", "read a core file instead of a process"},
     FULL_FILENAMES,
     {FRONT_LOCALS, 'l', "locals", NULL, "local variables too; -ll: with more of each"},
     {FRONT_JSON, 'j', "json", NULL, "as JSON"},
@@ -116,8 +116,8 @@ const struct front_command front_commands[] = {
      "named\n"
      "at the end; its exit status is passed on. Without a terminal plain tables are printed.\n",
      NULL, top_options, NULL},
-    {"dump", "what each thread does now", "pyspy dump [options] -p PID",
-     "  pyspy dump --pid 12345\n  pyspy dump --json --pid 12345\n",
+    {"dump", "what each thread does now", "pyspy dump [options] -p PID\n       pyspy dump [options] -c FILE",
+     "  pyspy dump --pid 12345\n  pyspy dump --json --pid 12345\n  pyspy dump -c core.12345\n",
      "It runs pyspy-record dump, whose --help has more options.\n", NULL, dump_options, NULL},
     {"completions", "a script that lets a shell complete this command's options", "pyspy completions SHELL",
      "  pyspy completions bash >~/.local/share/bash-completion/completions/pyspy\n"

@@ -1,6 +1,7 @@
 #include "pyspy-record/kernel/engine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,11 +252,13 @@ static int open_all(struct kernel *k, const struct loading_sizes *sizes, char *w
 	if (rc < 0)
 		return explain(rc, why, size);
 	rc = configure(k);
+	int ring = rc == 0 ? fcntl(k->loading.maps[MAP_RING].fd, F_DUPFD_CLOEXEC, 0) : -1; /* theirs, to be closed */
 	if (rc == 0)
-		rc = rings_open(&k->rings, k->loading.maps[MAP_RING].fd, k->loading.maps[MAP_RINGS].fd,
-		                sizes->ring_bytes, k->ring_most);
-	if (rc == 0)
-		k->loading.maps[MAP_RING].fd = -1; /* it is theirs */
+		rc = ring < 0
+		         ? ERR_SYSTEM
+		         : rings_open(&k->rings, ring, k->loading.maps[MAP_RINGS].fd, sizes->ring_bytes, k->ring_most);
+	if (rc < 0 && ring >= 0)
+		close(ring);
 	if (rc < 0) {
 		snprintf(why, size, "the maps: %s", strerror(errno));
 		return explain(rc, why, size);

@@ -48,7 +48,7 @@ static void fill_tables(struct loading *l, const struct loading_sizes *s)
 	    [MAP_LASTS] = {"lasts", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct kernel_last), s->slots, 0, -1, NULL},
 	    [MAP_MORE_TP] = {"more_tp", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, KERNEL_MORE_END_, 0, -1, NULL},
 	    [MAP_MORE_PERF] = {"more_perf", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, KERNEL_MORE_END_, 0, -1, NULL},
-	    [MAP_RING] = {"ring", BPF_MAP_TYPE_RINGBUF, 0, 0, s->ring_bytes, 0, -1, NULL},
+	    [MAP_RING] = {"first_ring", BPF_MAP_TYPE_RINGBUF, 0, 0, s->ring_bytes, 0, -1, NULL},
 	    [MAP_RINGS] = {"rings", BPF_MAP_TYPE_ARRAY_OF_MAPS, 4, 4, 1, 0, -1, &l->maps[MAP_RING]},
 	};
 	const struct bpfobject_program programs[N_PROGRAMS] = {
@@ -143,16 +143,8 @@ static int load_follow(struct loading *l, bool without_loop, char *why, size_t s
 int loading_first(struct loading *l, const struct loading_sizes *s, char *why, size_t size, FILE *log)
 {
 	static const enum loading_program first[] = {BEGIN_TP, ON_FORK, ON_EXIT, ON_TICK};
-	char words[160];
-	uint32_t zero = 0;
 	fill_tables(l, s);
 	TRY(bpfobject_load(asset_sample_bpf_o, asset_sample_bpf_o_len, l->maps, N_MAPS, NULL, 0, why, size, log));
-	uint32_t ring = (uint32_t)l->maps[MAP_RING].fd;
-	int rc = bpf_map_update(l->maps[MAP_RINGS].fd, &zero, &ring, BPF_ANY);
-	if (rc < 0) {
-		snprintf(why, size, "map rings: %s", bpf_words(errno, words, sizeof words));
-		return rc;
-	}
 	TRY(load_follow(l, s->without_loop, why, size, log));
 	for (size_t i = 0; i < sizeof first / sizeof *first; i++)
 		TRY(load_one(l, first[i], why, size, log));

@@ -17,6 +17,7 @@ BPF_MAP(scratches);
 BPF_MAP(lasts);
 BPF_MAP(more_tp);
 BPF_MAP(more_perf);
+BPF_MAP(first_ring);
 BPF_MAP(rings);
 
 enum { LONG_SLEEP_NS = 5000000, NO_WAKEUP = 1 };
@@ -108,11 +109,13 @@ static __always_inline void fill_record(struct kernel_record *r, __u32 kind, con
 	r->off_chance = t->off_chance;
 }
 
-/* The recorder puts a larger one in its place when it fills up. */
+/* The recorder puts a larger one in its place when it fills up: not before, for the kernel waits some 10 ms with each
+ * change of such a map. */
 static __always_inline void *current_ring(void)
 {
 	__u32 zero = 0;
-	return bpf_map_lookup_elem(&rings, &zero);
+	void *larger = bpf_map_lookup_elem(&rings, &zero);
+	return larger ? larger : &first_ring;
 }
 
 static __always_inline void send_notice(__u32 kind, const struct kernel_task *t, __u64 now, __u64 slept_ns)

@@ -1,4 +1,5 @@
 #include "pyspy-record/python/repr_parts.h"
+#include "pyspy-record/python/secrets_text.h"
 
 #include <stdio.h>
 
@@ -7,9 +8,9 @@ enum { PAGES_MAX = 16384 }; /* 64 MiB, and what one value may bring */
 struct repr_limits repr_limits_of(unsigned level)
 {
 	if (level <= 1)
-		return (struct repr_limits){.chars = 256, .items = 50, .depth = 6, .bytes = 1 << 20};
+		return (struct repr_limits){.chars = 256, .items = 50, .depth = 6, .bytes = 4 << 20};
 	if (level == 2)
-		return (struct repr_limits){.chars = 4096, .items = 1000, .depth = 12, .bytes = 4 << 20};
+		return (struct repr_limits){.chars = 4096, .items = 1000, .depth = 12, .bytes = 8 << 20};
 	return (struct repr_limits){.chars = 65536, .items = 20000, .depth = REPR_DEPTH_MAX, .bytes = 32 << 20};
 }
 
@@ -126,11 +127,53 @@ void repr_row_end(struct repr *p, const struct repr_row *row)
 		            (unsigned long long)(row->total - row->shown));
 }
 
+/* A text, or bytes: what names things in dicts, headers and command lines. -1: it is something else; else its length.
+ */
+static int64_t read_name(struct repr *p, raddr_t key, char *name, size_t room)
+{
+	int rc;
+	const struct repr_type *t = p->secrets && p->secrets->is_on ? repr_type_of(p, key, &rc) : NULL;
+	if (!t)
+		return -1;
+	if (strcmp(t->storage->name, "bytes") == 0 && !p->layout->is_python2) {
+		unsigned char size[8];
+		if (reader_read(p->reader, key + p->layout->bytes.ob_size, size, 8) < 0)
+			return -1;
+		uint64_t n = object_u64(size, 0) < room ? object_u64(size, 0) : room;
+		return reader_read(p->reader, key + p->layout->bytes.ob_sval, name, n) == 0 ? (int64_t)n : -1;
+	}
+	return repr_text(p, key, name, room) < 0 ? -1 : (int64_t)strlen(name);
+}
+
+static bool is_secret_key(struct repr *p, raddr_t key)
+{
+	char name[1024];
+	int64_t n = read_name(p, key, name, sizeof name);
+	return n >= 0 && secrets_hides(p->secrets, name, (size_t)n);
+}
+
+/* Does an item say that the next one is a secret? `--password`, or the first of a pair. */
+static bool announces(struct repr *p, raddr_t item, bool is_pair)
+{
+	char name[256];
+	int64_t n = read_name(p, item, name, sizeof name), dashes = 0;
+	while (dashes < n && dashes < 2 && name[dashes] == '-')
+		dashes++;
+	return n > dashes && (dashes || is_pair) && secrets_is_name(p->secrets, name + dashes, (size_t)(n - dashes));
+}
+
+static int show_hidden(struct repr *p)
+{
+	repr_put(p, "<hidden>");
+	return 0;
+}
+
 int repr_vector(struct repr *p, raddr_t object, raddr_t at, uint64_t n, const char *open, const char *close)
 {
 	struct repr_row row = {.total = n};
 	raddr_t items[64];
 	size_t have = 0, i = 0;
+	bool is_announced = false;
 	if (!repr_enter(p, object, open, *close == ',' ? close + 1 : close, n))
 		return 0;
 	repr_put(p, open);
@@ -147,38 +190,15 @@ int repr_vector(struct repr *p, raddr_t object, raddr_t at, uint64_t n, const ch
 		}
 		if (!repr_next(p, &row))
 			break;
-		TRY(repr_inner(p, items[i++]));
+		char unused[8];
+		bool hide = is_announced && read_name(p, items[i], unused, sizeof unused) >= 0;
+		is_announced = announces(p, items[i], n == 2 && row.shown == 1);
+		TRY(hide ? show_hidden(p) : repr_inner(p, items[i]));
+		i++;
 	}
 	repr_row_end(p, &row);
 	repr_put(p, close);
 	repr_leave(p);
-	return 0;
-}
-
-/* Is the name that of a secret? Of a dict, text and bytes name things. */
-static bool is_secret_key(struct repr *p, raddr_t key)
-{
-	char name[1024];
-	int rc;
-	const struct repr_type *t = p->secrets && p->secrets->is_on ? repr_type_of(p, key, &rc) : NULL;
-	if (!t)
-		return false;
-	if (strcmp(t->storage->name, "bytes") == 0 && !p->layout->is_python2) {
-		unsigned char size[8];
-		if (reader_read(p->reader, key + p->layout->bytes.ob_size, size, 8) < 0)
-			return false;
-		uint64_t n = object_u64(size, 0) < sizeof name ? object_u64(size, 0) : sizeof name;
-		return reader_read(p->reader, key + p->layout->bytes.ob_sval, name, n) == 0 &&
-		       secrets_hides(p->secrets, name, n);
-	}
-	if (repr_text(p, key, name, sizeof name) < 0)
-		return false;
-	return secrets_hides(p->secrets, name, strlen(name));
-}
-
-static int show_hidden(struct repr *p)
-{
-	repr_put(p, "<hidden>");
 	return 0;
 }
 

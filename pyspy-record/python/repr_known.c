@@ -158,6 +158,9 @@ static const struct {
     {"ipaddress._BaseAddress.__repr__", repr_show_address},
     {"ipaddress._BaseNetwork.__repr__", repr_show_network},
     {"os._Environ.__repr__", repr_show_environ},
+    {"pandas.core.frame.DataFrame.__repr__", repr_show_pandas},
+    {"pandas.core.series.Series.__repr__", repr_show_pandas},
+    {"pandas.core.indexes.base.Index.__repr__", repr_show_pandas},
     {"pydantic.main.BaseModel.__repr__", repr_show_fields},
     {"argparse._AttributeHolder.__repr__", repr_show_fields},
 };

@@ -3,8 +3,10 @@
 #include <stdio.h>
 
 #include "pyspy-record/python/repr_parts.h"
+#include "pyspy-record/python/secrets_text.h"
 
 enum { CHARS_MAX = 65536, BYTES_MOST = 65536 };
+enum { LOOK_AHEAD = 512 /* characters behind what is shown, to tell a secret that is cut */ };
 
 /* --- which characters are printable */
 
@@ -144,9 +146,18 @@ void repr_quote(struct repr *p, const char *prefix, const uint32_t *chars, size_
 	char quote = choose_quote(chars, n), text[2] = {quote, 0};
 	bool is_plain = kind != REPR_TEXT || p->layout->is_python2;
 	size_t i = 0, room = repr_room(p), used = 0;
+	struct secrets_span hidden;
+	bool is_hiding = secrets_next(p->secrets, chars, n, n < length, 0, &hidden);
 	repr_put(p, prefix);
 	repr_put(p, text);
 	while (i < n && used < room) {
+		if (is_hiding && i == hidden.from) {
+			buf_str(p->out, "<hidden>");
+			used += 8;
+			i = hidden.to;
+			is_hiding = secrets_next(p->secrets, chars, n, n < length, i, &hidden);
+			continue;
+		}
 		uint32_t c = chars[i++];
 		/* 2.x with 2 bytes a character; with 4 none comes in pairs */
 		if (p->layout->is_python2 && kind == REPR_TEXT && c >> 10 == 0xd800 >> 10 && i < n &&
@@ -168,7 +179,7 @@ void repr_quote(struct repr *p, const char *prefix, const uint32_t *chars, size_
 /* How many characters are worth reading: one that is cut within its room is told apart from one that fits. */
 static size_t worth(const struct repr *p)
 {
-	size_t room = repr_room(p) + 1;
+	size_t room = repr_room(p) + 1 + (p->secrets && p->secrets->is_on ? LOOK_AHEAD : 0);
 	return room < CHARS_MAX ? room : CHARS_MAX;
 }
 

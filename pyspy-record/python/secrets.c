@@ -1,5 +1,7 @@
 #include "pyspy-record/python/secrets.h"
 
+#include <string.h>
+
 #include "libcommon/err.h"
 
 int secrets_init(struct secrets *s, const char *pattern, char *why, size_t n)
@@ -11,6 +13,7 @@ int secrets_init(struct secrets *s, const char *pattern, char *why, size_t n)
 		return ERR_USAGE;
 	}
 	s->is_on = true;
+	s->is_own = strcmp(pattern, SECRETS_DEFAULT) != 0;
 	return 0;
 }
 

@@ -7,13 +7,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SECRETS_DEFAULT "password|passwd|secret|token|api_?key|auth|credential|private_?key"
+/* authors are none */
+#define SECRETS_DEFAULT                                                                                                \
+	"passw(or)?d|passphrase|secret|token|(api|access|private|account)[_-]?key|auth([^o]|$)|authori[sz]|credential"
 
 enum { SECRETS_NAME_MAX = 2048 }; /* bytes of a name that are looked at */
 
 struct secrets {
 	regex_t expression;
-	bool is_on; /* all zero: nothing is hidden */
+	bool is_on;  /* all zero: nothing is hidden */
+	bool is_own; /* the user's own: it counts within texts, too */
 };
 
 /* 0; ERR_USAGE: `pattern` is no expression, and `why` (room for n) says what is wrong with it. */

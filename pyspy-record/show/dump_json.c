@@ -302,8 +302,8 @@ void dump_json_open(FILE *out, const struct dump_process *p, const struct dump_o
 	struct json j = {.out = out, .p = p, .o = o};
 	const struct target *t = p->target;
 	buf_init(&j.text, 0);
-	fprintf(out, "{\"schema_version\": %d, \"recorder\": \"pyspy-record %s\", \"pid\": %d", DUMP_SCHEMA,
-	        PYSPY_VERSION, (int)p->pid);
+	fprintf(out, "{\"schema_version\": %d, \"recorder\": \"pyspy-record %s\"", DUMP_SCHEMA, PYSPY_VERSION);
+	put_number(&j, "pid", !p->core || p->pid, p->pid);
 	if (p->problem) {
 		put_words(&j, "command", p->cmdline, p->n_cmdline);
 		put_bool(&j, "is_python", p->is_python);

@@ -46,6 +46,8 @@ static void put_state(struct text *x, const struct snapshot_thread *st)
 		buf_str(&x->line, "stopped");
 	else if (st->state == 't')
 		buf_str(&x->line, "stopped by its tracer");
+	else if (x->p->core && !st->state && !is_active)
+		buf_str(&x->line, "state not known");
 	else
 		buf_str(&x->line, is_active ? "active" : "idle");
 	if (st->flags & WIRE_FLAG_GIL)
@@ -157,8 +159,7 @@ static void put_thread(struct text *x, const struct snapshot_thread *st)
 	end_line(x);
 	put_frames(x, st->first, st->n);
 	if (st->is_cut) {
-		buf_str(&x->line, x->p->core ? "    [cut: more frames further out, which are not in the core]"
-		                             : "    [cut: more frames further out]");
+		buf_str(&x->line, "    [cut: more frames further out]");
 		end_line(x);
 	}
 	if (st->n == 0 && !st->is_torn) {

@@ -98,8 +98,7 @@ function show(was) {
   isOld.table ||= isMoved || differ(was, ["by", "sort", "only", "q", "theme"]);
   isOld.times ||= isMoved || differ(was, ["theme"]);
   showControls(zoom);
-  if (was) later();
-  else showRest();
+  later();
 }
 
 // The picture first: table and bands come as soon as it is on the screen.
@@ -203,7 +202,7 @@ const wholeWeight = () => (BY_TIME ? sumOf(nodes.selfNs) : sumOf(nodes.selfN));
 const sumOf = (list) => list.reduce((a, b) => a + b, 0);
 
 function showDetails(i) {
-  const at = i >= 0 ? i : document.activeElement === picture.scroller ? picture.focus : picture.zoom;
+  const at = i >= 0 ? i : matchAt >= 0 ? matches[matchAt] : document.activeElement === picture.scroller ? picture.focus : picture.zoom;
   byId("details").textContent = !graph.total[0] ? "" : describeNode(graph, at, picture.zoom) + (at === 0 && i < 0 ? " \u2014 click a frame to zoom in" : "");
 }
 
@@ -429,14 +428,21 @@ async function start() {
   if (!needsTimes) {
     show(null);
     performance.mark("pyspy-painted");
-    await new Promise((go) => requestAnimationFrame(() => setTimeout(go))); // the picture first, then what selections need
+    await new Promise((go) => { // the picture first, then what selections need
+      requestAnimationFrame(() => setTimeout(go));
+      setTimeout(go, 200);
+    });
+    showRest();
   }
   readTimes(await unpack("times"));
   hasTimes = true;
   threadWeights = new Float64Array(facts.threads.length);
   for (let i = 0; i < cells.n; i++) threadWeights[cells.thread[i]] += BY_TIME ? cells.ns[i] : cells.samples[i];
   fillThreads();
-  show(null);
+  if (needsTimes) show(null);
+  else isOld.times = true;
+  showRest();
+  showControls(picture.zoom);
   offer(asked);
   if (needsTimes) performance.mark("pyspy-painted");
   performance.mark("pyspy-ready");

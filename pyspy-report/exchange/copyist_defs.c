@@ -134,13 +134,23 @@ static int on_module(void *ctx, const struct rec_module *m)
 	return module_of(c, m->id, &build_id); /* whether or not a frame names it */
 }
 
+/* What readers show for a frame that is not defined. */
+static int lost_location(struct copyist *c, location_id *to)
+{
+	struct rec_function f = {.kind = WIRE_FUNCTION_SYNTHETIC};
+	struct rec_location l = {0};
+
+	TRY(scribe_string(c->to, "lost", 4, &f.qualname));
+	TRY(scribe_function(c->to, &f, &l.function));
+	return scribe_location(c->to, &l, to);
+}
+
 static int location_of(struct copyist *c, location_id id, location_id *to)
 {
 	struct copyist_location *l = id < c->locations.n ? &c->locations.v[id] : NULL;
 
-	*to = SCRIBE_HOLE;
 	if (!l || !l->is_defined)
-		return 0;
+		return lost_location(c, to);
 	if (l->generation != c->generation) {
 		struct rec_location r = l->is;
 
@@ -210,7 +220,10 @@ static struct copyist_stack *stack_at(struct copyist *c, stack_id id)
 /* Where a stack of the input has no parent that is defined: [lost] stands there. */
 static int lost_root(struct copyist *c, stack_id *to)
 {
-	return scribe_stack(c->to, 0, SCRIBE_HOLE, true, to);
+	location_id lost;
+
+	TRY(lost_location(c, &lost));
+	return scribe_stack(c->to, 0, lost, true, to);
 }
 
 /* Make what is missing on the way to `stack`, from the outside in: `is_own` as far as it is not certified. */

@@ -93,8 +93,6 @@ int scribe_finish(struct scribe *s)
 
 int scribe_file(struct scribe *s, const struct rec_file *f, bool may_be_empty)
 {
-	if (s->has_file && memcmp(s->file.uuid, f->uuid, sizeof f->uuid) == 0)
-		return 0;
 	TRY(scribe_finish(s));
 	s->file = *f;
 	s->file.major = WIRE_MAJOR;

@@ -16,7 +16,7 @@
 #include "libcommon/vec.h"
 
 enum {
-	SCRIBE_HOLE = WIRE_IDS_MAX,  /* a location or stack that is never defined: shown as [lost] */
+	SCRIBE_HOLE = WIRE_IDS_MAX,  /* a stack that is never defined: its samples are [lost] */
 	SCRIBE_MAX_STACKS = 1 << 19, /* with more, the next epoch stands alone */
 	SCRIBE_MAX_BYTES = 24 << 20,
 };
@@ -70,7 +70,7 @@ struct scribe {
 int scribe_init(struct scribe *s, FILE *to);
 void scribe_done(struct scribe *s);
 
-/* A recording begins; one of the same UUID as the one before goes on. may_be_empty: without a block, it is left out. */
+/* A recording begins. may_be_empty: without a block, it is left out. */
 int scribe_file(struct scribe *s, const struct rec_file *f, bool may_be_empty);
 int scribe_finish(struct scribe *s); /* all is put */
 /* An epoch begins; *is_fresh: all ids are forgotten. */

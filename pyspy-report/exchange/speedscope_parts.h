@@ -24,10 +24,11 @@ struct speed_sample {
 
 struct speed {
 	struct foreign *f;
-	struct source *s;
+	struct intake *s;
 	const struct import_options *o;
 	struct json_pull j;
 	struct intern labels;
+	location_id lost; /* of a frame that is not there */
 	VEC(struct speed_frame) frames;
 	VEC(uint32_t) path, path_before; /* frames of a sample */
 	VEC(stack_id) stacks;            /* of path_before, by depth */

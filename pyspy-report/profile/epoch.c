@@ -352,23 +352,27 @@ int epoch_resolve(struct epoch *e, uint32_t stack, uint32_t *flags, uint32_t *gl
 	return epoch_in_motion(e, stack, global);
 }
 
+uint32_t epoch_certain(const struct epoch *e, uint32_t stack, uint32_t flags)
+{
+	uint32_t global;
+
+	if (e->is_indexed)
+		return (stack & ((1 << EPOCH_CODE_BITS) - 1)) == EPOCH_CERTAIN ? stack >> EPOCH_CODE_BITS : 0;
+	global = epoch_id(&e->stacks, stack);
+	if (!global || ((flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT == WIRE_WAY_OUTSIDE &&
+	                !e->certified.v[stack])) /* a defined stack has its place there */
+		return 0;
+	return global;
+}
+
 int epoch_count(struct epoch *e, const struct tally_row *row)
 {
-	uint32_t global = epoch_id(&e->stacks, row->stack);
-
-	if (e->is_indexed) {
-		if ((row->stack & ((1 << EPOCH_CODE_BITS) - 1)) != EPOCH_CERTAIN)
-			return tally_add(&e->tally, row);
-		global = row->stack >> EPOCH_CODE_BITS;
-	} else if (!global || ((row->flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT == WIRE_WAY_OUTSIDE &&
-	                       !e->certified.v[row->stack])) { /* a defined stack has its place there */
-		return tally_add(&e->tally, row);
-	}
-	if (e->profile->uncounted)
-		return 0;
 	struct tally_row certain = *row;
-	certain.stack = global;
-	return tally_add(&e->profile->tally, &certain);
+
+	certain.stack = epoch_certain(e, row->stack, row->flags);
+	if (!certain.stack)
+		return tally_add(&e->tally, row);
+	return e->profile->uncounted ? 0 : tally_add(&e->profile->tally, &certain);
 }
 
 int epoch_merge(struct epoch *e)

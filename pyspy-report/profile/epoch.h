@@ -82,6 +82,8 @@ static inline void epoch_expect(const struct epoch *e, uint32_t stack)
 		__builtin_prefetch(&e->certified.v[stack]);
 	}
 }
+/* The global stack of a sample that is certain already, whatever comes; 0: its epoch's end will tell. */
+uint32_t epoch_certain(const struct epoch *e, uint32_t stack, uint32_t flags);
 /* A sample's row; its stack: of the epoch. What is certain of it already goes to the profile at once. 0 or
  * ERR_NO_MEMORY. */
 int epoch_count(struct epoch *e, const struct tally_row *row);

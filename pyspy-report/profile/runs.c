@@ -236,11 +236,18 @@ static int runs_count(struct runs_at *a, const struct epoch_thread *t, uint32_t 
 	                                       .cpu_ns = cpu_ns});
 }
 
-/* Only CPU time is new, and all of the block is asked for: nobody needs to know when it was used. */
-static bool runs_goes_on(const struct runs *r, const struct epoch_thread *t, const struct rec_entry *entry)
+/* Only CPU time is new, and all of the block is asked for: nobody needs to know when it was used. (Whether the stack is
+ * the same is asked of what it is in the profile: in an index its number is another one.) */
+static bool runs_goes_on(const struct runs *r, const struct epoch *e, const struct epoch_thread *t,
+                         const struct rec_entry *entry)
 {
-	return t->stack == entry->stack && t->flags == entry->flags && !(t->flags & WIRE_FLAG_ABSENT) && !r->keep &&
-	       !r->replays && r->from == 0 && r->until == UINT32_MAX;
+	uint32_t stack;
+
+	if (t->flags != entry->flags || t->flags & WIRE_FLAG_ABSENT || r->keep || r->replays || r->from != 0 ||
+	    r->until != UINT32_MAX)
+		return false;
+	stack = epoch_certain(e, t->stack, t->flags);
+	return stack && (t->stack == entry->stack || stack == epoch_certain(e, entry->stack, entry->flags));
 }
 
 static int runs_entry(struct runs_at *a, const struct rec_entry *entry)
@@ -249,7 +256,7 @@ static int runs_entry(struct runs_at *a, const struct rec_entry *entry)
 
 	if (!t)
 		return ERR_NO_MEMORY;
-	if (t->stamp == a->r->stamp && runs_goes_on(a->r, t, entry)) {
+	if (t->stamp == a->r->stamp && runs_goes_on(a->r, a->e, t, entry)) {
 		t->cpu_ns += entry->cpu_ns;
 		return 0;
 	}

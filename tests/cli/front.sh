@@ -65,10 +65,22 @@ expect 2 "$front" top --delay 2 -sn -p 1; error "--subprocesses" "not there yet"
 expect 2 "$front" top -p 1 -- true; error "a process and a program"
 expect 2 "$front" top; error "nothing to look at"
 expect 1 "$front" top --pid 4194303; error "4194303"
-for words in "--locals --pid $victim" "-ll -p $victim" "-n -p $victim" "-c core"; do
+for words in "--locals --pid $victim" "-ll -p $victim" "-n -p $victim"; do
     "$front" dump $words >out 2>err </dev/null && continue # it is there by now
     [ $? = 2 ] && [ "$(wc -l <err)" = 1 ] && grep -q "not there yet" err || fail "dump $words: neither there, nor not there yet"
 done
+expect 1 "$front" dump -c=no-core
+grep -qx "pyspy-record: core no-core: No such file or directory; .*" err || fail "dump -c of no file"
+expect 1 "$front" dump --core "$front"
+grep -qx "pyspy-record: core .*: it is a program.*, no core file; .*" err || fail "dump -c of a program"
+if command -v gcore >/dev/null; then
+    gcore -o taken $victim >/dev/null 2>&1 </dev/null || fail "gcore $victim"
+    expect 0 "$front" dump -c taken.$victim
+    grep -q "work (.*myprogram.py:" out && grep -q "Core file taken.$victim: taken of the running process" out || fail "dump -c"
+    expect 0 "$front" dump -jc taken.$victim
+    "$python" -Sc 'import json, sys; d = json.load(sys.stdin); assert d["pid"] == int(sys.argv[1]) and d["core"]["signal"] is None, d' $victim <out || fail "dump -c --json"
+    rm taken.$victim
+fi
 expect 2 "$front" dump; error "nothing to look at"
 expect 2 "$front" dump -p $victim -- python myprogram.py; error "dump starts no program"
 expect 1 "$front" dump -p 4194303

@@ -126,8 +126,7 @@ def copies_and_damage():
         expect(name + ": warned", b"warning" in r.stderr, True)
         expect(name + ": strict", run("merge", "--strict", "-o", tmp("d2.pyspy"), file, basic).returncode, 4)
         expect(name + ": samples", text("raw", "-i", tmp("d.pyspy")), text("raw", "-i", file, basic))
-        rec = pyspy_reader.read(tmp("d.pyspy"))
-        expect(name + ": the loss is kept", sum(x["count"] for x in rec.lost if x["cause"] == 5), lost)
+        expect(name + ": the loss is kept", "%d samples lost through damage" % lost in text("info", tmp("d.pyspy")), True)
     # half a recording, and what is none
     data = open(os.path.join(GOLDEN, "kernel.pyspy"), "rb").read()
     for n in range(0, len(data), 97):

@@ -91,15 +91,17 @@ def ring(py, n, times):
             h.check(len(hops) == n, "%d of %d tasks" % (len(hops), n))
             longest = max(longest, d["stops"]["longest_ns"])
             long += d["stops"]["longest_ns"] >= 10e6
-            if all(t["certain"] for t in hops):
-                certain += 1
-                at = sorted(int(t["name"].split()[1]) for t in hops if not t["waits_for"] or t["waits_for"]["state"] != "pending")
-                seen["%d%s" % (len(at), "" if len(at) < 2 or (at[-1] - at[0]) in (1, n - 1) else " apart")] += 1
+            sure = [t for t in hops if t["certain"]]
+            certain += len(sure)
+            at = sorted(int(t["name"].split()[1]) for t in sure if not t["waits_for"] or t["waits_for"]["state"] != "pending")
+            seen["%d%s" % (len(at), "" if len(at) < 2 or (at[-1] - at[0]) in (1, n - 1) else " apart")] += len(sure) > 0
+            seen["nobody"] += not at and len(sure) == n
         h.check(v.alive() and h.status_field(v.pid, "TracerPid") == "0", "the target has ended, or is traced")
-    h.check(set(seen) <= {"1", "2"}, "tasks that did not wait: %s" % dict(seen))
-    h.check(certain >= 0.6 * times, "%d of %d pictures are certain" % (certain, times))
+    h.check(not seen.pop("nobody") and {k for k in seen if seen[k]} <= {"0", "1", "2"}, "tasks that did not wait: %s" % dict(seen))
+    # without a GIL new futures lie where none were before: what has one of these is read afterwards
+    h.check(certain >= (0.4 if py.free_threaded else 0.6) * times * n, "%d of %d tasks are certain" % (certain, times * n))
     h.check(long <= max(1, 0.05 * times), "in %d of %d pictures a thread stood for 10 ms and more, the longest %.1f ms" % (long, times, longest / 1e6))
-    h.note("%d pictures of %d tasks, %d certain, who did not wait: %s; the longest stop %d us" % (times, n, certain, dict(seen), longest // 1000))
+    h.note("%d pictures of %d tasks, of these %d certain, who did not wait: %s; the longest stop %d us" % (times, n, certain, dict(seen), longest // 1000))
 
 
 def many(py, n, times=3, form="many", cmd=None):
@@ -185,7 +187,9 @@ for py in h.interpreters() if h.FULL else h.interpreters(one_per_minor=True):
         if h.FULL or py.version[:2] == (3, 13):
             cases.append(("running %s" % py, running, py))
         if h.FULL:
-            cases += [("ring %s" % py, ring, py, 50, 60), ("large ring %s" % py, ring, py, 3000, 20), ("many %s" % py, many, py, 10000), ("lies %s" % py, lies, py), ("orphans %s" % py, orphans, py)]
+            cases += [("ring %s" % py, ring, py, 50, 60), ("large ring %s" % py, ring, py, 3000, 20), ("many %s" % py, many, py, 10000), ("orphans %s" % py, orphans, py)]
+            if "musl" not in str(py):  # which has no ctypes
+                cases.append(("lies %s" % py, lies, py))
             if py.kind == "pyenv" and py.version < (3, 13):
                 cases.append(("uvloop %s" % py, uvloop, py))
         if h.FULL and py.version >= (3, 13) and not py.free_threaded:

@@ -8,7 +8,6 @@ lies     tasks whose structs were overwritten; HOW: coroutine, name, cycle (list
 uvloop   as `many`, in uvloop's loop
 child    tasks in an interpreter of their own (3.13)"""
 import asyncio
-import ctypes
 import os
 import sys
 import threading
@@ -107,6 +106,7 @@ def orphans():
 
 
 def word(at):
+    import ctypes
     return ctypes.c_uint64.from_address(at)
 
 
@@ -147,7 +147,8 @@ async def lies():
         word(last).value, word(node + 8).value = node, last
     if how == "chain":  # a coroutine that waits for itself: each word of its stack that is what it waits for
         c = coroutines[0]
-        for a in range(id(c), id(c) + type(c).__basicsize__ + 200, 8):
+        holder = c if sys.version_info >= (3, 11) else c.cr_frame
+        for a in range(id(holder), id(holder) + sys.getsizeof(holder) + 64, 8):
             if word(a).value & ~3 == id(c.cr_await):
                 word(a).value = id(c)
                 break
@@ -159,12 +160,13 @@ async def lies():
 
 
 CHILD = '''
-import asyncio, time
+import asyncio, os, time
 async def leaf(f): await f
 async def main():
     loop = asyncio.get_running_loop()
-    keep = [loop.create_task(leaf(loop.create_future()), name="within %d" % i) for i in range(3)]
+    keep = [loop.create_task(leaf(loop.create_future()), name="within %%d" %% i) for i in range(3)]
     await asyncio.sleep(0.01)
+    os.write(%d, b"x")
     time.sleep(1000)
 asyncio.run(main())
 '''
@@ -173,10 +175,12 @@ asyncio.run(main())
 def child():
     import _interpreters
     i = _interpreters.create()
-    threading.Thread(target=_interpreters.run_string, args=(i, CHILD), daemon=True).start()
+    r, w = os.pipe()
+    threading.Thread(target=_interpreters.run_string, args=(i, CHILD % w), daemon=True).start()
+    os.read(r, 1)
     async def main():
         task = asyncio.ensure_future(leaf(asyncio.get_running_loop().create_future()))
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.01)
         ready()
         os.read(0, 1)
         os._exit(0)

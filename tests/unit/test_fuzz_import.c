@@ -1,6 +1,6 @@
 /* Mutated files of other profilers (tests/foreign) through their importers, in the same order each time, for
- * PYSPY_FUZZ_SECONDS of CPU time (1): no importer reads what is not there, and the recording that comes out is whole and holds
- * as many samples as it was told. Every importer is also given the files of the others. */
+ * PYSPY_FUZZ_SECONDS of CPU time (1): no importer reads what is not there, and the recording that comes out is whole
+ * and holds as many samples as it was told. Every importer is also given the files of the others. */
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -11,11 +11,11 @@
 #include "tests/unit/support_mutate.h"
 #include "tests/unit/support_test.h"
 
-static const char *const FILES[] = {"pyspy.folded",         "pyspy.speedscope.json", "pyspy_plain.speedscope.json",
-                                    "austin3.austin",       "austin3_full.austin",   "austin3.mojo",
-                                    "austin4.mojo",         "austin4_full.mojo",     "austin4_memory.mojo",
-                                    "tachyon.bin",          "tachyon_plain.bin",     "tachyon.folded",
-                                    "perf.txt",             "made.speedscope.json"};
+static const char *const FILES[] = {"pyspy.folded",   "pyspy.speedscope.json", "pyspy_plain.speedscope.json",
+                                    "austin3.austin", "austin3_full.austin",   "austin3.mojo",
+                                    "austin4.mojo",   "austin4_full.mojo",     "austin4_memory.mojo",
+                                    "tachyon.bin",    "tachyon_plain.bin",     "tachyon.folded",
+                                    "perf.txt",       "made.speedscope.json"};
 
 static void read_file(const char *name, struct buf *b)
 {
@@ -63,7 +63,7 @@ static int import(const struct buf *b, const struct import_format *format, bool 
 	size_t size;
 	struct scribe s;
 	struct foreign f;
-	struct source from;
+	struct intake from;
 	struct import_options o = {0};
 	int fd = memfd_create("foreign", MFD_CLOEXEC), rc;
 	FILE *to = open_memstream(&bytes, &size);
@@ -73,7 +73,7 @@ static int import(const struct buf *b, const struct import_format *format, bool 
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
 	assert_int_equal(scribe_init(&s, to), 0);
 	assert_int_equal(foreign_init(&f, &s), 0);
-	rc = source_open(&from, fd);
+	rc = intake_open(&from, fd);
 	assert_int_equal(rc, 0);
 	rc = format->read(&f, &from, &o);
 	if (rc == 0)
@@ -89,7 +89,7 @@ static int import(const struct buf *b, const struct import_format *format, bool 
 	uint64_t n = f.n_samples;
 	foreign_done(&f);
 	scribe_done(&s);
-	source_done(&from);
+	intake_done(&from);
 	close(fd);
 	fclose(to);
 	if (rc == 0)

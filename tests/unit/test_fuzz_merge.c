@@ -1,5 +1,5 @@
-/* Mutated recordings through the copyist (merge), in the same order each time, for PYSPY_FUZZ_SECONDS of CPU time (1): what
- * comes out is whole, and says what the loader makes of what went in: folded stacks byte for byte. */
+/* Mutated recordings through the copyist (merge), in the same order each time, for PYSPY_FUZZ_SECONDS of CPU time (1):
+ * what comes out is whole, and says what the loader makes of what went in: folded stacks byte for byte. */
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "pyspy-report/exchange/copyist.h"

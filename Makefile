@@ -184,6 +184,7 @@ bench: ## what a sample costs, and looking at a recording, beside others and bes
 	$(SUB) all
 	@python3 tests/bench/cost.py $(O)
 	@python3 tests/bench/report.py $(O)
+	@python3 tests/bench/live.py $(O)
 coverage: ## run the quick tests on an instrumented build and print the lines covered, by room
 	@scripts/install-deps build check
 	$(SUB) BUILD=coverage O=$(O)/coverage all unit

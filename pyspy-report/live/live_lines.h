@@ -27,5 +27,5 @@ void live_lines_init(struct live_lines *l);
 void live_lines_done(struct live_lines *l);
 /* The whole picture. Sets m->page and m->from. 0 or ERR_NO_MEMORY. */
 int live_lines_make(struct live_lines *l, struct live_model *m);
-/* Append raw text: escaped, and cut to `columns` (0: not) with ".." at its end; returns the columns that it took. */
+/* Append raw text: escaped, and cut to `columns` (0: not) with dots at its end; returns the columns that it took. */
 size_t live_lines_text(struct buf *out, const char *s, size_t n, size_t columns, bool is_ascii);

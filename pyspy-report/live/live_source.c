@@ -10,7 +10,12 @@
 
 #include "libcommon/err.h"
 
-enum { CHUNK = 64 << 10, GROWTH_MS = 50 };
+enum {
+	CHUNK = 64 << 10,
+	GROWTH_MS = 50,
+	BEGIN_BYTES = 256,      /* a file that has so many and is no recording will not become one */
+	FOREIGN_BYTES = 1 << 20 /* nor will a stream of so many */
+};
 
 void live_source_lock(struct live_source *s)
 {
@@ -74,6 +79,11 @@ static bool is_closed(struct live_source *s)
 	return p->recordings.n && p->recordings.v[p->recordings.n - 1].is_closed && !s->waiting.len;
 }
 
+static bool is_foreign(const struct live_source *s, uint64_t bytes)
+{
+	return !s->sums.profile.recordings.n && s->sums.profile.input_bytes >= bytes && !s->waiting.len;
+}
+
 static void finish(struct live_source *s, int rc, int error_number)
 {
 	live_source_lock(s);
@@ -129,7 +139,8 @@ static void *read_all(void *arg)
 		at_end = n == 0;
 		if (at_end) {
 			live_source_lock(s);
-			bool is_end = !s->is_growing || is_closed(s), is_bad = s->is_growing && is_shorter(s);
+			bool is_end = !s->is_growing || is_closed(s) || is_foreign(s, BEGIN_BYTES),
+			     is_bad = s->is_growing && is_shorter(s);
 			live_source_unlock(s);
 			if (!is_end && !is_bad)
 				continue;
@@ -139,6 +150,8 @@ static void *read_all(void *arg)
 		live_source_lock(s);
 		rc = take(s, chunk, (size_t)n);
 		live_source_unlock(s);
+		if (!rc && is_foreign(s, FOREIGN_BYTES))
+			rc = ERR_FORMAT;
 		if (rc) {
 			finish(s, rc, 0);
 			return NULL;

@@ -57,10 +57,14 @@ expect 0 "$front" dump --pid $victim
 grep -q "work (myprogram.py:" out && grep -q "idle (myprogram.py:7)" out || fail "dump --pid"
 expect 0 "$front" dump -jp=$victim --nonblocking --full-filenames
 "$python" -Sc 'import json, sys; d = json.load(sys.stdin); assert d["pid"] == int(sys.argv[1]), d' $victim <out || fail "dump --json"
-for words in "top --pid $victim" "top -- python myprogram.py" "top --delay 2 -sn -p 1"; do
-    expect 2 "$front" $words
-    error "top: " "not there yet" "pyspy-record"
-done
+expect 0 "$front" top --delay 0.3 -r 50 --full-filenames -gi --nonblocking -- "$python" -Sc 'import time
+t = time.time()
+while time.time() - t < 0.8: pass'
+grep -q "samples at 50 Hz" out && grep -q "<module> (<string>:1)" out || fail "top -- python"
+expect 2 "$front" top --delay 2 -sn -p 1; error "--subprocesses" "not there yet"
+expect 2 "$front" top -p 1 -- true; error "a process and a program"
+expect 2 "$front" top; error "nothing to look at"
+expect 1 "$front" top --pid 4194303; grep -q "process 4194303: there is no such" err || fail "top --pid of none"
 for words in "--locals --pid $victim" "-ll -p $victim" "-n -p $victim"; do
     "$front" dump $words >out 2>err </dev/null && continue # it is there by now
     [ $? = 2 ] && [ "$(wc -l <err)" = 1 ] && grep -q "not there yet" err || fail "dump $words: neither there, nor not there yet"

@@ -45,12 +45,12 @@ ifneq ($(COMPILING),)
   lib = $(if $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes),,$(2))
   tool = $(if $(shell command -v $(firstword $(1)) 2>/dev/null),,$(2))
   MISSING := $(strip $(call tool,$(CC),gcc) $(or $(call tool,$(PKG_CONFIG),pkg-config),\
-    $(call lib,libzstd,libzstd-dev) $(call lib,libelf,libelf-dev) $(call lib,jansson,libjansson-dev) $(call lib,zlib,zlib1g-dev) $(call lib,sqlite3,libsqlite3-dev)\
+    $(call lib,libzstd,libzstd-dev) $(call lib,libelf,libelf-dev) $(call lib,jansson,libjansson-dev) $(call lib,zlib,zlib1g-dev) $(call lib,sqlite3,libsqlite3-dev) $(call lib,ncursesw,libncurses-dev)\
     $(if $(filter check-unit unit,$(COMPILING)),$(call lib,cmocka,libcmocka-dev))))
   $(if $(MISSING),$(error Missing: $(MISSING) (`scripts/install-deps build` installs it on Debian and Ubuntu, and names the packages of other systems)))
-  LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libzstd libelf jansson zlib sqlite3)
+  LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags libzstd libelf jansson zlib sqlite3) $(filter-out -D_XOPEN_SOURCE=% -D_DEFAULT_SOURCE,$(shell $(PKG_CONFIG) --cflags ncursesw))
   RECORD_LIBS := $(shell $(PKG_CONFIG) --libs libzstd libelf) -lm
-  REPORT_LIBS := $(shell $(PKG_CONFIG) --libs libzstd jansson zlib sqlite3) -lm
+  REPORT_LIBS := $(shell $(PKG_CONFIG) --libs libzstd jansson zlib sqlite3 ncursesw) -lm -pthread
 
   # The kernel engine's eBPF program is compiled by clang, whatever CC is; `make CLANG=` and systems without it leave the
   # engine out. There is no C library for this target; asm/types.h lies where CC finds it. v2: pyspy-record/kernel/

@@ -81,6 +81,8 @@ int stream_feed(struct stream *s, const void *p, size_t n);
 /* The input is over. Also ERR_FORMAT: no valid header of any kind was ever seen (not a recording; also for no bytes).
  */
 int stream_finish(struct stream *s);
+/* Bytes of the input up to the end of the last whole header or block: what a copy of a growing recording may have. */
+uint64_t stream_whole(const struct stream *s);
 
 /* Bounded reading of the primitive types, for tests and tools: advance *p; false at a short or overlong value. */
 bool decode_varint(const uint8_t **p, const uint8_t *end, uint64_t *v);

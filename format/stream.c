@@ -414,6 +414,11 @@ int stream_feed(struct stream *s, const void *p, size_t n)
 	return s->rc;
 }
 
+uint64_t stream_whole(const struct stream *s)
+{
+	return s->state == STATE_CONTENT ? s->block_offset : s->offset;
+}
+
 int stream_finish(struct stream *s)
 {
 	if (s->rc)

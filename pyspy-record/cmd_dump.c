@@ -103,7 +103,8 @@ static void help(FILE *out)
 	      "themselves,\n"
 	      "found by path or build id here or below --sysroot; a file with another build id is not used, and said. "
 	      "What a\n"
-	      "truncated core has is shown.\n"
+	      "truncated core has is shown. A compressed one is unpacked into TMPDIR (/var/tmp) for as long as it is "
+	      "read.\n"
 	      "A thread is active when it is on a CPU or would be, or holds the GIL (+gil); +gc: it collects garbage.\n"
 	      "Exit status: 0 fine, 1 error, 2 usage.\n",
 	      out);

@@ -133,7 +133,8 @@ void core_tell(const struct corefile *c, const char *path)
 			    "core %s: nothing in it tells whether the %s that was named is the one it was made with",
 			    name, words);
 		}
-		if (!is_lacking(b))
+		bool is_python = strcmp(b->path, c->exe) == 0 || strncmp(path_base(b->path), "libpython", 9) == 0;
+		if (!is_lacking(b) || !(b->has_page || is_python))
 			continue;
 		if (told++ >= TOLD_MAX) {
 			left++;

@@ -58,7 +58,7 @@ struct import_job {
 	struct report_output output;
 	struct scribe scribe;
 	struct foreign foreign;
-	struct source source;
+	struct intake source;
 	struct buf name;
 	const char *shown; /* the input's name, escaped */
 	int fd;
@@ -73,7 +73,7 @@ static int drop(struct import_job *j, int status)
 	}
 	if (j->has_output)
 		report_output_drop(&j->output);
-	source_done(&j->source);
+	intake_done(&j->source);
 	if (j->fd > STDIN_FILENO)
 		close(j->fd);
 	buf_done(&j->name);
@@ -144,9 +144,9 @@ static int open_input(struct import_job *j)
 		log_error("cannot read %s: %s; check the name", j->shown, strerror(errno));
 		return REPORT_ERROR;
 	}
-	int rc = source_open(&j->source, j->fd);
+	int rc = intake_open(&j->source, j->fd);
 	if (!rc) {
-		source_need(&j->source, IMPORT_LOOKED_AT);
+		intake_need(&j->source, IMPORT_LOOKED_AT);
 		rc = j->source.rc;
 	}
 	if (rc == ERR_SYSTEM)
@@ -159,7 +159,7 @@ static int open_input(struct import_job *j)
 static const struct import_format *choose(const struct import_job *j)
 {
 	const char *p = (const char *)j->source.bytes + j->source.at;
-	size_t n = source_left(&j->source);
+	size_t n = intake_left(&j->source);
 
 	if (n >= 4 && memcmp(p, "\x50\x2A\x4D\x18", 4) == 0) {
 		log_error("%s is a pyspy recording already; the other verbs read it, and merge joins several",
@@ -188,7 +188,7 @@ static void identify(struct import_job *j)
 {
 	struct stat st = {0};
 	struct sha256 s;
-	size_t n = source_left(&j->source);
+	size_t n = intake_left(&j->source);
 
 	fstat(j->fd, &st);
 	uint64_t size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
@@ -264,7 +264,7 @@ static int cmd_import(const struct report_verb *verb, int argc, char **argv)
 	if (rc)
 		return failed(&j, rc);
 	if (j.source.damage || j.source.copy_damage)
-		foreign_problem(&j.foreign, false, source_at(&j.source), "%s; what was unpacked is imported",
+		foreign_problem(&j.foreign, false, intake_at(&j.source), "%s; what was unpacked is imported",
 		                j.source.damage ? j.source.damage : j.source.copy_damage);
 	rc = foreign_finish(&j.foreign);
 	if (rc)

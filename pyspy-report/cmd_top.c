@@ -7,10 +7,11 @@
 
 #include "libcommon/err.h"
 #include "pyspy-report/report_job.h"
+#include "pyspy-report/report_live.h"
 #include "pyspy-report/view/top_table.h"
 
 enum { TOP_BY = REPORT_OWN, TOP_SORT, TOP_LIMIT, TOP_CSV, TOP_JSON };
-enum { TOP_TERMINAL_ROWS = 30 };
+enum { TOP_TERMINAL_ROWS = 30, TOP_LIVE_ROWS = 20 };
 
 static const struct arg_option rows[] = {
     {TOP_BY, 0, "by", "function|line|file|module|thread", "what a row is; default function (as -F)"},
@@ -18,6 +19,7 @@ static const struct arg_option rows[] = {
     {TOP_LIMIT, 'L', "limit", "N", "at most N rows, 0 = all; default 30 on a terminal, else all"},
     {TOP_CSV, 0, "csv", NULL, "for programs and spreadsheets: CSV with a header row that names units"},
     {TOP_JSON, 'j', "json", NULL, "for programs: one JSON document with schema_version, filters, totals, rows"},
+    REPORT_LIVE_ROWS,
     {0},
 };
 
@@ -42,6 +44,8 @@ static int top_option(int id, const char *value, char *message, size_t size)
 	char *end;
 	unsigned long n;
 
+	if (id >= LIVE_PID)
+		return report_live_option(id, value, message, size);
 	if (id == TOP_CSV || id == TOP_JSON) {
 		top.format = id == TOP_CSV ? SHEET_CSV : SHEET_JSON;
 		return 0;
@@ -74,12 +78,51 @@ static int top_option(int id, const char *value, char *message, size_t size)
 	return ERR_USAGE;
 }
 
+static int run_live(const struct report_options *o, char *const *words, size_t n)
+{
+	struct report_live_how how = {
+	    .by_line = top.by_is_set ? top.by_line : o->function == REPORT_NO,
+	    .by_thread = top.rank.by == RANK_THREAD,
+	    .by_total = top.rank.order == RANK_TOTAL,
+	    .limit = !top.limit_is_set ? TOP_LIVE_ROWS
+	             : top.table.limit ? top.table.limit
+	                               : SIZE_MAX,
+	    .unfitting = top.format ? "--csv and --json" : NULL,
+	};
+
+	if (top.rank.by == RANK_FILE || top.rank.by == RANK_MODULE)
+		how.unfitting = "--by file and module";
+	return report_live_run(o, &how, words, n);
+}
+
+/* Something that runs is asked for: REPORT_GO_ON when not, else the exit status. */
+static int cmd_top_live(const struct report_verb *verb, int argc, char **argv)
+{
+	struct report_options o;
+	int n = 1, rc;
+
+	while (n < argc && strcmp(argv[n], "--") != 0)
+		n++;
+	rc = report_options_parse(&o, verb, n, argv);
+	if (rc)
+		rc = rc < 0 ? REPORT_USAGE : REPORT_OK;
+	else if (report_live_is_asked(n < argc))
+		rc = run_live(&o, n < argc ? argv + n + 1 : NULL, n < argc ? (size_t)(argc - n - 1) : 0);
+	else
+		rc = report_live_unasked() ? REPORT_USAGE : REPORT_GO_ON;
+	report_options_done(&o);
+	return rc;
+}
+
 static int cmd_top(const struct report_verb *verb, int argc, char **argv)
 {
 	struct report_job j;
 	struct rank rank;
-	int rc, status = report_job_begin(&j, verb, argc, argv);
+	int rc, status = cmd_top_live(verb, argc, argv);
 
+	if (status != REPORT_GO_ON)
+		return status;
+	status = report_job_begin(&j, verb, argc, argv);
 	if (status != REPORT_GO_ON)
 		return status;
 	struct naming_options naming = report_options_naming(&j.options, &j.profile);
@@ -116,6 +159,10 @@ const struct report_verb cmd_top_verb = {
                 "  pyspy-report top --by line --sort total -L 20 app.pyspy\n"
                 "  pyspy-report top -g app.pyspy                        who holds the GIL\n"
                 "  pyspy-report top --by module app.pyspy               which libraries\n"
+                "  pyspy-report top -p 4711                             live: a running program, on the whole screen\n"
+                "  pyspy-report top -- python3 app.py                   live: a program that is started\n"
+                "  pyspy-report top --live -- -p 4711 --max-cpu 1%      live, with pyspy-record's own options\n"
+                "  ssh host pyspy-record -o - --flush 200ms -p 4711 | pyspy-report top --follow -\n"
                 "  pyspy-report top --csv app.pyspy >top.csv            for spreadsheets, sqlite3 .import ...\n"
                 "  pyspy-report top --json app.pyspy | jq .rows[0]      for scripts\n",
     .about =
@@ -125,7 +172,15 @@ const struct report_verb cmd_top_verb = {
         "are of time, and the numbers of samples (self n, total n) only say how sure they are.\n"
         "[in motion] is what could not be told apart below a caller; [no Python frame] a thread without one.\n"
         "--csv and --json have percentages with four decimals, counts and nanoseconds; a CSV cell that begins with\n"
-        "= + - @ has \\x3d and so on there, so that no spreadsheet runs it.",
+        "= + - @ has \\x3d and so on there, so that no spreadsheet runs it.\n"
+        "\n"
+        "Live: pyspy-record runs beside this program, as -- PROGRAM or -p PID asks. On a terminal the whole screen is "
+        "a\n"
+        "table that goes on: ? shows its keys, q quits and ends a program that was started. Percentages are of wall\n"
+        "time per thread: 100 % is all the time of the threads that have rows, so never more. Otherwise a plain table\n"
+        "comes every --delay. The last picture stays; the exit status is the program's (125: the recorder failed), 0\n"
+        "after q and Ctrl-C. The program's output goes to a file in TMPDIR that is named at the end. What the key s\n"
+        "saves is a recording: pyspy-report top FILE has the same numbers.",
     .groups = REPORT_FILTER | REPORT_NAMING | REPORT_THREADS | REPORT_SHAPE | REPORT_MEASURE,
     .own = rows,
     .own_option = top_option,

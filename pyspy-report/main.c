@@ -27,6 +27,7 @@ static void print_help(void)
 	       "  pyspy-report app.pyspy                              what took the time, as a table\n"
 	       "  pyspy-report flamegraph -o app.svg app.pyspy        a picture: open it in a browser\n"
 	       "  pyspy-report info                                   about the newest recording of this folder\n"
+	       "  pyspy-report import -o old.pyspy old.speedscope.json  another profiler's file\n"
 	       "  pyspy-record -o - -- python3 app.py | pyspy-report raw - >app.folded\n\n"
 	       "Usage: pyspy-report VERB [options] [FILE ...|-]\n"
 	       "       pyspy-report FILE                              the same as: top FILE\n\nVerbs:\n");

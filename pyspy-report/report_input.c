@@ -49,7 +49,9 @@ static int say(int code, const char *file, const struct feed_result *r)
 	else if (code == ERR_FORMAT && r->is_empty)
 		log_error("cannot read %s: it is empty; the recorder wrote nothing, its messages say why", f);
 	else if (code == ERR_FORMAT)
-		log_error("cannot read %s: not a pyspy recording; make one with pyspy-record", f);
+		log_error("cannot read %s: not a pyspy recording; make one with pyspy-record, or of another profiler's "
+		          "file with pyspy-report import",
+		          f);
 	else if (code == ERR_VERSION)
 		log_error("cannot read %s: written by a newer version of pyspy; update pyspy-report (this is %s)", f,
 		          report_version);

@@ -108,12 +108,14 @@ const struct front_command front_commands[] = {
      "a\n"
      "recording. pyspy-record --help and pyspy-report --help have more options.\n",
      NULL, record_options, NULL},
-    {"top", "the functions that take the time, as a live table: not there yet",
+    {"top", "the functions that take the time, as a live table",
      "pyspy top [options] -p PID\n       pyspy top [options] [--] PROGRAM [ARG ...]",
-     "  pyspy top --pid 12345\n  pyspy top -- python myprogram.py\n", NULL,
-     "a live table is not there yet; record some seconds instead: pyspy-record -d 5 -o x.pyspy -p PID, then "
-     "pyspy-report top x.pyspy",
-     top_options, NULL},
+     "  pyspy top --pid 12345\n  pyspy top -- python myprogram.py\n",
+     "It runs pyspy-report top -p PID (or -- PROGRAM), whose --help has more options; ? on the screen shows the keys.\n"
+     "Percentages are of threads' wall time, so never above 100. The program's own output goes to a file that is "
+     "named\n"
+     "at the end; its exit status is passed on. Without a terminal plain tables are printed.\n",
+     NULL, top_options, NULL},
     {"dump", "what each thread does now", "pyspy dump [options] -p PID\n       pyspy dump [options] -c FILE",
      "  pyspy dump --pid 12345\n  pyspy dump --json --pid 12345\n  pyspy dump -c core.12345\n",
      "It runs pyspy-record dump, whose --help has more options.\n", NULL, dump_options, NULL},

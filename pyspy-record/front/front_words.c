@@ -63,7 +63,8 @@ static int set_format(struct asked *asked, const char *word)
 		return 0;
 	buf_init(&b, 0);
 	escape_text(&b, word, strlen(word));
-	log_error("-f %s: not a format; flamegraph, html, raw, speedscope, chrometrace, pprof or firefox", buf_cstr(&b));
+	log_error("-f %s: not a format; flamegraph, html, raw, speedscope, chrometrace, pprof or firefox",
+	          buf_cstr(&b));
 	buf_done(&b);
 	return ERR_USAGE;
 }
@@ -265,6 +266,53 @@ static int dump(struct front_words *w, struct args *a)
 		return ERR_USAGE;
 	}
 	return add_end(w);
+}
+
+/* pyspy-report's live table has options of the same names. */
+static int top(struct front_words *w, struct args *a, bool *is_program)
+{
+	const char *value;
+	bool has_pid = false;
+	int id;
+
+	TRY(add(w, "pyspy-report"));
+	TRY(add(w, "top"));
+	while ((id = next(a, &value)) > 0) {
+		const struct arg_option *o = a->table;
+		if (id == FRONT_HELP)
+			return 1;
+		if (id == FRONT_SUBPROCESSES || id == FRONT_NATIVE)
+			TRY(take(w, &(struct asked){0}, id, value)); /* says that it is not there yet */
+		while (o->id != id)
+			o++;
+		has_pid |= id == FRONT_PID;
+		TRY(id == FRONT_PID ? add(w, "-p%s", value)
+		    : value         ? add(w, "--%s=%s", o->long_name, value)
+		                    : add(w, "--%s", o->long_name));
+	}
+	if (id < 0)
+		return bad_words(a, "top");
+	*is_program = a->index < a->argc;
+	if (*is_program == has_pid) {
+		log_error("%s; name a process (--pid PID) or a program to start (-- PROGRAM ...), see pyspy top --help",
+		          has_pid ? "a process and a program" : "nothing to look at");
+		return ERR_USAGE;
+	}
+	if (*is_program)
+		TRY(add(w, "--"));
+	for (int i = a->index; i < a->argc; i++)
+		TRY(add(w, "%s", a->argv[i]));
+	return add_end(w);
+}
+
+int front_words_top(struct front_words *w, int argc, char **argv, bool *is_program)
+{
+	struct args a;
+
+	memset(w, 0, sizeof *w);
+	*is_program = false;
+	args_init(&a, front_command_named("top")->options, argc, argv, true);
+	return no_memory(top(w, &a, is_program));
 }
 
 int front_words_dump(struct front_words *w, int argc, char **argv)

@@ -66,19 +66,20 @@ static int usage(const char *before, const char *word, const char *after)
 	return EXIT_USAGE;
 }
 
-/* pyspy-record takes our place, with our pid, streams and signals. */
-static int run_recorder(char **words, bool is_program)
+/* pyspy-record, or pyspy-report, takes our place, with our pid, streams and signals. */
+static int run_other(char **words, bool is_program)
 {
-	static const char name[] = "pyspy-record";
+	const char *name = words[0];
+	const size_t room = 16; /* for either */
 	char path[4096];
 	struct buf b;
 
-	ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof name);
+	ssize_t n = readlink("/proc/self/exe", path, sizeof path - room);
 	int error_number = n < 0 ? errno : ENAMETOOLONG;
 	path[n > 0 ? n : 0] = 0;
 	char *slash = strrchr(path, '/');
 	strcpy(slash ? slash + 1 : path, name);
-	if (slash && n < (ssize_t)(sizeof path - sizeof name)) {
+	if (slash && n < (ssize_t)(sizeof path - room)) {
 		execv(path, words);
 		error_number = errno;
 	}
@@ -90,16 +91,18 @@ static int run_recorder(char **words, bool is_program)
 	return is_program ? EXIT_RECORDER : EXIT_ERROR;
 }
 
-/* record and dump */
+/* record, dump and top */
 static int command_recorder(const struct front_command *c, int argc, char **argv)
 {
 	struct front_words words;
 	bool is_record = !strcmp(c->name, "record"), is_program = false;
-	int rc = is_record ? front_words_record(&words, argc, argv, &is_program) : front_words_dump(&words, argc, argv);
+	int rc = is_record                 ? front_words_record(&words, argc, argv, &is_program)
+	         : !strcmp(c->name, "top") ? front_words_top(&words, argc, argv, &is_program)
+	                                   : front_words_dump(&words, argc, argv);
 	int status = EXIT_USAGE;
 
 	if (rc == 0)
-		status = run_recorder(words.v.v, is_program);
+		status = run_other(words.v.v, is_program);
 	else if (rc == 1) {
 		print_help(c);
 		status = EXIT_FINE;
@@ -179,7 +182,7 @@ static int dispatch(int argc, char **argv)
 	const struct front_command *c = front_command_named(word);
 	if (!c)
 		return usage("", word, ": no such command (record top dump completions help)");
-	if (!strcmp(c->name, "record") || !strcmp(c->name, "dump"))
+	if (!strcmp(c->name, "record") || !strcmp(c->name, "dump") || !strcmp(c->name, "top"))
 		return command_recorder(c, argc - 1, argv + 1);
 	return command_other(c, argc - 1, argv + 1);
 }

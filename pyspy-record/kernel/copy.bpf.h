@@ -112,7 +112,8 @@ static __always_inline bool send(struct scratch *s, bool is_kept)
 	if (n > KERNEL_DATA + KERNEL_COPY)
 		return false;
 	s->sample.n_bytes = n;
-	/* The recorder comes by itself; it is called when the ring fills up faster than that, or when it asks for it. */
+	/* The recorder comes by itself; it is called when the ring fills up faster than that, or when it asks for it.
+	 */
 	void *ring = current_ring();
 	if (!ring)
 		return false;

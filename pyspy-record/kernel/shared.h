@@ -79,8 +79,8 @@ struct kernel_process {
 	__u32 interp_gc, interp_generation; /* in an interpreter; 0 = there is none */
 	__u32 n_gils;
 	__u32 is_eager, unused; /* each sample wakes the recorder */
-	__u64 gil_current; /* address of the word that names the running thread state (up to 3.11); 0 = none */
-	__u64 gc;          /* address of the word that tells of the collector where there is one for all; 0 = none */
+	__u64 gil_current;      /* address of the word that names the running thread state (up to 3.11); 0 = none */
+	__u64 gc; /* address of the word that tells of the collector where there is one for all; 0 = none */
 	struct {
 		__u64 gil, interp;
 	} gils[KERNEL_GILS_MAX]; /* where an unknown thread's state is looked for */

@@ -22,8 +22,8 @@ struct reader {
 	pid_t pid;
 	struct corefile *core; /* not NULL: the process is in there, and pid is no process of this system */
 	void *ctx;             /* a fake's memory */
-	uint64_t calls; /* system calls made */
-	int last_errno; /* of the last failure: ESRCH = gone, EPERM, EFAULT */
+	uint64_t calls;        /* system calls made */
+	int last_errno;        /* of the last failure: ESRCH = gone, EPERM, EFAULT */
 };
 
 /* Read a live process. */

@@ -303,17 +303,20 @@ static int show_void(struct repr *p, raddr_t object, const struct repr_type *t, 
 		repr_format(p, "%s.%s(", "np", name);
 	else if (!d.names)
 		repr_format(p, "%s%s(", is_new ? "np." : "", name);
-	buf_init(&texts.text, 0);
 	raddr_t at = words[0];
 	if (d.names) {
-		TRY(numpy_items_read(p, &d, &at, 1, is_new ? NUMPY_IN_SCALAR : NUMPY_IN_ROW, 0, &texts));
-		const char *s = numpy_texts_at(&texts, 0, &n);
-		buf_put(p->out, s, n);
-		p->chars += n;
+		buf_init(&texts.text, 0);
+		int rc = numpy_items_read(p, &d, &at, 1, is_new ? NUMPY_IN_SCALAR : NUMPY_IN_ROW, 0, &texts);
+		const char *s = rc == 0 ? numpy_texts_at(&texts, 0, &n) : NULL;
+		if (s) {
+			buf_put(p->out, s, n);
+			p->chars += n;
+		}
+		numpy_texts_done(&texts);
+		TRY(rc);
 	} else {
 		TRY(numpy_void_put(p, at, d.size));
 	}
-	numpy_texts_done(&texts);
 	if (d.names && is_new) {
 		repr_put(p, ", dtype=");
 		TRY(numpy_dtype_put(p, &d));

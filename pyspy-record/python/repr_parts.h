@@ -139,7 +139,7 @@ repr_show repr_show_decimal, repr_show_decimal2, repr_show_fraction, repr_show_u
     repr_show_match, repr_show_environ; /* library */
 repr_show repr_show_lock, repr_show_rlock, repr_show_event, repr_show_thread, repr_show_buffered, repr_show_text_io,
     repr_show_file2, repr_show_socket, repr_show_logger, repr_show_address, repr_show_network, repr_show_count,
-    repr_show_repeat;                                /* system */
+    repr_show_repeat;                                                  /* system */
 repr_show repr_show_ndarray, repr_show_numpy_scalar, repr_show_pandas; /* numpy, pandas */
 
 /* Also of subclasses: the name in front of the bracket. */

@@ -17,6 +17,31 @@ static int read_ssize(struct repr *p, raddr_t at, int64_t *v)
 	return 0;
 }
 
+/* A core may lack the names of static types, which are in the program. Those that others derive from have a flag each
+ * (Include/object.h); derived ones (bool) cannot be told. */
+static int name_by_flags(struct repr *p, struct repr_type *t)
+{
+	static const char *const names[] = {"int", "list", "tuple", "bytes", "str", "dict"};
+	static const char *const names2[] = {"long", "list", "tuple", "str", "unicode", "dict"};
+	enum { FIRST = 24, INT2 = 1 << 23 };
+	const char *name = NULL;
+	uint64_t above = 0;
+	bool is_2 = p->layout->is_python2;
+	if (t->base)
+		TRY(repr_word(p, t->base + p->shape->type.base, &above));
+	else
+		name = "object";
+	for (size_t i = 0; i < sizeof names / sizeof *names && !above && t->base && !name; i++)
+		if (t->flags >> (FIRST + i) & 1)
+			name = is_2 ? names2[i] : names[i];
+	if (is_2 && t->flags & INT2 && t->base && !above)
+		name = "int";
+	if (!name)
+		return ERR_MEMORY_READ;
+	snprintf(t->name, sizeof t->name, "%s", name);
+	return 0;
+}
+
 static int read_type(struct repr *p, raddr_t at, struct repr_type *t)
 {
 	const struct layout *l = p->layout;
@@ -25,14 +50,17 @@ static int read_type(struct repr *p, raddr_t at, struct repr_type *t)
 	if (!object_is_address(at))
 		return ERR_TORN;
 	TRY(repr_word(p, at + l->type.name, &name));
-	TRY(repr_c_string(p, name, t->name, sizeof t->name));
+	int named = repr_c_string(p, name, t->name, sizeof t->name);
+	if (named < 0 && !p->reader->core)
+		return named;
 	TRY(repr_word(p, at + l->type.flags, &t->flags));
 	TRY(read_ssize(p, at + l->type.basicsize, &t->basicsize));
 	TRY(read_ssize(p, at + p->shape->type.itemsize, &t->itemsize));
 	TRY(repr_word(p, at + p->shape->type.base, &t->base));
 	TRY(repr_word(p, at + p->shape->type.dict, &t->dict));
 	TRY(repr_word(p, at + p->shape->type.mro, &t->mro));
-	return repr_word(p, at + p->shape->type.repr, &t->repr);
+	TRY(repr_word(p, at + p->shape->type.repr, &t->repr));
+	return named < 0 ? name_by_flags(p, t) : 0;
 }
 
 /* The nearest known type among it and its bases, and that type's tp_repr. */

@@ -230,7 +230,8 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 	bool torn = rc < 0, is_known = false;
 	if (torn) {
 		node = target_known_part(t, th, &is_known);
-		unproved = is_cut = false;
+		unproved = false;
+		flags &= ~(uint32_t)WIRE_FLAG_CUT; /* frames are missing, but not the outermost ones */
 		t->counts.torn += !is_known;
 	}
 	if (torn && !node) {

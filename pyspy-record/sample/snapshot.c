@@ -14,7 +14,8 @@ enum {
 	TRIES_LOOKING = 30, /* without stops: until nobody is seen to run */
 	TRIES_HOLDER = 20,  /* until the one who stands has the GIL still */
 	TRIES_CENSUS = 20,
-	VISITS_MAX = 6, /* that somebody ran in */
+	TRIES_CORE = 32, /* a look follows so many frames outside of the data stack, the next one so many more */
+	VISITS_MAX = 6,  /* that somebody ran in */
 	CENSUS_GAP_NS = 500 * 1000,
 	STOPS_MAX = 24, /* threads at once */
 	WAIT_NS = 20 * 1000 * 1000,
@@ -34,8 +35,9 @@ struct taking {
 	size_t n_wanted;
 	uint64_t until_ns;
 	unsigned visits;
-	bool is_open; /* nobody had a GIL that decides */
-	bool is_last; /* take what is there */
+	size_t n_frames; /* of a core: as of the look before */
+	bool is_open;    /* nobody had a GIL that decides */
+	bool is_last;    /* take what is there */
 };
 
 static bool is_stopped(const struct taking *k, const struct sample_thread *th)
@@ -227,7 +229,7 @@ static int run_visit(struct taking *k)
 	struct snapshot *s = k->s;
 	bool is_picky = k->looks.visit(k->looks.ctx, k->t, s, k->until_ns);
 	s->is_moved = false;
-	if (!is_picky)
+	if (!is_picky || k->t->reader.core)
 		return 0;
 	for (size_t i = 0; i < s->threads.n; i++) { /* as judge, but what was certain of the stacks stays so */
 		struct sample_thread *th = s->threads.v[i].thread;
@@ -239,6 +241,17 @@ static int run_visit(struct taking *k)
 	if (!s->is_moved || k->is_last || ++k->visits >= VISITS_MAX)
 		return 0;
 	return ERR_AGAIN;
+}
+
+/* A core stands still: where a stack was cut, does one more look see more of it? */
+static bool has_grown(struct taking *k)
+{
+	const struct snapshot *s = k->s;
+	bool is_cut = false, grew = s->frames.n > k->n_frames;
+	for (size_t i = 0; i < s->threads.n; i++)
+		is_cut |= s->threads.v[i].is_cut;
+	k->n_frames = s->frames.n;
+	return is_cut && grew;
 }
 
 /* Who was to be stopped because of the GIL often comes to rest where it has just let go of it, and waits for it again.
@@ -257,6 +270,8 @@ static int read_all(struct taking *k)
 	TRY(target_read(t, t->active.v, t->active.n));
 	for (size_t i = 0; i < s->threads.n; i++)
 		TRY(take_thread(k, &s->threads.v[i]));
+	if (t->reader.core && !k->is_last && has_grown(k))
+		return ERR_AGAIN;
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (t->reader.core) /* when it was written, as far as can be told */
@@ -268,7 +283,7 @@ static int read_all(struct taking *k)
 		judge(k, &s->threads.v[i]);
 	if (target_states_moved(t))
 		t->census_due = true;
-	if ((k->n_wanted > 0 || k->is_open || t->census_due) && !k->is_last)
+	if ((k->n_wanted > 0 || k->is_open || t->census_due) && !k->is_last && !t->reader.core)
 		return ERR_AGAIN;
 	if (k->n_stopped > 0 && k->s->tries <= TRIES_HOLDER && has_gil(t) && !is_held(s)) {
 		k->n_wanted = 0;
@@ -349,13 +364,15 @@ static int try_once(struct taking *k)
 
 static int take(struct taking *k)
 {
-	unsigned most = k->t->reader.core ? 1 : k->s->may_stop ? TRIES_STOPPING : TRIES_LOOKING;
+	unsigned most = k->t->reader.core ? TRIES_CORE : k->s->may_stop ? TRIES_STOPPING : TRIES_LOOKING;
 	int rc = ERR_AGAIN;
 	for (unsigned i = 0; i < most; i++) {
 		k->s->tries++;
 		k->is_last = i + 1 == most;
 		rc = try_once(k);
 		if (rc != ERR_AGAIN && rc != ERR_MEMORY_READ && rc != ERR_TORN)
+			break;
+		if (k->t->reader.core && (rc != ERR_AGAIN || k->n_frames == 0)) /* nor will it ever be */
 			break;
 		if (rc != ERR_AGAIN)
 			k->t->census_due = true;

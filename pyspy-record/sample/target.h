@@ -377,8 +377,8 @@ node_id target_known_part(struct target *t, struct sample_thread *th, bool *is_k
 /* The frames just walked of th -> its node. 0; ERR_TORN; ERR_FULL. *unproved: a code object was met that may have been
  * another one when the sample was taken; to be ignored when the thread stood still until now. */
 int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bool *unproved);
-/* One frame by itself, of a coroutine that no thread runs: its code object, looked at again if t->check_mark has changed
- * since, and its instruction. As target_resolve. */
+/* One frame by itself, of a coroutine that no thread runs: its code object, looked at again if t->check_mark has
+ * changed since, and its instruction. As target_resolve. */
 int target_resolve_frame(struct target *t, uint32_t interp, const struct walk_frame *f, code_id *id, uint32_t *instr);
 /* A thread that is seen in a sample but not (any more) in the process: `image` is its state's bytes. NULL: no memory.
  */

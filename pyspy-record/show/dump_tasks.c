@@ -8,7 +8,7 @@
 #include "libcommon/err.h"
 #include "libcommon/path.h"
 #include "pyspy-record/target/elf.h"
-#include "pyspy-record/target/maps.h"
+#include "pyspy-record/target/source.h"
 
 enum { PAGES_FEW = 300, QUICK_NS = 1000 * 1000, COPYING_NS = 3000 * 1000 /* more than others may stand */ };
 #define PATIENCE_NS (3 * CLOCK_NS_PER_S) /* for those that run */
@@ -19,7 +19,7 @@ static bool take_section(struct dump_tasks *d, struct target *t, const struct ma
 {
 	struct elf_facts facts;
 	bool doubtful, found = false;
-	int fd = process_open_mapped(t->reader.pid, m, &doubtful);
+	int fd = source_open_mapped(t->reader.core, t->reader.pid, m, &doubtful);
 	if (fd < 0)
 		return false;
 	size_t n = sizeof d->debug_offsets;
@@ -38,7 +38,7 @@ static bool take_section(struct dump_tasks *d, struct target *t, const struct ma
 static void find_section(struct dump_tasks *d, struct target *t)
 {
 	struct maps maps;
-	if (maps_read(t->reader.pid, &maps) < 0)
+	if (source_maps(t->reader.core, t->reader.pid, &maps) < 0)
 		return;
 	for (size_t i = 0; i < maps.n; i++) {
 		const struct maps_entry *m = &maps.v[i];

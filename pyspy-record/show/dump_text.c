@@ -159,8 +159,7 @@ static void put_thread(struct text *x, const struct snapshot_thread *st)
 	end_line(x);
 	put_frames(x, st->first, st->n);
 	if (st->is_cut) {
-		buf_str(&x->line, x->p->core ? "    [cut: more frames further out, which are not in the core]"
-		                             : "    [cut: more frames further out]");
+		buf_str(&x->line, "    [cut: more frames further out]");
 		end_line(x);
 	}
 	if (st->n == 0 && !st->is_torn) {

@@ -204,7 +204,7 @@ static int take_headers(struct corefile *c, const Elf64_Ehdr *h)
 		}
 	}
 	sort_segments(c);
-	return 0;
+	return corefile_sort_threads(c);
 }
 
 static int open_file(struct corefile *c, const char *path, char *why, size_t size)
@@ -285,6 +285,7 @@ void corefile_close(struct corefile *c)
 	maps_done(&c->maps);
 	vec_free(&c->segments);
 	vec_free(&c->threads);
+	vec_free(&c->by_tls);
 	vec_free(&c->text);
 	vec_free(&c->auxv);
 	free(c->cmdline);

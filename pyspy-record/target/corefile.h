@@ -23,10 +23,11 @@
 struct process_facts;
 
 enum {
-	COREFILE_SEGMENTS_MAX = 4 << 20,
+	COREFILE_SEGMENTS_MAX = 1 << 20,
 	COREFILE_THREADS_MAX = 1 << 20,
-	COREFILE_NOTES_MAX = 8 << 20,      /* looked at */
-	COREFILE_FILES_BYTES = 64 << 20,   /* of the note of mapped files */
+	COREFILE_NOTE_SEGMENTS_MAX = 16,
+	COREFILE_NOTES_MAX = 8 << 20,      /* looked at, of all of these */
+	COREFILE_FILES_BYTES = 16 << 20,   /* of the note of mapped files */
 	COREFILE_BINARIES_MAX = 4096,      /* of which memory is read */
 	COREFILE_ARGUMENTS_MAX = 64 << 10, /* bytes and words of the command line */
 };
@@ -64,6 +65,7 @@ struct corefile_binary {
 	uint8_t build_id[64]; /* as the core has it */
 	uint32_t n_build_id;
 	uint64_t missed; /* bytes asked for that were not to be had */
+	bool has_page;   /* its first bytes are in the core: it is an object, and no file of data */
 };
 
 struct corefile {
@@ -75,6 +77,8 @@ struct corefile {
 	uint32_t mtime_ns;
 	VEC(struct corefile_segment) segments; /* ascending, none overlaps */
 	VEC(struct corefile_thread) threads;   /* by tid */
+	VEC(uint32_t) by_tls;                  /* the same by tls */
+	uint64_t n_notes, n_note_segments;     /* looked at */
 	pid_t first_tid;                       /* of the first note: who crashed, or whom the debugger looked at */
 	struct {
 		bool is_there;

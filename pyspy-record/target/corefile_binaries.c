@@ -22,7 +22,7 @@
 #include "pyspy-record/target/corefile_parts.h"
 #include "pyspy-record/target/elf.h"
 
-enum { PAGE = 4096, PATH_BYTES = 4096 };
+enum { PAGE = 4096, PATH_BYTES = 4096, PARTS_MAX = 65536 /* mappings of an object */ };
 
 static int only_regular(int fd)
 {
@@ -75,7 +75,8 @@ static void find_image(struct corefile *c, const struct maps_entry *m, struct im
 	unsigned char byte;
 	memset(image, 0, sizeof *image);
 	const struct maps_entry *e = maps_find(&c->maps, m->begin);
-	while (e && e > c->maps.v && !(e->offset == 0 && strcmp(e->path, m->path) == 0))
+	for (size_t i = 0; e && e > c->maps.v && i < PARTS_MAX && !(e->offset == 0 && strcmp(e->path, m->path) == 0);
+	     i++)
 		e--;
 	if (!e || e->offset != 0 || strcmp(e->path, m->path) != 0)
 		return;
@@ -177,6 +178,8 @@ struct corefile_binary *corefile_binary(struct corefile *c, const struct maps_en
 {
 	struct image image;
 	bool has_name = m->path[0] == '/';
+	if (!has_name && m->path != corefile_no_name) /* no file: anon_inode:... */
+		return NULL;
 	for (size_t i = 0; i < c->binaries.n && has_name; i++)
 		if (c->binaries.v[i].path == m->path || strcmp(c->binaries.v[i].path, m->path) == 0)
 			return &c->binaries.v[i];
@@ -188,6 +191,7 @@ struct corefile_binary *corefile_binary(struct corefile *c, const struct maps_en
 	struct corefile_binary b = {
 	    .path = m->path, .state = BINARY_ABSENT, .fd = -1, .n_build_id = image.facts.n_build_id};
 	memcpy(b.build_id, image.facts.build_id, sizeof b.build_id);
+	b.has_page = image.has_page;
 	if (c->binaries.n == COREFILE_BINARIES_MAX)
 		return NULL;
 	search(c, &image, &b);

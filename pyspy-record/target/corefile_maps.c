@@ -15,7 +15,7 @@ enum {
 };
 static const char deleted_suffix[] = " (deleted)";
 /* Of a file: an object that lies in memory, and no note says which file it is of. */
-static char no_name[] = "(its name is not in the core)";
+char corefile_no_name[] = "(its name is not in the core)";
 
 struct mapped_file {
 	uint64_t begin, end, offset;
@@ -103,7 +103,7 @@ static int guess_object(const struct corefile *c, uint64_t begin, struct mapped_
 		struct mapped_file one = {.begin = (bias + p.p_vaddr) / PAGE * PAGE,
 		                          .end = (bias + p.p_vaddr + p.p_filesz + PAGE - 1) / PAGE * PAGE,
 		                          .offset = p.p_offset / PAGE * PAGE,
-		                          .path = no_name};
+		                          .path = corefile_no_name};
 		if (one.end > one.begin && one.begin >= begin && !vec_push(&f->files, one))
 			return ERR_NO_MEMORY;
 	}
@@ -120,12 +120,10 @@ static int guess_files(const struct corefile *c, struct mapped_files *f)
 /* Segments and files together: a piece for each stretch of memory that is of one of each. */
 static int join(struct corefile *c, const struct mapped_files *f)
 {
-	size_t most = 2 * (c->segments.n + f->files.n) + 1, i = 0, k = 0;
+	VEC(struct maps_entry) list = {0};
+	size_t i = 0, k = 0;
 	uint64_t at = 0;
-	c->maps.v = calloc(most, sizeof *c->maps.v);
-	if (!c->maps.v)
-		return ERR_NO_MEMORY;
-	while (c->maps.n < most) {
+	for (;;) {
 		while (i < c->segments.n && c->segments.v[i].end <= at)
 			i++;
 		while (k < f->files.n && f->files.v[k].end <= at)
@@ -147,20 +145,25 @@ static int join(struct corefile *c, const struct mapped_files *f)
 		else if (file)
 			next = file->end < next ? file->end : next;
 		bool in_s = s && s->begin <= at, in_file = file && file->begin <= at;
-		struct maps_entry *m = &c->maps.v[c->maps.n++];
-		*m = (struct maps_entry){.begin = at, .end = next, .path = in_file ? file->path : ""};
+		struct maps_entry m = {.begin = at, .end = next, .path = in_file ? file->path : ""};
 		/* what a debugger leaves out can be read, and perhaps be run; it was never written to */
 		uint32_t flags = in_s ? s->flags : PF_R | PF_X;
-		memcpy(m->perms, "---p", 5);
-		m->perms[0] = flags & PF_R ? 'r' : '-';
-		m->perms[1] = flags & PF_W ? 'w' : '-';
-		m->perms[2] = flags & PF_X ? 'x' : '-';
+		memcpy(m.perms, "---p", 5);
+		m.perms[0] = flags & PF_R ? 'r' : '-';
+		m.perms[1] = flags & PF_W ? 'w' : '-';
+		m.perms[2] = flags & PF_X ? 'x' : '-';
 		if (in_file) {
-			m->offset = file->offset + (at - file->begin);
-			m->deleted = file->deleted;
+			m.offset = file->offset + (at - file->begin);
+			m.deleted = file->deleted;
+		}
+		if (!vec_push(&list, m)) {
+			vec_free(&list);
+			return ERR_NO_MEMORY;
 		}
 		at = next;
 	}
+	c->maps.v = list.v;
+	c->maps.n = list.n;
 	return 0;
 }
 

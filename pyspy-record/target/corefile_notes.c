@@ -155,7 +155,9 @@ static int by_tid(const void *a, const void *b)
 int corefile_take_notes(struct corefile *c, uint64_t offset, uint64_t size)
 {
 	enum { ALIGN = 4 };
-	if (offset > c->size)
+	if (c->n_note_segments++ >= COREFILE_NOTE_SEGMENTS_MAX)
+		c->is_damaged = true;
+	if (offset > c->size || c->n_note_segments > COREFILE_NOTE_SEGMENTS_MAX)
 		return 0;
 	if (size > c->size - offset)
 		size = c->size - offset;
@@ -164,10 +166,10 @@ int corefile_take_notes(struct corefile *c, uint64_t offset, uint64_t size)
 		return ERR_NO_MEMORY;
 	w->c = c;
 	int rc = 0;
-	for (uint64_t at = 0, count = 0; rc == 0 && size - at >= sizeof(Elf64_Nhdr); count++) {
+	for (uint64_t at = 0; rc == 0 && size - at >= sizeof(Elf64_Nhdr);) {
 		Elf64_Nhdr h;
 		const unsigned char *p = look(w, offset + at, sizeof h);
-		if (!p || count == COREFILE_NOTES_MAX)
+		if (!p || c->n_notes++ >= COREFILE_NOTES_MAX)
 			break;
 		memcpy(&h, p, sizeof h);
 		uint64_t name = ((uint64_t)h.n_namesz + ALIGN - 1) / ALIGN * ALIGN,
@@ -184,9 +186,26 @@ int corefile_take_notes(struct corefile *c, uint64_t offset, uint64_t size)
 		at += desc < size - at ? desc : size - at;
 	}
 	free(w);
-	if (c->threads.n)
-		qsort(c->threads.v, c->threads.n, sizeof *c->threads.v, by_tid);
 	return rc;
+}
+
+static int by_tls(const void *a, const void *b, void *ctx)
+{
+	const struct corefile_thread *v = ctx, *x = &v[*(const uint32_t *)a], *y = &v[*(const uint32_t *)b];
+	return x->tls != y->tls ? (x->tls > y->tls) - (x->tls < y->tls) : (x > y) - (x < y);
+}
+
+int corefile_sort_threads(struct corefile *c)
+{
+	if (c->threads.n == 0)
+		return 0;
+	qsort(c->threads.v, c->threads.n, sizeof *c->threads.v, by_tid);
+	if (!vec_room(&c->by_tls, c->threads.n))
+		return ERR_NO_MEMORY;
+	for (uint32_t i = 0; i < c->threads.n; i++)
+		c->by_tls.v[c->by_tls.n++] = i;
+	qsort_r(c->by_tls.v, c->by_tls.n, sizeof *c->by_tls.v, by_tls, c->threads.v);
+	return 0;
 }
 
 const struct corefile_thread *corefile_thread(const struct corefile *c, pid_t tid)
@@ -207,8 +226,14 @@ const struct corefile_thread *corefile_thread_of(const struct corefile *c, uint6
 	const struct corefile_thread *t = corefile_thread(c, tid);
 	if (!tls || (t && t->tls == tls))
 		return t;
-	for (size_t i = 0; i < c->threads.n; i++)
-		if (c->threads.v[i].tls == tls)
-			return &c->threads.v[i];
-	return NULL;
+	size_t low = 0, high = c->by_tls.n;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (c->threads.v[c->by_tls.v[mid]].tls < tls)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	t = low < c->by_tls.n ? &c->threads.v[c->by_tls.v[low]] : NULL;
+	return t && t->tls == tls ? t : NULL;
 }

@@ -4,10 +4,14 @@
 
 #include "pyspy-record/target/corefile.h"
 
+/* The path of objects whose name the core has not. */
+extern char corefile_no_name[];
 /* n bytes of the file at `at`, all of them or false. */
 bool corefile_bytes(const struct corefile *c, uint64_t at, void *to, size_t n);
 /* A PT_NOTE segment, as far as it is in the file. ERR_NO_MEMORY. */
 int corefile_take_notes(struct corefile *c, uint64_t offset, uint64_t size);
+/* When all notes were seen. ERR_NO_MEMORY. */
+int corefile_sort_threads(struct corefile *c);
 /* When all segments and notes were seen: maps, the program, its command line. */
 int corefile_settle(struct corefile *c);
 /* Memory that the core itself holds, no binaries'. As corefile_read. */

@@ -202,7 +202,7 @@ const wholeWeight = () => (BY_TIME ? sumOf(nodes.selfNs) : sumOf(nodes.selfN));
 const sumOf = (list) => list.reduce((a, b) => a + b, 0);
 
 function showDetails(i) {
-  const at = i >= 0 ? i : document.activeElement === picture.scroller ? picture.focus : picture.zoom;
+  const at = i >= 0 ? i : matchAt >= 0 ? matches[matchAt] : document.activeElement === picture.scroller ? picture.focus : picture.zoom;
   byId("details").textContent = !graph.total[0] ? "" : describeNode(graph, at, picture.zoom) + (at === 0 && i < 0 ? " \u2014 click a frame to zoom in" : "");
 }
 

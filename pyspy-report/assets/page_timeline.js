@@ -111,16 +111,17 @@ class Timeline {
     this.place(inner);
   }
 
-  // The height is the share of the bucket's time; where several threads or processes are more than that, of the busiest.
+  // The height is the share of the bucket's time; where several threads are more than that, of the busier buckets. The few
+  // that stand out are cut: they would press all others down.
   band(band, y, inner) {
     const pen = this.pen, w = inner / facts.buckets;
-    const most = Math.max(band.isWork ? 0 : facts.width, ...band.values) || 1;
+    const used = band.values.filter((v) => v > 0).sort(), most = Math.max(band.isWork ? 0 : facts.width, used[Math.floor(used.length * 0.98)] || 0) || 1;
     pen.fillStyle = isDark ? "#b8b8bf" : "#444444";
     pen.fillText(band.name, 4, y + BAND / 2);
     pen.fillStyle = band.colour[isDark ? 1 : 0];
     for (let i = 0; i < facts.buckets; i++) {
       if (!band.values[i]) continue;
-      const h = Math.max(1, (BAND - 2) * band.values[i] / most);
+      const h = Math.min(BAND - 2, Math.max(1, (BAND - 2) * band.values[i] / most));
       const x = Math.round(LABEL + i * w); // whole pixels: no seams
       pen.fillRect(x, y + BAND - 1 - h, Math.max(Math.round(LABEL + (i + 1) * w) - x, 1), h);
     }

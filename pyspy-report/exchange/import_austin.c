@@ -163,7 +163,7 @@ static bool looks_austin(const char *p, size_t n)
 	return n > 4 && p[0] == 'P' && i > 1 && i + 1 < n && p[i] == ';' && p[i + 1] == 'T';
 }
 
-static int read_austin(struct foreign *f, struct source *s, const struct import_options *o)
+static int read_austin(struct foreign *f, struct intake *s, const struct import_options *o)
 {
 	struct text x = {.a = {.f = f}};
 	const char *p;
@@ -172,7 +172,7 @@ static int read_austin(struct foreign *f, struct source *s, const struct import_
 
 	f->facts.format = "austin collapsed stacks";
 	int rc = intern_init(&x.frames, 1 << 30);
-	for (uint64_t line = 1; !rc && source_line(s, &p, &n, &is_long); line++) {
+	for (uint64_t line = 1; !rc && intake_line(s, &p, &n, &is_long); line++) {
 		if (is_long)
 			foreign_problem(f, true, line, "longer than 64 MB; it is left out");
 		else

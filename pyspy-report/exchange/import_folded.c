@@ -137,13 +137,13 @@ static int take_line(struct folded *x, const char *p, size_t n, uint64_t line)
 	return take_stack(x, p, n, count, line);
 }
 
-static int read_lines(struct folded *x, struct source *s)
+static int read_lines(struct folded *x, struct intake *s)
 {
 	const char *p;
 	size_t n;
 	bool is_long;
 
-	for (uint64_t line = 1; source_line(s, &p, &n, &is_long); line++) {
+	for (uint64_t line = 1; intake_line(s, &p, &n, &is_long); line++) {
 		if (is_long)
 			foreign_problem(x->f, true, line, "longer than 64 MB; it is left out");
 		else
@@ -177,7 +177,7 @@ static bool looks_folded(const char *p, size_t n)
 	return len > 0 && take_count(p, &len, &count, &is_fraction);
 }
 
-static int read_folded(struct foreign *f, struct source *s, const struct import_options *o)
+static int read_folded(struct foreign *f, struct intake *s, const struct import_options *o)
 {
 	struct folded x = {.f = f};
 

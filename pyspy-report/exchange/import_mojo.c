@@ -28,7 +28,7 @@ enum { MOJO_VERSION_MAX = 4, MOJO_STRING_MAX = 1 << 20, MOJO_UNKNOWN = 1 };
 
 struct mojo {
 	struct austin a;
-	struct source *s;
+	struct intake *s;
 	uint64_t version;
 	struct map strings, frames; /* (pid, key) -> index in texts + 1, location */
 	struct intern texts;
@@ -50,7 +50,7 @@ static bool wrong(struct mojo *m, const char *what)
 
 static bool take_byte(struct mojo *m, uint8_t *byte)
 {
-	if (!source_left(m->s) && !source_need(m->s, 1))
+	if (!intake_left(m->s) && !intake_need(m->s, 1))
 		return wrong(m, "the file ends inside an event");
 	*byte = m->s->bytes[m->s->at++];
 	return true;
@@ -85,7 +85,7 @@ static bool take_string(struct mojo *m, const char **p, size_t *n)
 	size_t seen = 0;
 
 	for (;;) {
-		size_t left = source_left(m->s);
+		size_t left = intake_left(m->s);
 		uint8_t *from = m->s->bytes + m->s->at, *end = left > seen ? memchr(from + seen, 0, left - seen) : NULL;
 
 		if (end) {
@@ -97,7 +97,7 @@ static bool take_string(struct mojo *m, const char **p, size_t *n)
 		seen = left;
 		if (seen > MOJO_STRING_MAX)
 			return wrong(m, "a text of more than 1 MB");
-		if (!source_need(m->s, seen + 1))
+		if (!intake_need(m->s, seen + 1))
 			return wrong(m, "the file ends inside a text");
 	}
 }
@@ -300,8 +300,8 @@ static int read_events(struct mojo *m)
 {
 	struct foreign *f = m->a.f;
 
-	while (source_left(m->s) || source_need(m->s, 1)) {
-		uint64_t at = source_at(m->s);
+	while (intake_left(m->s) || intake_need(m->s, 1)) {
+		uint64_t at = intake_at(m->s);
 		uint8_t event = m->s->bytes[m->s->at++];
 
 		TRY(take_event(m, event));
@@ -324,8 +324,8 @@ static int read_header(struct mojo *m)
 {
 	int64_t version;
 
-	source_need(m->s, 4);
-	m->s->at += source_left(m->s) < 3 ? source_left(m->s) : 3;
+	intake_need(m->s, 4);
+	m->s->at += intake_left(m->s) < 3 ? intake_left(m->s) : 3;
 	if (!take_int(m, &version) || version < 1 || version > MOJO_VERSION_MAX) {
 		if (m->wrong)
 			foreign_problem(m->a.f, false, 3, "%s", m->wrong);
@@ -338,7 +338,7 @@ static int read_header(struct mojo *m)
 	return 0;
 }
 
-static int read_mojo(struct foreign *f, struct source *s, const struct import_options *o)
+static int read_mojo(struct foreign *f, struct intake *s, const struct import_options *o)
 {
 	struct mojo m = {.a = {.f = f}, .s = s};
 

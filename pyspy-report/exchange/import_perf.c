@@ -314,7 +314,7 @@ static bool looks_perf(const char *p, size_t n)
 	return false;
 }
 
-static int read_perf(struct foreign *f, struct source *s, const struct import_options *o)
+static int read_perf(struct foreign *f, struct intake *s, const struct import_options *o)
 {
 	struct perf x = {.f = f, .o = o};
 	const char *p;
@@ -324,7 +324,7 @@ static int read_perf(struct foreign *f, struct source *s, const struct import_op
 	f->facts.format = "perf script";
 	f->facts.gap_ns = PERF_GAP_NS;
 	int rc = intern_init(&x.texts, 1 << 30);
-	for (uint64_t line = 1; !rc && source_line(s, &p, &n, &is_long); line++) {
+	for (uint64_t line = 1; !rc && intake_line(s, &p, &n, &is_long); line++) {
 		if (is_long)
 			foreign_problem(f, true, line, "longer than 64 MB; it is left out");
 		else

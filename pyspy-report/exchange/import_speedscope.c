@@ -12,7 +12,7 @@ static int bad(struct speed *x)
 {
 	if (x->s->rc)
 		return x->s->rc;
-	foreign_problem(x->f, false, source_at(x->s), "%s; nothing behind it is read",
+	foreign_problem(x->f, false, intake_at(x->s), "%s; nothing behind it is read",
 	                x->j.wrong ? x->j.wrong : "not what speedscope's schema says");
 	x->is_broken = true;
 	return ERR_FORMAT;
@@ -28,14 +28,14 @@ static int read_frame(struct speed *x)
 
 	buf_init(&name, 0);
 	buf_init(&file, 0);
-	while (!rc && (t = json_pull_next(&x->j)) == JSON_KEY) {
+	while (!rc && (t = json_pull_next(&x->j)) == PULL_KEY) {
 		bool is_name = json_pull_is(&x->j, "name"), is_file = json_pull_is(&x->j, "file"),
 		     is_line = json_pull_is(&x->j, "line");
 
 		t = json_pull_next(&x->j);
-		if (t == JSON_STRING && (is_name || is_file))
+		if (t == PULL_STRING && (is_name || is_file))
 			buf_put(is_name ? &name : &file, x->j.text.data, x->j.text.len);
-		else if (t == JSON_NUMBER && is_line)
+		else if (t == PULL_NUMBER && is_line)
 			line = x->j.number;
 		else if (!json_pull_skip(&x->j, t))
 			rc = bad(x);
@@ -69,11 +69,11 @@ static int read_frames(struct speed *x)
 {
 	enum json_token t = json_pull_next(&x->j);
 
-	if (t != JSON_ARRAY)
+	if (t != PULL_ARRAY)
 		return bad(x);
-	while ((t = json_pull_next(&x->j)) == JSON_OBJECT)
+	while ((t = json_pull_next(&x->j)) == PULL_OBJECT)
 		TRY(read_frame(x));
-	return t == JSON_ARRAY_END ? 0 : bad(x);
+	return t == PULL_ARRAY_END ? 0 : bad(x);
 }
 
 /* First reading: the frames, and what the file says of itself. */
@@ -81,25 +81,25 @@ static int read_shared(struct speed *x)
 {
 	enum json_token t;
 
-	if (json_pull_next(&x->j) != JSON_OBJECT)
+	if (json_pull_next(&x->j) != PULL_OBJECT)
 		return bad(x);
-	while ((t = json_pull_next(&x->j)) == JSON_KEY) {
+	while ((t = json_pull_next(&x->j)) == PULL_KEY) {
 		bool is_shared = json_pull_is(&x->j, "shared"), is_exporter = json_pull_is(&x->j, "exporter"),
 		     is_name = json_pull_is(&x->j, "name");
 
 		t = json_pull_next(&x->j);
-		if (t == JSON_STRING && (is_exporter || is_name)) {
+		if (t == PULL_STRING && (is_exporter || is_name)) {
 			const char *key = is_exporter ? "speedscope.exporter" : "speedscope.name";
 
 			TRY(foreign_note(x->f, key, strlen(key), (const char *)x->j.text.data, x->j.text.len));
-		} else if (t == JSON_OBJECT && is_shared) {
-			while ((t = json_pull_next(&x->j)) == JSON_KEY) {
+		} else if (t == PULL_OBJECT && is_shared) {
+			while ((t = json_pull_next(&x->j)) == PULL_KEY) {
 				if (json_pull_is(&x->j, "frames"))
 					TRY(read_frames(x));
 				else if (!json_pull_skip(&x->j, json_pull_next(&x->j)))
 					return bad(x);
 			}
-			if (t != JSON_OBJECT_END)
+			if (t != PULL_OBJECT_END)
 				return bad(x);
 		} else if (!json_pull_skip(&x->j, t)) {
 			break;
@@ -156,54 +156,54 @@ static int read_samples(struct speed *x)
 	enum json_token t;
 	struct speed_sample to;
 
-	while ((t = json_pull_next(&x->j)) == JSON_ARRAY) {
+	while ((t = json_pull_next(&x->j)) == PULL_ARRAY) {
 		x->path.n = 0;
-		while ((t = json_pull_next(&x->j)) == JSON_NUMBER)
+		while ((t = json_pull_next(&x->j)) == PULL_NUMBER)
 			if (!vec_push(&x->path, as_index(x->j.number)))
 				return ERR_NO_MEMORY;
-		if (t != JSON_ARRAY_END)
+		if (t != PULL_ARRAY_END)
 			return bad(x);
 		TRY(speedscope_make_sample(x, &to));
 		TRY(spool_write(&x->samples, &to, sizeof to, NULL));
 	}
-	return t == JSON_ARRAY_END ? 0 : bad(x);
+	return t == PULL_ARRAY_END ? 0 : bad(x);
 }
 
 static int read_weights(struct speed *x)
 {
 	enum json_token t;
 
-	while ((t = json_pull_next(&x->j)) == JSON_NUMBER)
+	while ((t = json_pull_next(&x->j)) == PULL_NUMBER)
 		TRY(spool_write(&x->weights, &x->j.number, sizeof x->j.number, NULL));
-	return t == JSON_ARRAY_END ? 0 : bad(x);
+	return t == PULL_ARRAY_END ? 0 : bad(x);
 }
 
 static int read_events(struct speed *x)
 {
 	enum json_token t;
 
-	while ((t = json_pull_next(&x->j)) == JSON_OBJECT) {
+	while ((t = json_pull_next(&x->j)) == PULL_OBJECT) {
 		struct speed_event e = {.frame = UINT32_MAX};
 
-		while ((t = json_pull_next(&x->j)) == JSON_KEY) {
+		while ((t = json_pull_next(&x->j)) == PULL_KEY) {
 			bool is_type = json_pull_is(&x->j, "type"), is_frame = json_pull_is(&x->j, "frame"),
 			     is_at = json_pull_is(&x->j, "at");
 
 			t = json_pull_next(&x->j);
-			if (t == JSON_STRING && is_type)
+			if (t == PULL_STRING && is_type)
 				e.closes = json_pull_is(&x->j, "C");
-			else if (t == JSON_NUMBER && is_frame)
+			else if (t == PULL_NUMBER && is_frame)
 				e.frame = as_index(x->j.number);
-			else if (t == JSON_NUMBER && is_at)
+			else if (t == PULL_NUMBER && is_at)
 				e.at = x->j.number;
 			else if (!json_pull_skip(&x->j, t))
 				return bad(x);
 		}
-		if (t != JSON_OBJECT_END)
+		if (t != PULL_OBJECT_END)
 			return bad(x);
 		TRY(spool_write(&x->events, &e, sizeof e, NULL));
 	}
-	return t == JSON_ARRAY_END ? 0 : bad(x);
+	return t == PULL_ARRAY_END ? 0 : bad(x);
 }
 
 static void take_unit(struct speed *x)
@@ -233,21 +233,21 @@ static int read_profile(struct speed *x)
 	x->unit_ns = 0;
 	x->is_bytes = false;
 	x->path_before.n = x->stacks.n = 0;
-	while (!rc && (t = json_pull_next(&x->j)) == JSON_KEY) {
+	while (!rc && (t = json_pull_next(&x->j)) == PULL_KEY) {
 		bool is_name = json_pull_is(&x->j, "name"), is_unit = json_pull_is(&x->j, "unit"),
 		     is_samples = json_pull_is(&x->j, "samples"), is_weights = json_pull_is(&x->j, "weights"),
 		     is_events = json_pull_is(&x->j, "events");
 
 		t = json_pull_next(&x->j);
-		if (t == JSON_STRING && is_name)
+		if (t == PULL_STRING && is_name)
 			buf_put(&x->name, x->j.text.data, x->j.text.len < 4096 ? x->j.text.len : 4096);
-		else if (t == JSON_STRING && is_unit)
+		else if (t == PULL_STRING && is_unit)
 			take_unit(x);
-		else if (t == JSON_ARRAY && is_samples)
+		else if (t == PULL_ARRAY && is_samples)
 			rc = read_samples(x);
-		else if (t == JSON_ARRAY && is_weights)
+		else if (t == PULL_ARRAY && is_weights)
 			rc = read_weights(x);
-		else if (t == JSON_ARRAY && is_events)
+		else if (t == PULL_ARRAY && is_events)
 			rc = read_events(x);
 		else if (!json_pull_skip(&x->j, t))
 			rc = bad(x);
@@ -264,23 +264,23 @@ static int read_profiles(struct speed *x)
 {
 	enum json_token t;
 
-	if (json_pull_next(&x->j) != JSON_OBJECT)
+	if (json_pull_next(&x->j) != PULL_OBJECT)
 		return bad(x);
-	while ((t = json_pull_next(&x->j)) == JSON_KEY) {
+	while ((t = json_pull_next(&x->j)) == PULL_KEY) {
 		bool is_profiles = json_pull_is(&x->j, "profiles");
 
 		t = json_pull_next(&x->j);
-		if (t != JSON_ARRAY || !is_profiles) {
+		if (t != PULL_ARRAY || !is_profiles) {
 			if (!json_pull_skip(&x->j, t))
 				return bad(x);
 			continue;
 		}
-		while ((t = json_pull_next(&x->j)) == JSON_OBJECT)
+		while ((t = json_pull_next(&x->j)) == PULL_OBJECT)
 			TRY(read_profile(x));
-		if (t != JSON_ARRAY_END)
+		if (t != PULL_ARRAY_END)
 			return bad(x);
 	}
-	return t == JSON_OBJECT_END && json_pull_next(&x->j) == JSON_END ? 0 : bad(x);
+	return t == PULL_OBJECT_END && json_pull_next(&x->j) == PULL_END ? 0 : bad(x);
 }
 
 static bool looks_speedscope(const char *p, size_t n)
@@ -294,7 +294,7 @@ static bool looks_speedscope(const char *p, size_t n)
 
 static int skip_mark(struct speed *x)
 {
-	if (source_need(x->s, 3) && memcmp(x->s->bytes + x->s->at, "\xEF\xBB\xBF", 3) == 0)
+	if (intake_need(x->s, 3) && memcmp(x->s->bytes + x->s->at, "\xEF\xBB\xBF", 3) == 0)
 		x->s->at += 3;
 	return x->s->rc;
 }
@@ -303,7 +303,7 @@ static int read_both(struct speed *x)
 {
 	uint64_t size;
 
-	TRY(source_make_seekable(x->s, &size));
+	TRY(intake_make_seekable(x->s, &size));
 	TRY(foreign_frame(x->f, &(struct foreign_frame){.name = "lost", .n_name = 4, .is_synthetic = true}, &x->lost));
 	json_pull_init(&x->j, x->s);
 	TRY(skip_mark(x));
@@ -311,13 +311,13 @@ static int read_both(struct speed *x)
 	if (!x->frames.n)
 		foreign_problem(x->f, false, 0, "JSON without \"shared\": {\"frames\": [...]}: not speedscope's");
 	json_pull_done(&x->j);
-	TRY(source_seek(x->s, 0));
+	TRY(intake_seek(x->s, 0));
 	json_pull_init(&x->j, x->s);
 	TRY(skip_mark(x));
 	return read_profiles(x);
 }
 
-static int read_speedscope(struct foreign *f, struct source *s, const struct import_options *o)
+static int read_speedscope(struct foreign *f, struct intake *s, const struct import_options *o)
 {
 	struct speed x = {.f = f, .s = s, .o = o};
 

@@ -100,7 +100,7 @@ static int put_sampled(struct speed *x, uint32_t process)
 	if (x->is_broken) /* what has no weight yet is not whole */
 		n = n < n_weights ? n : n_weights;
 	else if (n_weights && n != n_weights)
-		foreign_problem(x->f, false, source_at(x->s), "profile %u has %llu samples and %llu weights",
+		foreign_problem(x->f, false, intake_at(x->s), "profile %u has %llu samples and %llu weights",
 		                x->n_profiles, (unsigned long long)n, (unsigned long long)n_weights);
 	for (uint64_t i = 0; i < n; i += SPEEDSCOPE_PIECE) {
 		size_t k = n - i < SPEEDSCOPE_PIECE ? (size_t)(n - i) : SPEEDSCOPE_PIECE,

@@ -22,7 +22,7 @@ struct tachyon_thread {
 
 struct tachyon {
 	struct foreign *f;
-	struct source *s, samples;
+	struct intake *s, samples;
 	bool swaps;
 	uint32_t python[3];
 	uint64_t start_us, interval_us, n_samples, size, strings_at, frames_at;
@@ -55,11 +55,11 @@ static uint64_t fixed(const struct tachyon *t, const uint8_t *p, unsigned n)
 	return v;
 }
 
-static bool take_varint(struct tachyon *t, struct source *s, uint64_t *v)
+static bool take_varint(struct tachyon *t, struct intake *s, uint64_t *v)
 {
 	*v = 0;
 	for (unsigned shift = 0; shift < 64; shift += 7) {
-		if (!source_left(s) && !source_need(s, 1))
+		if (!intake_left(s) && !intake_need(s, 1))
 			return wrong(t, "it ends inside a number");
 		uint8_t byte = s->bytes[s->at++];
 		if (shift == 63 && byte > 1)
@@ -71,7 +71,7 @@ static bool take_varint(struct tachyon *t, struct source *s, uint64_t *v)
 	return wrong(t, "a number of more than 64 bits");
 }
 
-static bool take_signed(struct tachyon *t, struct source *s, int64_t *v)
+static bool take_signed(struct tachyon *t, struct intake *s, int64_t *v)
 {
 	uint64_t u;
 
@@ -85,7 +85,7 @@ static int read_header(struct tachyon *t)
 {
 	const uint8_t *p;
 
-	if (!source_need(t->s, TACHYON_HEADER)) {
+	if (!intake_need(t->s, TACHYON_HEADER)) {
 		foreign_problem(t->f, false, 0, "it ends inside the header");
 		return t->s->rc ? t->s->rc : ERR_FORMAT;
 	}
@@ -125,8 +125,8 @@ static int read_footer(struct tachyon *t)
 		                (unsigned long long)t->size);
 		return ERR_FORMAT;
 	}
-	TRY(source_seek(t->s, t->size - TACHYON_FOOTER));
-	if (!source_need(t->s, TACHYON_FOOTER))
+	TRY(intake_seek(t->s, t->size - TACHYON_FOOTER));
+	if (!intake_need(t->s, TACHYON_FOOTER))
 		return t->s->rc ? t->s->rc : ERR_FORMAT;
 	const uint8_t *p = t->s->bytes + t->s->at;
 	t->n_strings = (uint32_t)fixed(t, p, 4);
@@ -141,12 +141,12 @@ static int read_footer(struct tachyon *t)
 
 static int read_strings(struct tachyon *t)
 {
-	TRY(source_seek(t->s, t->strings_at));
+	TRY(intake_seek(t->s, t->strings_at));
 	for (uint32_t i = 0; i < t->n_strings; i++) {
-		uint64_t n, at = source_at(t->s);
+		uint64_t n, at = intake_at(t->s);
 		uint32_t id;
 
-		if (!take_varint(t, t->s, &n) || n > t->frames_at - source_at(t->s) || !source_need(t->s, n)) {
+		if (!take_varint(t, t->s, &n) || n > t->frames_at - intake_at(t->s) || !intake_need(t->s, n)) {
 			foreign_problem(t->f, false, at,
 			                "text %u of %u is not whole; it and those behind it show as [lost]", i,
 			                t->n_strings);
@@ -179,7 +179,7 @@ static bool take_frame(struct tachyon *t, int *rc)
 
 	if (!take_varint(t, t->s, &file) || !take_varint(t, t->s, &name) || !take_signed(t, t->s, &line) ||
 	    !take_signed(t, t->s, &end_delta) || !take_signed(t, t->s, &column) || !take_signed(t, t->s, &end_column) ||
-	    !source_need(t->s, 1))
+	    !intake_need(t->s, 1))
 		return false;
 	t->s->at++; /* the opcode: a place in the line is all that a recording has */
 	struct foreign_frame r = {.line = as_line(line), .column = -1, .end_column = -1};
@@ -210,9 +210,9 @@ static int read_frames(struct tachyon *t)
 {
 	int rc = 0;
 
-	TRY(source_seek(t->s, t->frames_at));
+	TRY(intake_seek(t->s, t->frames_at));
 	for (uint32_t i = 0; i < t->n_frames; i++) {
-		uint64_t at = source_at(t->s);
+		uint64_t at = intake_at(t->s);
 
 		if (take_frame(t, &rc))
 			continue;
@@ -262,7 +262,7 @@ static bool take_sample(struct tachyon *t, struct tachyon_thread *of, int *rc)
 {
 	uint64_t delta, base = t->f->facts.start_ns;
 
-	if (!take_varint(t, &t->samples, &delta) || (!source_left(&t->samples) && !source_need(&t->samples, 1)))
+	if (!take_varint(t, &t->samples, &delta) || (!intake_left(&t->samples) && !intake_need(&t->samples, 1)))
 		return wrong(t, "it ends inside a sample");
 	of->pending_status = t->samples.bytes[t->samples.at++];
 	of->at_us = delta < FOREIGN_MAX_NS / 1000 - of->at_us ? of->at_us + delta : FOREIGN_MAX_NS / 1000;
@@ -318,10 +318,10 @@ static void keep(struct tachyon *t, struct tachyon_thread *of, uint64_t n)
 static bool take_record(struct tachyon *t, int *rc)
 {
 	struct tachyon_thread *of;
-	struct source *s = &t->samples;
+	struct intake *s = &t->samples;
 	uint64_t n, m = 0;
 
-	if (!source_need(s, 13))
+	if (!intake_need(s, 13))
 		return wrong(t, "it ends inside a record");
 	const uint8_t *p = s->bytes + s->at;
 	uint8_t encoding = p[12];
@@ -359,10 +359,10 @@ static int read_samples(struct tachyon *t)
 	int rc = 0;
 	uint64_t at = 0;
 
-	TRY(source_open_part(&t->samples, t->s, TACHYON_HEADER, t->strings_at - TACHYON_HEADER,
-	                     t->compression ? SOURCE_ZSTD : SOURCE_PLAIN));
-	while (source_left(&t->samples) || source_need(&t->samples, 1)) {
-		at = source_at(&t->samples);
+	TRY(intake_open_part(&t->samples, t->s, TACHYON_HEADER, t->strings_at - TACHYON_HEADER,
+	                     t->compression ? INTAKE_ZSTD : INTAKE_PLAIN));
+	while (intake_left(&t->samples) || intake_need(&t->samples, 1)) {
+		at = intake_at(&t->samples);
 		if (!take_record(t, &rc))
 			break;
 	}
@@ -379,7 +379,7 @@ static int read_samples(struct tachyon *t)
 			t->f->skipped = t->n_samples - t->n_read;
 	}
 	t->s->error_number = t->samples.error_number ? t->samples.error_number : t->s->error_number;
-	source_done(&t->samples);
+	intake_done(&t->samples);
 	return rc;
 }
 
@@ -422,7 +422,7 @@ static int read_all(struct tachyon *t, const struct import_options *o)
 	return read_samples(t);
 }
 
-static int read_tachyon(struct foreign *f, struct source *s, const struct import_options *o)
+static int read_tachyon(struct foreign *f, struct intake *s, const struct import_options *o)
 {
 	struct tachyon t = {.f = f, .s = s};
 
@@ -430,7 +430,7 @@ static int read_tachyon(struct foreign *f, struct source *s, const struct import
 	map_init(&t.thread_of, WIRE_IDS_MAX);
 	int rc = intern_init(&t.texts, 1 << 30);
 	if (!rc)
-		rc = source_make_seekable(s, &t.size);
+		rc = intake_make_seekable(s, &t.size);
 	if (!rc)
 		rc = read_all(&t, o);
 	for (size_t i = 0; i < t.threads.n; i++)

@@ -5,7 +5,7 @@
  */
 #pragma once
 #include "pyspy-report/exchange/foreign.h"
-#include "pyspy-report/exchange/source.h"
+#include "pyspy-report/exchange/intake.h"
 
 struct import_options {
 	uint64_t gap_ns; /* --rate; 0: as the source says, or assumed */
@@ -17,7 +17,7 @@ struct import_format {
 	bool (*looks)(const char *p, size_t n);
 	/* All of it. 0; ERR_FORMAT: it is not this at all (said by foreign_problem); and the errors of source and
 	 * foreign. */
-	int (*read)(struct foreign *f, struct source *s, const struct import_options *o);
+	int (*read)(struct foreign *f, struct intake *s, const struct import_options *o);
 };
 
 extern const struct import_format import_mojo, import_tachyon, import_speedscope, import_perf, import_austin,

@@ -5,14 +5,14 @@
 
 #include "libcommon/utf8.h"
 
-enum { JSON_NUMBER_MAX = 400 };
+enum { PULL_NUMBER_MAX = 400 };
 
-void json_pull_init(struct json_pull *j, struct source *s)
+void json_pull_init(struct json_pull *j, struct intake *s)
 {
 	memset(j, 0, sizeof *j);
 	j->s = s;
 	j->wants_value = true;
-	buf_init(&j->text, JSON_TEXT_MAX);
+	buf_init(&j->text, PULL_TEXT_MAX);
 }
 
 void json_pull_done(struct json_pull *j)
@@ -25,15 +25,15 @@ static enum json_token bad(struct json_pull *j, const char *what)
 {
 	if (!j->wrong)
 		j->wrong = what;
-	return JSON_BAD;
+	return PULL_BAD;
 }
 
 /* The next byte, not taken; -1: it is over. */
 static int peek(struct json_pull *j)
 {
-	struct source *s = j->s;
+	struct intake *s = j->s;
 
-	return source_left(s) || source_need(s, 1) ? s->bytes[s->at] : -1;
+	return intake_left(s) || intake_need(s, 1) ? s->bytes[s->at] : -1;
 }
 
 static int skip_space(struct json_pull *j)
@@ -78,7 +78,7 @@ static bool take_escape(struct json_pull *j)
 	}
 	if (!take_hex(j, &cp))
 		return false;
-	while (cp >= 0xD800 && cp < 0xDC00 && source_need(j->s, 6) && j->s->bytes[j->s->at] == '\\' &&
+	while (cp >= 0xD800 && cp < 0xDC00 && intake_need(j->s, 6) && j->s->bytes[j->s->at] == '\\' &&
 	       j->s->bytes[j->s->at + 1] == 'u') {
 		j->s->at += 2;
 		if (!take_hex(j, &low))
@@ -99,10 +99,10 @@ static bool take_text(struct json_pull *j)
 	buf_reset(&j->text);
 	j->s->at++; /* the quote */
 	for (;;) {
-		if (!source_left(j->s) && !source_need(j->s, 1))
+		if (!intake_left(j->s) && !intake_need(j->s, 1))
 			return bad(j, "the file ends inside a text"), false;
 		const uint8_t *p = j->s->bytes + j->s->at;
-		size_t n = 0, left = source_left(j->s);
+		size_t n = 0, left = intake_left(j->s);
 
 		while (n < left && p[n] != '"' && p[n] != '\\' && p[n] >= 0x20)
 			n++;
@@ -122,11 +122,40 @@ static bool take_text(struct json_pull *j)
 	}
 }
 
+static const char *skip_digits(const char *p)
+{
+	while (*p >= '0' && *p <= '9')
+		p++;
+	return p;
+}
+
+/* RFC 8259, 6: strtod takes more than that. */
+static bool is_number(const char *p)
+{
+	const char *at = *p == '-' ? p + 1 : p, *end = skip_digits(at);
+
+	if (end == at || (*at == '0' && end > at + 1))
+		return false;
+	if (*end == '.') {
+		at = end + 1;
+		end = skip_digits(at);
+		if (end == at)
+			return false;
+	}
+	if (*end == 'e' || *end == 'E') {
+		at = end + (end[1] == '+' || end[1] == '-' ? 2 : 1);
+		end = skip_digits(at);
+		if (end == at)
+			return false;
+	}
+	return !*end;
+}
+
 /* The usual number: few digits, and what ends it is in the window. */
 static bool take_index(struct json_pull *j)
 {
 	const uint8_t *p = j->s->bytes + j->s->at;
-	size_t left = source_left(j->s), n = 0;
+	size_t left = intake_left(j->s), n = 0;
 	uint32_t v = 0;
 
 	while (n < left && n < 9 && p[n] >= '0' && p[n] <= '9')
@@ -140,30 +169,30 @@ static bool take_index(struct json_pull *j)
 
 static enum json_token take_number(struct json_pull *j)
 {
-	char digits[JSON_NUMBER_MAX + 1], *end;
+	char digits[PULL_NUMBER_MAX + 1], *end;
 	size_t n = 0;
 	int c;
 
 	if (take_index(j))
-		return JSON_NUMBER;
+		return PULL_NUMBER;
 	while ((c = peek(j)) > 0 && strchr("+-.0123456789eE", c)) {
-		if (n >= JSON_NUMBER_MAX)
+		if (n >= PULL_NUMBER_MAX)
 			return bad(j, "a number of too many digits");
 		digits[n++] = (char)c;
 		j->s->at++;
 	}
 	digits[n] = 0;
 	j->number = strtod(digits, &end);
-	if (end != digits + n || digits[0] == '+' || digits[0] == '.')
+	if (!is_number(digits) || end != digits + n)
 		return bad(j, "a number that is none");
-	return JSON_NUMBER;
+	return PULL_NUMBER;
 }
 
 static enum json_token take_word(struct json_pull *j, const char *word, enum json_token token)
 {
 	size_t n = strlen(word);
 
-	if (!source_need(j->s, n) || memcmp(j->s->bytes + j->s->at, word, n) != 0)
+	if (!intake_need(j->s, n) || memcmp(j->s->bytes + j->s->at, word, n) != 0)
 		return bad(j, "a word that JSON does not have");
 	j->s->at += n;
 	return token;
@@ -172,14 +201,14 @@ static enum json_token take_word(struct json_pull *j, const char *word, enum jso
 static enum json_token open(struct json_pull *j, bool is_object)
 {
 	j->s->at++;
-	if (j->open.n >= JSON_DEPTH_MAX)
+	if (j->open.n >= PULL_DEPTH_MAX)
 		return bad(j, "nested deeper than 1,048,576");
 	if (!vec_push(&j->open, is_object))
 		return bad(j, "out of memory");
 	j->wants_value = !is_object;
 	j->wants_key = is_object;
 	j->may_end = true;
-	return is_object ? JSON_OBJECT : JSON_ARRAY;
+	return is_object ? PULL_OBJECT : PULL_ARRAY;
 }
 
 static void value_is_over(struct json_pull *j)
@@ -198,7 +227,7 @@ static enum json_token close_or_bad(struct json_pull *j, int c)
 	j->s->at++;
 	j->open.n--;
 	value_is_over(j);
-	return is_object ? JSON_OBJECT_END : JSON_ARRAY_END;
+	return is_object ? PULL_OBJECT_END : PULL_ARRAY_END;
 }
 
 static enum json_token take_value(struct json_pull *j, int c)
@@ -208,18 +237,18 @@ static enum json_token take_value(struct json_pull *j, int c)
 	if (c == '{' || c == '[')
 		return open(j, c == '{');
 	if (c == '"')
-		token = take_text(j) ? JSON_STRING : JSON_BAD;
+		token = take_text(j) ? PULL_STRING : PULL_BAD;
 	else if (c == 't')
-		token = take_word(j, "true", JSON_TRUE);
+		token = take_word(j, "true", PULL_TRUE);
 	else if (c == 'f')
-		token = take_word(j, "false", JSON_FALSE);
+		token = take_word(j, "false", PULL_FALSE);
 	else if (c == 'n')
-		token = take_word(j, "null", JSON_NULL);
+		token = take_word(j, "null", PULL_NULL);
 	else if (c == '-' || (c >= '0' && c <= '9'))
 		token = take_number(j);
 	else
 		return bad(j, c < 0 ? "the file ends early" : "a value that is none");
-	if (token != JSON_BAD)
+	if (token != PULL_BAD)
 		value_is_over(j);
 	return token;
 }
@@ -229,9 +258,9 @@ enum json_token json_pull_next(struct json_pull *j)
 	int c = j->wrong ? -1 : skip_space(j);
 
 	if (j->wrong)
-		return JSON_BAD;
+		return PULL_BAD;
 	if (j->is_done)
-		return c < 0 ? JSON_END : bad(j, "something behind the document's end");
+		return c < 0 ? PULL_END : bad(j, "something behind the document's end");
 	if (c < 0)
 		return bad(j, "the file ends early");
 	if (j->after_value) {
@@ -257,7 +286,7 @@ enum json_token json_pull_next(struct json_pull *j)
 	j->s->at++;
 	j->wants_key = false;
 	j->wants_value = true;
-	return JSON_KEY;
+	return PULL_KEY;
 }
 
 /* Only brackets and texts are looked at: who wants to know more does not skip. */
@@ -267,10 +296,10 @@ static bool skip_container(struct json_pull *j)
 	bool in_text = false, escaped = false;
 
 	while (depth > 0) {
-		if (!source_left(j->s) && !source_need(j->s, 1))
+		if (!intake_left(j->s) && !intake_need(j->s, 1))
 			return bad(j, "the file ends early"), false;
 		const uint8_t *p = j->s->bytes + j->s->at;
-		size_t n = 0, left = source_left(j->s);
+		size_t n = 0, left = intake_left(j->s);
 
 		for (; n < left && depth > 0; n++) {
 			if (escaped)
@@ -293,7 +322,7 @@ static bool skip_container(struct json_pull *j)
 
 bool json_pull_skip(struct json_pull *j, enum json_token token)
 {
-	return token == JSON_OBJECT || token == JSON_ARRAY ? skip_container(j) : token != JSON_BAD;
+	return token == PULL_OBJECT || token == PULL_ARRAY ? skip_container(j) : token != PULL_BAD;
 }
 
 bool json_pull_is(const struct json_pull *j, const char *key)

@@ -7,26 +7,26 @@
 #pragma once
 #include "libcommon/buf.h"
 #include "libcommon/vec.h"
-#include "pyspy-report/exchange/source.h"
+#include "pyspy-report/exchange/intake.h"
 
 enum json_token {
-	JSON_END, /* of the document */
-	JSON_OBJECT,
-	JSON_OBJECT_END,
-	JSON_ARRAY,
-	JSON_ARRAY_END,
-	JSON_KEY,    /* in text */
-	JSON_STRING, /* in text */
-	JSON_NUMBER, /* in number */
-	JSON_TRUE,
-	JSON_FALSE,
-	JSON_NULL,
-	JSON_BAD /* see wrong; source.rc when reading failed. Every later call returns it, too */
+	PULL_END, /* of the document */
+	PULL_OBJECT,
+	PULL_OBJECT_END,
+	PULL_ARRAY,
+	PULL_ARRAY_END,
+	PULL_KEY,    /* in text */
+	PULL_STRING, /* in text */
+	PULL_NUMBER, /* in number */
+	PULL_TRUE,
+	PULL_FALSE,
+	PULL_NULL,
+	PULL_BAD /* see wrong; source.rc when reading failed. Every later call returns it, too */
 };
-enum { JSON_DEPTH_MAX = 1 << 20, JSON_TEXT_MAX = 16 << 20 };
+enum { PULL_DEPTH_MAX = 1 << 20, PULL_TEXT_MAX = 16 << 20 };
 
 struct json_pull {
-	struct source *s;
+	struct intake *s;
 	VEC(uint8_t) open; /* for each container: 1 object, 0 array */
 	bool wants_value, may_end, is_done;
 	bool wants_key, after_value;
@@ -35,9 +35,9 @@ struct json_pull {
 	const char *wrong;
 };
 
-void json_pull_init(struct json_pull *j, struct source *s);
+void json_pull_init(struct json_pull *j, struct intake *s);
 void json_pull_done(struct json_pull *j);
 enum json_token json_pull_next(struct json_pull *j);
-/* Pass over the rest of the value that began with `token`, looking only for where it ends. false: JSON_BAD. */
+/* Pass over the rest of the value that began with `token`, looking only for where it ends. false: PULL_BAD. */
 bool json_pull_skip(struct json_pull *j, enum json_token token);
 bool json_pull_is(const struct json_pull *j, const char *key); /* the text is this */

@@ -24,7 +24,7 @@ struct speed_sample {
 
 struct speed {
 	struct foreign *f;
-	struct source *s;
+	struct intake *s;
 	const struct import_options *o;
 	struct json_pull j;
 	struct intern labels;

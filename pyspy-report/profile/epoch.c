@@ -305,6 +305,13 @@ void epoch_settle(struct epoch *e)
 	e->is_settled = true;
 }
 
+void epoch_peek(struct epoch *e)
+{
+	epoch_settle(e);
+	e->is_settled = false;
+	e->resolved.n = 0; /* what is certified may have grown since the last look */
+}
+
 /* The sample's stack up to its innermost certified frame, then [in motion]. */
 static int epoch_in_motion(struct epoch *e, uint32_t stack, uint32_t *global)
 {

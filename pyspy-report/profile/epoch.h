@@ -69,6 +69,8 @@ void epoch_begin(struct epoch *e, uint32_t recording, uint32_t number);
 void epoch_go_on(struct epoch *e, uint32_t recording, uint32_t number);
 /* The epoch is over: nothing is defined or certified from here on. */
 void epoch_settle(struct epoch *e);
+/* The same for a look while it goes on: epoch_resolve tells what would become of its stacks if it ended now. */
+void epoch_peek(struct epoch *e);
 /* The global stack of a sample with `stack` of the epoch, and what became of it added to *flags (tally_flag). Only
  * after epoch_settle. 0, ERR_FULL, ERR_NO_MEMORY. */
 int epoch_resolve(struct epoch *e, uint32_t stack, uint32_t *flags, uint32_t *global);

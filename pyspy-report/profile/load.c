@@ -307,6 +307,7 @@ void load_init(struct load *l, struct profile *p, const struct load_options *o)
 	l->epoch.replays = l->options.replays;
 	runs_init(&l->runs);
 	l->runs.parts = l->options.tap ? l->options.tap->parts : NULL;
+	l->runs.rows = l->options.tap ? l->options.tap->rows : NULL;
 }
 
 void load_done(struct load *l)
@@ -378,6 +379,17 @@ int load_feed(struct load *l, const void *bytes, size_t n)
 int load_finish(struct load *l)
 {
 	return stream_finish(l->stream);
+}
+
+uint64_t load_whole(const struct load *l)
+{
+	return stream_whole(l->stream);
+}
+
+struct epoch *load_peek(struct load *l)
+{
+	epoch_peek(&l->epoch);
+	return &l->epoch;
 }
 
 static int load_feed_any(void *ctx, const void *bytes, size_t n)

@@ -17,7 +17,8 @@ struct load_tap {
 	int (*block)(void *ctx, struct epoch *e, struct runs *r, const struct rec_block *b);
 	/* The epoch is over and counted: epoch_resolve tells what became of its stacks. */
 	int (*epoch_end)(void *ctx, struct epoch *e);
-	struct tally *parts; /* all that is counted, without its stack (runs.parts) */
+	struct tally *parts; /* NULL, or: all that is counted, without its stack (runs.parts) */
+	struct tally *rows;  /* NULL, or: the same with its stack of the epoch (runs.rows) */
 	void *ctx;
 };
 
@@ -53,4 +54,7 @@ struct load;
 struct load *load_new(struct profile *p, const char *input, const struct load_options *o); /* NULL: no memory */
 int load_feed(struct load *l, const void *bytes, size_t n);
 int load_finish(struct load *l);
+uint64_t load_whole(const struct load *l); /* stream_whole */
+/* Make ready to ask epoch_resolve what would become of the samples if the input ended here. */
+struct epoch *load_peek(struct load *l);
 void load_free(struct load *l);

@@ -189,6 +189,8 @@ static int runs_add(const struct runs_at *a, const struct tally_row *row)
 		part.stack = 0;
 		TRY(tally_add(a->r->parts, &part));
 	}
+	if (a->r->rows)
+		TRY(tally_add(a->r->rows, row));
 	return epoch_count(a->e, row);
 }
 

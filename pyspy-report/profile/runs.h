@@ -39,6 +39,7 @@ struct runs {
 	uint32_t from, until;       /* of the current block: the ticks in there */
 	bool replays;         /* the recording is read again: the list alone is wanted, nothing is counted twice */
 	bool is_known;        /* from an index: threads have the CPU time that is told of them already */
+	struct tally *rows;   /* NULL, or: what is counted is added here too */
 	struct tally *parts;  /* NULL, or: what is counted is added here too, without its stack */
 	bool keep;            /* wanted: the list below, filled by runs_finish */
 	VEC(struct run) list; /* of the current block, in order of their end */

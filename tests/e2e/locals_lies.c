@@ -1,8 +1,9 @@
 /* usage: locals_lies PID LEVEL ROUNDS SEED
  *
- * Reads the variables of all frames of a process through a reader that lies: of the words that come over some are
- * replaced by others, by pointers into the same memory, by sizes of 2^60. Whatever it says, each value is bounded in
- * length and time, and safe to print. Prints "rounds values longest-text longest-us reads". */
+ * Reads the variables of all frames of a process, and its asyncio tasks, through a reader that lies: of the words that
+ * come over some are replaced by others, by pointers into the same memory, by sizes of 2^60. Whatever it says, each
+ * value is bounded in length and time, and safe to print. Prints "rounds values tasks longest-text longest-us reads".
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "libcommon/utf8.h"
 #include "pyspy-record/attach.h"
 #include "pyspy-record/python/locals.h"
+#include "pyspy-record/python/tasks.h"
 #include "pyspy-record/sample/snapshot.h"
 
 static struct reader *truth;
@@ -68,7 +70,7 @@ static ssize_t lying_readv(struct reader *r, const struct iovec *local, const st
 	return got;
 }
 
-static unsigned rounds, level, values;
+static unsigned rounds, level, values, tasks_met;
 static uint64_t longest_text, longest_ns;
 static int failures;
 
@@ -96,7 +98,30 @@ static void check_text(const struct locals_list *list, const struct repr_limits 
 	}
 }
 
-static void look(void *ctx, struct target *t, struct snapshot *s, uint64_t until_ns)
+/* The tasks of asyncio, if there are any: bounded, whatever the lists, sets and chains are. */
+static void look_at_tasks(struct target *t, struct reader *liar)
+{
+	struct tasks tasks;
+	if (tasks_init(&tasks, liar, &t->interpreter.layout) == 0)
+		for (unsigned i = 0; i < rounds; i++) {
+			uint64_t before = clock_mono_ns();
+			int rc = 0;
+			lies_of = 50u << draw(8);
+			tasks_begin(&tasks, before + UINT64_C(2000000000));
+			if (tasks_find(&tasks, t->interps[0].at, 0) == 0)
+				while ((rc = tasks_read(&tasks)) >= 0)
+					tasks_met += (unsigned)rc;
+			uint64_t took = clock_mono_ns() - before;
+			longest_ns = took > longest_ns ? took : longest_ns;
+			if (took > UINT64_C(4000000000)) {
+				failures++;
+				printf("tasks: %llu ms\n", (unsigned long long)took / 1000000);
+			}
+		}
+	tasks_done(&tasks);
+}
+
+static bool look(void *ctx, struct target *t, struct snapshot *s, uint64_t until_ns)
 {
 	struct reader liar = {.readv = lying_readv, .pid = t->reader.pid};
 	struct repr_limits limits = repr_limits_of(level);
@@ -121,9 +146,11 @@ static void look(void *ctx, struct target *t, struct snapshot *s, uint64_t until
 			longest_ns = took > longest_ns ? took : longest_ns;
 		}
 	}
+	look_at_tasks(t, &liar);
 	locals_list_done(&list);
 	locals_done(&c);
 	secrets_done(&secrets);
+	return false;
 }
 
 int main(int argc, char **argv)
@@ -140,10 +167,10 @@ int main(int argc, char **argv)
 	seed = (uint64_t)atoi(argv[4]);
 	int rc = attach_open(t, atoi(argv[1]), NULL, UINT64_C(3000000000), false, &no_signals, message, sizeof message);
 	if (rc == 0)
-		rc = snapshot_take(t, stops, false, look, NULL, &s);
+		rc = snapshot_take(t, stops, false, &(struct snapshot_looks){.visit = look}, &s);
 	if (rc < 0)
 		printf("%s %s\n", message, err_words(rc));
-	printf("%u rounds, %u values, %llu characters, %llu us, %llu reads\n", rounds, values,
+	printf("%u rounds, %u values, %u tasks, %llu characters, %llu us, %llu reads\n", rounds, values, tasks_met,
 	       (unsigned long long)longest_text, (unsigned long long)longest_ns / 1000, (unsigned long long)reads);
 	snapshot_done(&s);
 	target_close(t);

@@ -2,7 +2,7 @@
 """A process to make a core of: threads that stand, one that computes; it says what is true of them, and dies if told to.
 
 cores.py FILE: writes FILE (JSON) and prints `ready PID`. {"threads": [[ident, name, [[file, line, function, {variable:
-repr}], ...]], ...]} of the threads that stand; the innermost frame first. Then a word on stdin: segv, abort, fpe, in the main thread or, with
+repr}], ...]], ...]} of the threads that stand; the innermost frame first. Then a word on stdin: native, or segv, abort, fpe, in the main thread or, with
 "thread-" before it, in another one: what that one's frames are is added (FILE.crash) before it happens.
 """
 import json
@@ -55,7 +55,17 @@ def spin():
         pass
 
 
+def native():
+    """abort() in a thread that C code made and Python knows nothing of"""
+    import ctypes
+    libc, thread = ctypes.CDLL(None), ctypes.c_ulong()
+    libc.pthread_create(ctypes.byref(thread), None, ctypes.cast(libc.abort, ctypes.c_void_p), None)
+    time.sleep(60)
+
+
 def die(how):
+    if how == "native":
+        native()
     if how == "abort":
         os.abort()
     number = signal.SIGFPE if how == "fpe" else signal.SIGSEGV
@@ -112,7 +122,8 @@ def stand(threads):
 
 def main():
     os.chdir(os.path.dirname(sys.argv[1]))  # where cores come to lie
-    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1] if os.getuid() else resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
     threads = [threading.Thread(target=by_lock, args=(k, "text-%d" % k), name="lock %d" % k) for k in range(3)]
     threads.append(threading.Thread(target=by_event, args=(7,), name="waits \xfc \u20ac" if sys.version_info[0] > 2 else "waits"))
     threads.append(threading.Thread(target=by_sleep, args=((1, "two"),), name='"sleeper"; \n'))

@@ -63,7 +63,7 @@ static int import(const struct buf *b, const struct import_format *format, bool 
 	size_t size;
 	struct scribe s;
 	struct foreign f;
-	struct source from;
+	struct intake from;
 	struct import_options o = {0};
 	int fd = memfd_create("foreign", MFD_CLOEXEC), rc;
 	FILE *to = open_memstream(&bytes, &size);
@@ -73,7 +73,7 @@ static int import(const struct buf *b, const struct import_format *format, bool 
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
 	assert_int_equal(scribe_init(&s, to), 0);
 	assert_int_equal(foreign_init(&f, &s), 0);
-	rc = source_open(&from, fd);
+	rc = intake_open(&from, fd);
 	assert_int_equal(rc, 0);
 	rc = format->read(&f, &from, &o);
 	if (rc == 0)
@@ -89,7 +89,7 @@ static int import(const struct buf *b, const struct import_format *format, bool 
 	uint64_t n = f.n_samples;
 	foreign_done(&f);
 	scribe_done(&s);
-	source_done(&from);
+	intake_done(&from);
 	close(fd);
 	fclose(to);
 	if (rc == 0)

@@ -1,4 +1,4 @@
-#include "pyspy-report/exchange/source.h"
+#include "pyspy-report/exchange/intake.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +12,9 @@
 
 #include "libcommon/err.h"
 
-enum { SOURCE_CHUNK = 64 << 10, SOURCE_GZIP_WINDOW = 15 + 32 };
+enum { INTAKE_CHUNK = 64 << 10, INTAKE_GZIP_WINDOW = 15 + 32 };
 
-static ssize_t read_some(struct source *s, void *p, size_t n)
+static ssize_t read_some(struct intake *s, void *p, size_t n)
 {
 	n = n < s->allowed ? n : (size_t)s->allowed;
 	for (;;) {
@@ -32,18 +32,18 @@ static ssize_t read_some(struct source *s, void *p, size_t n)
 }
 
 /* More of what is packed; false: there is no more. */
-static bool refill(struct source *s)
+static bool refill(struct intake *s)
 {
 	if (s->packed_at < s->packed_n)
 		return true;
-	ssize_t k = read_some(s, s->packed, SOURCE_CHUNK);
+	ssize_t k = read_some(s, s->packed, INTAKE_CHUNK);
 
 	s->packed_at = 0;
 	s->packed_n = k > 0 ? (size_t)k : 0;
 	return k > 0;
 }
 
-static size_t unpack_gzip(struct source *s, uint8_t *p, size_t n)
+static size_t unpack_gzip(struct intake *s, uint8_t *p, size_t n)
 {
 	z_stream *z = s->unpacker;
 
@@ -69,7 +69,7 @@ static size_t unpack_gzip(struct source *s, uint8_t *p, size_t n)
 	return n - z->avail_out;
 }
 
-static size_t unpack_zstd(struct source *s, uint8_t *p, size_t n)
+static size_t unpack_zstd(struct intake *s, uint8_t *p, size_t n)
 {
 	ZSTD_outBuffer out = {p, n, 0};
 
@@ -95,23 +95,23 @@ static size_t unpack_zstd(struct source *s, uint8_t *p, size_t n)
 }
 
 /* Up to n more bytes, unpacked; 0: it is over. */
-static size_t more(struct source *s, uint8_t *p, size_t n)
+static size_t more(struct intake *s, uint8_t *p, size_t n)
 {
 	if (s->rc || s->damage)
 		return 0;
-	if (s->packing != SOURCE_PLAIN && s->offset + s->n >= SOURCE_MAX_BYTES) {
+	if (s->packing != INTAKE_PLAIN && s->offset + s->n >= INTAKE_MAX_BYTES) {
 		s->damage = "it unpacks to more than 64 GB";
 		return 0;
 	}
-	if (s->packing == SOURCE_GZIP)
+	if (s->packing == INTAKE_GZIP)
 		return unpack_gzip(s, p, n);
-	if (s->packing == SOURCE_ZSTD)
+	if (s->packing == INTAKE_ZSTD)
 		return unpack_zstd(s, p, n);
 	ssize_t k = read_some(s, p, n);
 	return k > 0 ? (size_t)k : 0;
 }
 
-bool source_need(struct source *s, size_t n)
+bool intake_need(struct intake *s, size_t n)
 {
 	while (s->n - s->at < n && !s->is_over) {
 		if (s->at > 0 && (s->at >= s->cap / 2 || s->n == s->cap)) {
@@ -137,30 +137,30 @@ bool source_need(struct source *s, size_t n)
 	return s->n - s->at >= n;
 }
 
-bool source_line(struct source *s, const char **p, size_t *n, bool *is_long)
+bool intake_line(struct intake *s, const char **p, size_t *n, bool *is_long)
 {
 	size_t seen = 0;
 	uint8_t *end = NULL;
 
 	*is_long = false;
 	for (;;) {
-		end = seen < source_left(s) ? memchr(s->bytes + s->at + seen, '\n', source_left(s) - seen) : NULL;
-		seen = source_left(s);
-		if (end || seen > SOURCE_LINE_MAX || !source_need(s, seen + 1))
+		end = seen < intake_left(s) ? memchr(s->bytes + s->at + seen, '\n', intake_left(s) - seen) : NULL;
+		seen = intake_left(s);
+		if (end || seen > INTAKE_LINE_MAX || !intake_need(s, seen + 1))
 			break;
 	}
 	if (s->rc || (!end && seen == 0))
 		return false;
 	*p = (const char *)s->bytes + s->at;
-	*n = end ? (size_t)(end - (s->bytes + s->at)) : source_left(s);
+	*n = end ? (size_t)(end - (s->bytes + s->at)) : intake_left(s);
 	s->at += *n + (end ? 1 : 0);
-	*is_long = *n > SOURCE_LINE_MAX || (!end && !s->is_over);
+	*is_long = *n > INTAKE_LINE_MAX || (!end && !s->is_over);
 	while (!end && !s->is_over) { /* the rest of it */
 		s->offset += s->at;
 		s->n -= s->at;
 		memmove(s->bytes, s->bytes + s->at, s->n);
 		s->at = 0;
-		if (!source_need(s, 1))
+		if (!intake_need(s, 1))
 			break;
 		end = memchr(s->bytes, '\n', s->n);
 		s->at = end ? (size_t)(end - s->bytes) + 1 : s->n;
@@ -171,42 +171,42 @@ bool source_line(struct source *s, const char **p, size_t *n, bool *is_long)
 	return true;
 }
 
-static enum source_packing packing_of(const uint8_t *p, size_t n)
+static enum intake_packing packing_of(const uint8_t *p, size_t n)
 {
 	if (n >= 2 && p[0] == 0x1F && p[1] == 0x8B)
-		return SOURCE_GZIP;
-	return n >= 4 && p[0] == 0x28 && p[1] == 0xB5 && p[2] == 0x2F && p[3] == 0xFD ? SOURCE_ZSTD : SOURCE_PLAIN;
+		return INTAKE_GZIP;
+	return n >= 4 && p[0] == 0x28 && p[1] == 0xB5 && p[2] == 0x2F && p[3] == 0xFD ? INTAKE_ZSTD : INTAKE_PLAIN;
 }
 
-static int begin_unpacking(struct source *s, enum source_packing packing)
+static int begin_unpacking(struct intake *s, enum intake_packing packing)
 {
 	s->packing = packing;
-	if (s->packing == SOURCE_PLAIN)
+	if (s->packing == INTAKE_PLAIN)
 		return 0;
-	s->packed = malloc(s->n > SOURCE_CHUNK ? s->n : SOURCE_CHUNK);
+	s->packed = malloc(s->n > INTAKE_CHUNK ? s->n : INTAKE_CHUNK);
 	if (!s->packed)
 		return ERR_NO_MEMORY;
 	memcpy(s->packed, s->bytes, s->n);
 	s->packed_n = s->n;
 	s->n = 0;
 	s->is_over = false;
-	if (s->packing == SOURCE_ZSTD) {
+	if (s->packing == INTAKE_ZSTD) {
 		s->unpacker = ZSTD_createDStream();
 		return s->unpacker ? 0 : ERR_NO_MEMORY;
 	}
 	z_stream *z = calloc(1, sizeof *z);
 	s->unpacker = z;
-	return z && inflateInit2(z, SOURCE_GZIP_WINDOW) == Z_OK ? 0 : ERR_NO_MEMORY;
+	return z && inflateInit2(z, INTAKE_GZIP_WINDOW) == Z_OK ? 0 : ERR_NO_MEMORY;
 }
 
-int source_open_part(struct source *s, const struct source *of, uint64_t offset, uint64_t n,
-                     enum source_packing packing)
+int intake_open_part(struct intake *s, const struct intake *of, uint64_t offset, uint64_t n,
+                     enum intake_packing packing)
 {
 	memset(s, 0, sizeof *s);
 	s->fd = of->fd;
 	s->allowed = n;
 	s->base = of->base + offset;
-	s->cap = SOURCE_CHUNK;
+	s->cap = INTAKE_CHUNK;
 	s->bytes = malloc(s->cap);
 	if (!s->bytes)
 		return ERR_NO_MEMORY;
@@ -217,12 +217,12 @@ int source_open_part(struct source *s, const struct source *of, uint64_t offset,
 	return begin_unpacking(s, packing);
 }
 
-int source_open(struct source *s, int fd)
+int intake_open(struct intake *s, int fd)
 {
 	memset(s, 0, sizeof *s);
 	s->fd = fd;
 	s->allowed = UINT64_MAX;
-	s->cap = SOURCE_CHUNK;
+	s->cap = INTAKE_CHUNK;
 	s->bytes = malloc(s->cap);
 	if (!s->bytes)
 		return ERR_NO_MEMORY;
@@ -230,18 +230,18 @@ int source_open(struct source *s, int fd)
 	struct stat st;
 	s->can_seek = at >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 	s->base = at >= 0 ? (uint64_t)at : 0;
-	source_need(s, 4);
+	intake_need(s, 4);
 	TRY(s->rc);
 	TRY(begin_unpacking(s, packing_of(s->bytes, s->n)));
-	s->can_seek = s->can_seek && s->packing == SOURCE_PLAIN;
+	s->can_seek = s->can_seek && s->packing == INTAKE_PLAIN;
 	return 0;
 }
 
-void source_done(struct source *s)
+void intake_done(struct intake *s)
 {
-	if (s->packing == SOURCE_ZSTD && s->unpacker)
+	if (s->packing == INTAKE_ZSTD && s->unpacker)
 		ZSTD_freeDStream(s->unpacker);
-	if (s->packing == SOURCE_GZIP && s->unpacker) {
+	if (s->packing == INTAKE_GZIP && s->unpacker) {
 		inflateEnd(s->unpacker);
 		free(s->unpacker);
 	}
@@ -252,7 +252,7 @@ void source_done(struct source *s)
 	memset(s, 0, sizeof *s);
 }
 
-static int open_temporary(struct source *s)
+static int open_temporary(struct intake *s)
 {
 	const char *folder = getenv("TMPDIR");
 	int fd;
@@ -271,7 +271,7 @@ static int open_temporary(struct source *s)
 	return fd;
 }
 
-static bool write_all(struct source *s, int fd, const uint8_t *p, size_t n)
+static bool write_all(struct intake *s, int fd, const uint8_t *p, size_t n)
 {
 	while (n > 0) {
 		ssize_t k = write(fd, p, n);
@@ -286,23 +286,23 @@ static bool write_all(struct source *s, int fd, const uint8_t *p, size_t n)
 	return true;
 }
 
-static int copy_to(struct source *s, int fd, uint64_t *size)
+static int copy_to(struct intake *s, int fd, uint64_t *size)
 {
 	const char *damage;
 
 	do {
-		if (!write_all(s, fd, s->bytes + s->at, source_left(s)))
+		if (!write_all(s, fd, s->bytes + s->at, intake_left(s)))
 			return ERR_IO;
 		s->at = s->n;
-	} while (source_need(s, 1));
+	} while (intake_need(s, 1));
 	TRY(s->rc);
 	damage = s->damage;
-	*size = source_at(s);
-	source_done(s);
+	*size = intake_at(s);
+	intake_done(s);
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return ERR_IO;
-	TRY(source_open(s, fd));
-	if (s->packing != SOURCE_PLAIN) /* packed twice: not unpacked twice */
+	TRY(intake_open(s, fd));
+	if (s->packing != INTAKE_PLAIN) /* packed twice: not unpacked twice */
 		return ERR_FORMAT;
 	s->is_own_fd = true;
 	s->damage = NULL;
@@ -310,7 +310,7 @@ static int copy_to(struct source *s, int fd, uint64_t *size)
 	return 0;
 }
 
-int source_make_seekable(struct source *s, uint64_t *size)
+int intake_make_seekable(struct intake *s, uint64_t *size)
 {
 	struct stat st;
 
@@ -327,7 +327,7 @@ int source_make_seekable(struct source *s, uint64_t *size)
 	return rc;
 }
 
-int source_seek(struct source *s, uint64_t offset)
+int intake_seek(struct intake *s, uint64_t offset)
 {
 	if (lseek(s->fd, (off_t)(s->base + offset), SEEK_SET) < 0) {
 		s->error_number = errno;

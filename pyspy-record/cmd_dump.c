@@ -48,8 +48,9 @@ static const struct arg_option table[] = {
     {OPT_LOCALS, 'l', "locals", NULL, "the variables of each frame, too; -ll, -lll: more of each value"},
     {OPT_TASKS, 0, "tasks", NULL,
      "the asyncio tasks, too: all that are not done, and what each waits for (3.8 and later)"},
-    {OPT_REDACT_NAMES, 0, "redact-names", "REGEX", "hide values whose name it matches (" SECRETS_DEFAULT ")"},
-    {OPT_NO_REDACT, 0, "no-redact", NULL, "hide none"},
+    {OPT_REDACT_NAMES, 0, "redact-names", "REGEX",
+     "hide values whose name it matches; without it: password, token, api_key and their like"},
+    {OPT_NO_REDACT, 0, "no-redact", NULL, "hide nothing, no secrets within texts either"},
     {OPT_FULL_FILENAMES, 0, "full-filenames", NULL, "whole file names"},
     {OPT_COLOUR, 0, "color", "WHEN", "auto (a terminal; NO_COLOR, CLICOLOR, CLICOLOR_FORCE), always, never"},
     {OPT_HELP, 'h', "help", NULL, "this help"},
@@ -105,6 +106,8 @@ static void help(FILE *out)
 	      "What a\n"
 	      "truncated core has is shown. A compressed one is unpacked into TMPDIR (/var/tmp) for as long as it is "
 	      "read.\n"
+	      "Secrets within texts are hidden, too: passwords in URLs, password=..., bearer tokens, private keys.\n"
+	      "--tasks: each task with what it waits for, and the frames of what it awaits, innermost first.\n"
 	      "A thread is active when it is on a CPU or would be, or holds the GIL (+gil); +gc: it collects garbage.\n"
 	      "Exit status: 0 fine, 1 error, 2 usage.\n",
 	      out);

@@ -216,13 +216,15 @@ static int see_states(struct target *t, uint32_t interp, bool only_new)
 {
 	const struct layout *l = &t->interpreter.layout;
 	struct sample_interp *in = &t->interps[interp];
-	raddr_t at;
+	raddr_t at, mark = 0;
 	TRY(reader_word(&t->reader, in->at + l->interp.threads_head, &at));
 	in->threads_head = at;
 	for (size_t n = 0; at; n++) {
 		unsigned char head[WALK_TSTATE];
-		if (n == TARGET_THREADS_MAX)
+		if (n == TARGET_THREADS_MAX || at == mark)
 			return ERR_TORN;
+		if ((n & (n - 1)) == 0) /* a circle comes to its mark again before twice its length */
+			mark = at;
 		TRY(reader_read(&t->reader, at, head, l->tstate.size < sizeof head ? l->tstate.size : sizeof head));
 		if (walk_u64(head, l->tstate.interp) != in->at)
 			return ERR_TORN;

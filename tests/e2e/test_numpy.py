@@ -1,3 +1,4 @@
+# parallel
 # numpy's values in variables, against what numpy prints; pandas' by their shape. In full in environments of their own.
 import json
 import os

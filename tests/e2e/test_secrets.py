@@ -1,3 +1,4 @@
+# parallel
 # Secrets in variables: by the names of what holds them, and within texts. And what is none, as it is.
 import json
 import os

@@ -105,12 +105,69 @@ static void test_ends(void **state)
 	assert_int_equal(reader_read(&c.reader, AT, b, 8), ERR_GONE);
 }
 
+static unsigned char byte_at(raddr_t at)
+{
+	unsigned char b = 0;
+	assert_int_equal(reader_read(&c.reader, at, &b, 1), 0);
+	return b;
+}
+
+/* Pages that something was asked for in come anew, those asked for most first; others are read as they are then. */
+static void test_again(void **state)
+{
+	unsigned char *p = support_memory_at(&m, AT, N * PAGE);
+	uint64_t calls;
+	c.ahead = 2; /* comes along, and is not asked for */
+	assert_read(AT, 8);
+	assert_read(AT + 4 * PAGE, 8);
+	assert_read(AT + 4 * PAGE + 100, 8);
+	assert_int_equal(c.n_used, 5);
+	pagecache_note(&c);
+	assert_int_equal(c.noted.n, 2);
+	assert_int_equal(c.noted.v[0].number, AT / PAGE + 4);
+	calls = m.reader.calls;
+	c.ahead = 0;
+	for (int round = 1; round <= 2; round++) {
+		for (int i = 0; i < N; i++)
+			p[i * PAGE + 3] = (unsigned char)(100 * round + i);
+		pagecache_again(&c);
+		assert_int_equal(m.reader.calls, calls + (unsigned)round); /* one for all */
+		for (int i = 0; i < N; i++)                                /* what comes now is too late */
+			p[i * PAGE + 3] = 7;
+		assert_int_equal(byte_at(AT + 3), 100 * round);
+		assert_int_equal(byte_at(AT + 4 * PAGE + 3), 100 * round + 4);
+		assert_false(c.is_mixed);
+		assert_int_equal(m.reader.calls, calls + (unsigned)round);
+	}
+	assert_int_equal(byte_at(AT + PAGE + 3), 7);
+	assert_true(c.is_mixed);
+	c.is_mixed = false;
+	assert_int_equal(byte_at(AT + 3), 200);
+	assert_false(c.is_mixed);
+	support_memory_map(&m, AT + 64 * PAGE,
+	                   PAGE); /* one that cannot be read any more does not keep the others away */
+	pagecache_clear(&c);
+	c.bytes_left = 1 << 20;
+	for (int i = 0; i < 3; i++)
+		byte_at(AT + 64 * PAGE);
+	byte_at(AT);
+	pagecache_note(&c);
+	c.noted.v[0].number = AT / PAGE + 1000;
+	pagecache_again(&c);
+	assert_int_equal(byte_at(AT + 3), 7);
+	assert_false(c.is_mixed);
+	c.deadline_ns = clock_mono_ns() - 1; /* too late for all */
+	pagecache_again(&c);
+	assert_true(c.is_late && c.n_used == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_reads, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_keeps, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_again, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

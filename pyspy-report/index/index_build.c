@@ -696,9 +696,8 @@ int index_build(const char *path, bool goes_on, const char *const *inputs, size_
 	if (!b)
 		return rc;
 	buf_init(&b->bytes, 0);
-	buf_init(&b->more, 0);
-	b->tap = (struct load_tap){
-	    .block = build_on_block, .epoch_end = build_on_epoch_end, .parts = &b->parts, .ctx = b};
+	b->tap =
+	    (struct load_tap){.block = build_on_block, .epoch_end = build_on_epoch_end, .parts = &b->parts, .ctx = b};
 	rc = build_all(b, path, goes_on, inputs, n_inputs, progress, r);
 	r->error_number = b->error_number;
 	sqlite3_finalize(b->add_block);

@@ -83,6 +83,13 @@ def the_same(folder, recordings):
                 a, b = run(*verb, *f, "--no-index", name, cwd=d), run(*verb, *f, "all.db", cwd=d)
                 if not check(a == b, name, verb, f, "differs", a[0], b[0], a[2], b[2], len(a[1]), len(b[1])):
                     return
+        for verb in ("flamegraph", "lines"):
+            pages = []
+            for source in (["--no-index", name], ["all.db"]):
+                run(verb, "-o", "x.html", *source, cwd=d)
+                with open(d + "/x.html", "rb") as f:
+                    pages.append(f.read())
+            check(pages[0] == pages[1], name, verb, "as a page")
         shutil.rmtree(d)
 
 

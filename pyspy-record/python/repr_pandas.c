@@ -39,7 +39,7 @@ static int array_length(struct repr *p, raddr_t array, int64_t *n)
 /* How many labels an index has. */
 static int index_length(struct repr *p, raddr_t index, int64_t *n)
 {
-	raddr_t at, length, items[1];
+	raddr_t at = 0, length, items[1];
 	size_t have = 0;
 	if (find(p, index, "_range", NULL, &at) == 0) {
 		TRY(repr_word(p, at + repr_body(p) + 24, &length)); /* start, stop, step, length */

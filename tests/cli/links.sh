@@ -15,5 +15,5 @@ check() { # PROGRAM ALLOWED
 }
 check pyspy 'nothing'
 check pyspy-record 'libunwind|libelf\.so|libzstd\.so'
-check pyspy-report 'libzstd\.so|libjansson\.so|libz\.so|libsqlite3\.so'
+check pyspy-report 'libzstd\.so|libjansson\.so|libz\.so|libsqlite3\.so|libncursesw\.so|libtinfo\.so'
 exit $bad

@@ -1,7 +1,7 @@
 """Threads that go through the same phases together, a barrier between each two. At one moment they are all in one phase, or
 some in the next one already: a picture that shows two phases apart was not taken at one moment.
 
-phases.py THREADS: prints `ready PID`, runs until it is killed.
+phases.py THREADS: prints `ready PID` once its main thread sleeps (for ever, without the GIL), runs until it is killed.
 """
 import os
 import sys
@@ -11,6 +11,8 @@ import time
 N = int(sys.argv[1])
 LOCK = threading.Lock()
 turns = [0] * N
+SLEEPS = ("23", "35", "230", "270")  # select, nanosleep, clock_nanosleep, pselect6
+go = []
 
 
 def wait_for_others(me, turn):
@@ -50,7 +52,18 @@ def phase_4(me, turn):
     wait_for_others(me, turn)
 
 
+def main_sleeps():
+    with open("/proc/%d/syscall" % os.getpid()) as f:
+        return f.read().split()[0] in SLEEPS
+
+
 def run(me):
+    while not (go if me else main_sleeps()):
+        time.sleep(1e-3)
+    if me == 0:
+        sys.stdout.write("ready %d\n" % os.getpid())
+        sys.stdout.flush()
+        go.append(me)
     turn = 0
     while True:
         for phase in (phase_0, phase_1, phase_2, phase_3, phase_4):
@@ -66,6 +79,4 @@ for i in range(N):
     t = threading.Thread(target=run, args=(i,), name="runner-%d" % i)
     t.daemon = True
     t.start()
-sys.stdout.write("ready %d\n" % os.getpid())
-sys.stdout.flush()
 time.sleep(1e6)  # 2.7's Event.wait would look every 50 ms

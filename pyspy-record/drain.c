@@ -9,7 +9,7 @@ enum {
 	MOST_GAP_NS = 100 * 1000 * 1000,
 	COMPLETE_AFTER = 3,                  /* drains: with nobody on a CPU, see may_complete */
 	EAGER_FOR_NS = 100 * 1000 * 1000,    /* after the last news */
-	EARLY_PART = 50,                     /* of the time goes into it at most, */
+	EARLY_PART = 50,                     /* of the time goes into it at most, as CPU time, */
 	EARLY_CREDIT_NS = 500 * 1000 * 1000, /* and this */
 	SLOWEST_NS = 1000 * 1000 * 1000,     /* not even when our CPU time is bounded */
 };
@@ -94,16 +94,15 @@ static void mind_code_news(struct drain *d, uint64_t now)
 static void take_early(struct drain *d)
 {
 	struct seats *s = d->seats;
-	uint64_t begin = clock_mono_ns(), now;
+	uint64_t begin = clock_process_cpu_ns();
 	for (size_t i = 0; i < s->n; i++)
 		if (is_ours(&s->v[i])) {
 			target_words(&s->v[i].target);
 			events_before_drain(&s->v[i].target);
 		}
 	drain_ring(d);
-	now = clock_mono_ns();
-	d->early_ns += now - begin;
-	mind_code_news(d, now);
+	d->early_ns += clock_process_cpu_ns() - begin;
+	mind_code_news(d, clock_mono_ns());
 }
 
 void drain_wait(struct drain *d, uint64_t wake_ns)

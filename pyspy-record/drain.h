@@ -21,7 +21,7 @@ struct drain {
 	 * once, after each sample, for as long as there are new ones and the time for that lasts. */
 	bool is_eager;
 	uint64_t code_news, code_news_ns; /* when there was some */
-	uint64_t begin_ns, early_ns;      /* spent on it since then */
+	uint64_t begin_ns, early_ns;      /* CPU time spent on it since then */
 	uint64_t stamp;                   /* counts snapshots */
 	uint64_t at_ns;                   /* of the last snapshot */
 	uint64_t n, random;

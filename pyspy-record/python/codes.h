@@ -119,7 +119,8 @@ int codes_gone(struct codes *c, code_id *id);
 /* What stands for frames that are not known because the thread was moving while it was read. */
 int codes_torn(struct codes *c, code_id *id);
 /* An object that may have come to its address after it was run: do these globals say that they ran another one (their
- * __file__ names another source)? False when they say nothing, or cannot be read. */
+ * __file__ names another source, or is None, as a dropped module's up to 3.3)? False when they say nothing, or cannot
+ * be read. */
 bool codes_is_foreign(struct codes *c, code_id id, raddr_t globals);
 /* Look at n objects again, in as few reads as possible (`generation`: the sample's `after`): bad[i] is set when the
  * address of ids[i] holds another object (the entry is stale from then on). 0, or the error of reading (then nothing is

@@ -1,4 +1,5 @@
-/* Can this object be what those globals ran? By the source that each of them names. */
+/* Can this object be what those globals ran? By the source that each of them names. Up to 3.3 a module that is dropped
+ * has None in place of each of its globals (Objects/moduleobject.c, _PyModule_Clear): what it ran is gone with it. */
 #include <string.h>
 
 #include "pyspy-record/python/codes.h"
@@ -52,6 +53,8 @@ bool codes_is_foreign(struct codes *c, code_id id, raddr_t globals)
 	bool is_source = file.n && (file.p[0] != '<' || is_frozen(file));
 	if (!is_source || object_dict_get(c->reader, c->layout, globals, "__file__", &name, NULL) != 0)
 		return false;
+	if (layout_minor(c->layout) < 0x304 && object_type_is(c->reader, c->layout, name, "NoneType") == 1)
+		return true;
 	buf_init(&text, 0);
 	bool is_foreign = false;
 	if (object_string(c->reader, c->layout, name, &text, NULL) == 0 && text.len) {

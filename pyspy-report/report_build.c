@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,27 +14,7 @@
 #include "libcommon/escape.h"
 #include "libcommon/log.h"
 #include "pyspy-report/report_input.h"
-
-/* For the signal handler. */
-static char unfinished[PATH_MAX + 8];
-static volatile sig_atomic_t has_unfinished;
-
-static void on_signal(int number)
-{
-	if (has_unfinished)
-		unlink(unfinished);
-	signal(number, SIG_DFL);
-	raise(number);
-}
-
-static void guard(const char *path)
-{
-	snprintf(unfinished, sizeof unfinished, "%s", path);
-	has_unfinished = 1;
-	for (const int *s = (const int[]){SIGINT, SIGTERM, SIGHUP, 0}; *s; s++)
-		if (signal(*s, on_signal) == SIG_IGN)
-			signal(*s, SIG_IGN);
-}
+#include "pyspy-report/report_unfinished.h"
 
 int report_build_failed(const struct report_build *b, int error_number)
 {
@@ -133,7 +112,7 @@ int report_build_begin(struct report_build *b, const char *path)
 		b->temporary[0] = 0; /* not ours to remove */
 		return report_build_failed(b, error_number);
 	}
-	guard(b->temporary);
+	report_unfinished(b->temporary);
 	return 0;
 }
 
@@ -178,7 +157,7 @@ int report_build_end(struct report_build *b)
 		report_build_drop(b);
 		return report_build_failed(b, error_number);
 	}
-	has_unfinished = 0;
+	report_finished(b->temporary);
 	b->temporary[0] = 0;
 	close(b->fd);
 	b->fd = -1;
@@ -195,7 +174,7 @@ void report_build_drop(struct report_build *b)
 {
 	if (b->temporary[0])
 		unlink(b->temporary);
-	has_unfinished = 0;
+	report_finished(b->temporary);
 	b->temporary[0] = 0;
 	if (b->fd >= 0)
 		close(b->fd);

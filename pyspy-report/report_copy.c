@@ -52,18 +52,8 @@ struct copy_from {
 static int on_damage(void *ctx, const struct decode_damage *d)
 {
 	struct copy_from *from = ctx;
-	struct profile *p = &from->c->damage;
 
-	p->n_damage++;
-	p->damaged_bytes += d->bytes;
-	p->missing_blocks += d->blocks;
-	p->missing_samples += d->samples;
-	if (p->damage.n >= PROFILE_MAX_DAMAGE)
-		return 0;
-	return vec_push(&p->damage, ((struct profile_damage){from->input, d->problem, d->what, d->offset, d->bytes,
-	                                                     d->blocks, d->samples}))
-	           ? 0
-	           : ERR_NO_MEMORY;
+	return profile_add_damage(&from->c->damage, from->input, d);
 }
 
 /* Once the output has failed, more work is for nothing. */

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,27 +12,7 @@
 #include "libcommon/escape.h"
 #include "libcommon/log.h"
 #include "pyspy-report/report_input.h"
-
-/* For the signal handler: the unfinished file. */
-static char unfinished[PATH_MAX + 16];
-static volatile sig_atomic_t has_unfinished;
-
-static void on_signal(int number)
-{
-	if (has_unfinished)
-		unlink(unfinished);
-	signal(number, SIG_DFL);
-	raise(number);
-}
-
-static void guard(const char *path)
-{
-	snprintf(unfinished, sizeof unfinished, "%s", path);
-	has_unfinished = 1;
-	for (const int *s = (const int[]){SIGINT, SIGTERM, SIGHUP, 0}; *s; s++)
-		if (signal(*s, on_signal) == SIG_IGN)
-			signal(*s, SIG_IGN);
-}
+#include "pyspy-report/report_unfinished.h"
 
 static int failed(const char *path, int error_number)
 {
@@ -100,7 +79,7 @@ static int open_temporary(struct report_output *out)
 		out->temporary[0] = 0;
 		return failed(out->path, error_number);
 	}
-	guard(out->temporary);
+	report_unfinished(out->temporary);
 	fchmod(fd, 0666 & ~mask);
 	return open_stream(out);
 }
@@ -165,7 +144,7 @@ int report_output_close(struct report_output *out)
 		report_output_drop(out);
 		return failed(name, error_number);
 	}
-	has_unfinished = 0;
+	report_finished(out->temporary);
 	out->temporary[0] = 0;
 	return 0;
 }
@@ -181,6 +160,6 @@ void report_output_drop(struct report_output *out)
 	out->fd = -1;
 	if (out->temporary[0])
 		unlink(out->temporary);
-	has_unfinished = 0;
+	report_finished(out->temporary);
 	out->temporary[0] = 0;
 }

@@ -160,20 +160,8 @@ static int load_on_end_of_stream(void *ctx)
 static int load_on_damage(void *ctx, const struct decode_damage *d)
 {
 	struct load *l = ctx;
-	struct profile *p = l->profile;
 
-	if (l->options.replays)
-		return 0;
-	p->n_damage++;
-	p->damaged_bytes += d->bytes;
-	p->missing_blocks += d->blocks;
-	p->missing_samples += d->samples;
-	if (p->damage.n >= PROFILE_MAX_DAMAGE)
-		return 0;
-	return vec_push(&p->damage, ((struct profile_damage){l->input, d->problem, d->what, d->offset, d->bytes,
-	                                                     d->blocks, d->samples}))
-	           ? 0
-	           : ERR_NO_MEMORY;
+	return l->options.replays ? 0 : profile_add_damage(l->profile, l->input, d);
 }
 
 static int load_on_string(void *ctx, str_id id, const char *s, size_t n)

@@ -50,6 +50,20 @@ void profile_done(struct profile *p)
 	tally_done(&p->tally);
 }
 
+int profile_add_damage(struct profile *p, uint32_t input, const struct decode_damage *d)
+{
+	p->n_damage++;
+	p->damaged_bytes += d->bytes;
+	p->missing_blocks += d->blocks;
+	p->missing_samples += d->samples;
+	if (p->damage.n >= PROFILE_MAX_DAMAGE)
+		return 0;
+	return vec_push(&p->damage, ((struct profile_damage){input, d->problem, d->what, d->offset, d->bytes, d->blocks,
+	                                                     d->samples}))
+	           ? 0
+	           : ERR_NO_MEMORY;
+}
+
 int profile_string(struct profile *p, const char *s, size_t n, uint32_t *id)
 {
 	return intern_get(&p->strings, s, n, id, NULL);

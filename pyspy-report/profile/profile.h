@@ -7,6 +7,7 @@
  * Trust:   strings are raw bytes of the profiled program: escape them (libcommon/escape.h) wherever they go.
  */
 #pragma once
+#include "format/decode.h"
 #include "format/records.h"
 #include "libcommon/branches.h"
 #include "libcommon/intern.h"
@@ -122,6 +123,8 @@ struct profile {
 
 int profile_init(struct profile *p); /* 0 or ERR_NO_MEMORY */
 void profile_done(struct profile *p);
+/* Part of an input is lost: counted, and kept as long as there are few. `input`: string. 0, ERR_NO_MEMORY. */
+int profile_add_damage(struct profile *p, uint32_t input, const struct decode_damage *d);
 
 /* Ids of things, made when new. 0, ERR_FULL, ERR_NO_MEMORY. */
 int profile_string(struct profile *p, const char *s, size_t n, uint32_t *id);

@@ -14,6 +14,20 @@ struct tree_at {
 	VEC(uint32_t) path;
 };
 
+int tree_heavier(const void *a, const void *b, void *ctx)
+{
+	const struct tree *t = ctx;
+	uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+	uint64_t x = tree_total(t, i), y = tree_total(t, j);
+
+	if (x != y)
+		return x > y ? -1 : 1;
+	/* callers before what they call, so that what is kept hangs together */
+	if (t->nodes.v[i].depth != t->nodes.v[j].depth)
+		return t->nodes.v[i].depth < t->nodes.v[j].depth ? -1 : 1;
+	return (i > j) - (i < j);
+}
+
 bool tree_wants_processes(const struct profile *p, const struct filter *f)
 {
 	uint32_t first = 0;

@@ -43,6 +43,9 @@ static inline uint64_t tree_total(const struct tree *t, uint32_t node)
 	return t->by_time ? t->nodes.v[node].total_ns : t->nodes.v[node].total_n;
 }
 
+/* Of qsort_r, for node numbers of the tree `ctx`: the heaviest first, callers before what they call. */
+int tree_heavier(const void *a, const void *b, void *ctx);
+
 /* More than one process has samples that are kept. */
 bool tree_wants_processes(const struct profile *p, const struct filter *f);
 /* 0, ERR_FULL, ERR_NO_MEMORY. t need not be initialised; tree_done in any case. */

@@ -15,20 +15,6 @@ struct layout {
 	VEC(struct flame_box) todo;
 };
 
-static int layout_heavier(const void *a, const void *b, void *ctx)
-{
-	const struct tree *t = ctx;
-	uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
-	uint64_t x = tree_total(t, i), y = tree_total(t, j);
-
-	if (x != y)
-		return x > y ? -1 : 1;
-	/* callers before what they call, so that what is kept hangs together */
-	if (t->nodes.v[i].depth != t->nodes.v[j].depth)
-		return t->nodes.v[i].depth < t->nodes.v[j].depth ? -1 : 1;
-	return (i > j) - (i < j);
-}
-
 /* The heaviest nodes, at most max_frames of them; a node's parent is never lighter. */
 static int layout_choose(struct layout *a)
 {
@@ -38,7 +24,7 @@ static int layout_choose(struct layout *a)
 		if (tree_total(t, i) >= a->least && !vec_push(&a->sorted, i))
 			return ERR_NO_MEMORY;
 	if (a->sorted.n > a->o->max_frames) {
-		qsort_r(a->sorted.v, a->sorted.n, sizeof *a->sorted.v, layout_heavier, (void *)t);
+		qsort_r(a->sorted.v, a->sorted.n, sizeof *a->sorted.v, tree_heavier, (void *)t);
 		a->sorted.n = a->o->max_frames;
 	}
 	for (size_t i = 0; i < a->sorted.n; i++)
@@ -58,7 +44,7 @@ static int layout_children(struct layout *a, const struct flame_box *parent)
 		if (!vec_push(&a->sorted, c))
 			return ERR_NO_MEMORY;
 	if (a->o->by_weight && a->sorted.n > 1)
-		qsort_r(a->sorted.v, a->sorted.n, sizeof *a->sorted.v, layout_heavier, (void *)t);
+		qsort_r(a->sorted.v, a->sorted.n, sizeof *a->sorted.v, tree_heavier, (void *)t);
 	for (size_t i = 0; i < a->sorted.n; i++) {
 		uint32_t c = a->sorted.v[i];
 		uint64_t total = tree_total(t, c);

@@ -14,20 +14,6 @@ struct nodes {
 	VEC(struct page_node) hidden;
 };
 
-static int nodes_heavier(const void *a, const void *b, void *ctx)
-{
-	const struct tree *t = ctx;
-	uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
-	uint64_t x = tree_total(t, i), y = tree_total(t, j);
-
-	if (x != y)
-		return x > y ? -1 : 1;
-	/* callers before what they call, so that what is kept hangs together */
-	if (t->nodes.v[i].depth != t->nodes.v[j].depth)
-		return t->nodes.v[i].depth < t->nodes.v[j].depth ? -1 : 1;
-	return (i > j) - (i < j);
-}
-
 static int nodes_choose(struct nodes *a, uint64_t max_frames)
 {
 	size_t n = a->t->nodes.n;
@@ -42,7 +28,7 @@ static int nodes_choose(struct nodes *a, uint64_t max_frames)
 		return ERR_NO_MEMORY;
 	for (size_t i = 0; i < n; i++)
 		order[i] = (uint32_t)i;
-	qsort_r(order + 1, n - 1, sizeof *order, nodes_heavier, (void *)a->t);
+	qsort_r(order + 1, n - 1, sizeof *order, tree_heavier, (void *)a->t);
 	for (size_t i = 0; i <= max_frames; i++)
 		a->keep[order[i]] = true;
 	free(order);

@@ -102,7 +102,7 @@ static bool matches(const struct live_model *m, uint32_t group, struct buf *b)
 		return false;
 	buf_reset(b);
 	live_model_text(m, group, b);
-	return pattern_finds(&m->match, b->len ? (const char *)b->data : "", b->len);
+	return pattern_finds(&m->match, buf_cstr(b), b->len);
 }
 
 static double share(const struct live_model *m, uint32_t group, uint64_t weight)

@@ -109,7 +109,8 @@ static int link_nodes(struct live_ranks *r)
 	r->open.n = 0;
 	if (!vec_room(&r->open, r->groups.n))
 		return ERR_NO_MEMORY;
-	memset(r->open.v, 0, r->groups.n * sizeof *r->open.v);
+	if (r->groups.n)
+		memset(r->open.v, 0, r->groups.n * sizeof *r->open.v);
 	while (node) {
 		struct live_node *k = &r->nodes.v[node];
 
@@ -190,7 +191,8 @@ static int count_part(struct live_ranks *r, enum live_part part)
 	r->threads[part].n = 0;
 	if (!vec_room(&r->threads[part], n))
 		return ERR_NO_MEMORY;
-	memset(r->threads[part].v, 0, n * sizeof *r->threads[part].v);
+	if (n)
+		memset(r->threads[part].v, 0, n * sizeof *r->threads[part].v);
 	r->threads[part].n = n;
 	return live_sums_visit(r->sums, part, count_row, &(struct count_to){r, part});
 }

@@ -77,9 +77,9 @@ void live_screen_close(void)
 {
 	if (!it.screen)
 		return;
-	it.is_open = false;
 	curs_set(1);
 	endwin();
+	it.is_open = false; /* a signal until here restores it once more */
 	delscreen(it.screen);
 	it.screen = NULL;
 	fclose(it.in);
@@ -94,10 +94,10 @@ void live_screen_rescue(void)
 		return;
 	it.is_open = false;
 	tcflush(it.out_fd, TCOFLUSH);
-	if (poll(&p, 1, 0) == 1 && p.revents & POLLOUT && write(it.out_fd, it.restore, strlen(it.restore)) < 0)
-		return;
 	if (it.has_termios)
 		tcsetattr(it.out_fd, TCSANOW, &it.before);
+	if (poll(&p, 1, 0) == 1 && p.revents & POLLOUT && write(it.out_fd, it.restore, strlen(it.restore)) < 0)
+		return; /* there is nobody to tell */
 }
 
 void live_screen_size(size_t *width, size_t *height)

@@ -23,7 +23,8 @@ static void drop_old(struct live_sums *s)
 		ns += s->slots.v[--i].ns;
 	for (size_t k = 0; k < i; k++)
 		vec_free(&s->slots.v[k].rows);
-	memmove(s->slots.v, s->slots.v + i, (s->slots.n - i) * sizeof *s->slots.v);
+	if (i)
+		memmove(s->slots.v, s->slots.v + i, (s->slots.n - i) * sizeof *s->slots.v);
 	s->slots.n -= i;
 }
 

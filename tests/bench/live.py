@@ -25,15 +25,17 @@ sys.dont_write_bytecode = True
 from peers import PYSPY  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TICK = os.sysconf("SC_CLK_TCK")
 BEFORE, BOUND = 3, 0.20
 
 
 def cpu(pid):
+    """seconds of all its threads, as the scheduler has them (ticks are too coarse here)"""
     try:
-        with open("/proc/%d/stat" % pid) as f:
-            fields = f.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        total = 0
+        for t in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/schedstat" % (pid, t)) as f:
+                total += int(f.read().split()[0])
+        return total / 1e9
     except OSError:
         return None
 

@@ -8,7 +8,7 @@ import harness as h
 
 
 class Terminal:
-    """A shell in a terminal of width x height."""
+    """A shell in a terminal of width x height. It ends by itself after a while (TMOUT), should the test be killed."""
 
     def __init__(self, width=100, height=30, cwd=None, env=None):
         if not shutil.which("tmux"):
@@ -18,7 +18,7 @@ class Terminal:
         self.folder = cwd or h.folder()
         self.socket = os.path.join(h.folder(), "s")
         e = {k: v for k, v in os.environ.items() if not k.startswith("TMUX")}
-        e.update({"LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "TMPDIR": self.folder, "PS1": "$ ", "PYTHONDONTWRITEBYTECODE": "1"}, **(env or {}))
+        e.update({"LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "TMPDIR": self.folder, "PS1": "$ ", "TMOUT": "300", "PYTHONDONTWRITEBYTECODE": "1"}, **(env or {}))
         subprocess.run(["tmux", "-u", "-S", self.socket, "-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), "bash --norc --noprofile"],
                        cwd=self.folder, env=e, check=True, timeout=20)
         self.pid = int(self.ask("#{pid}"))

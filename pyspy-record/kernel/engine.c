@@ -41,6 +41,8 @@ enum {
 	THREADS_LEAST = 4,           /* there may be more soon */
 	SLOTS_LEAST = 64,            /* twice as many as threads: others come */
 	SLOTS_MOST = 1024,
+	CLOCK_TICKS = 4,                  /* of a thread's own clock, for a sample, ... */
+	CLOCK_LEAST_NS = 1000000,         /* ... when they are not nearer to each other than this */
 	FIRST_PID_NAMESPACE = 0xeffffffc, /* inode of the first pid namespace (PROC_PID_INIT_INO) */
 };
 
@@ -342,6 +344,12 @@ uint64_t kernel_period_ns(const struct kernel *k)
 	return (uint64_t)(1e9 / k->rate_hz * k->stretch);
 }
 
+uint64_t kernel_clock_ns(const struct kernel *k)
+{
+	uint64_t period = kernel_period_ns(k);
+	return period / CLOCK_TICKS >= CLOCK_LEAST_NS ? period / CLOCK_TICKS : period;
+}
+
 void kernel_slow(struct kernel *k, double stretch)
 {
 	k->stretch = stretch;
@@ -359,7 +367,8 @@ int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, b
 	double chance = k->tick_hz ? k->rate_hz / k->stretch / k->tick_hz : 1;
 	q.triggers = KERNEL_ON_SWITCH | KERNEL_ON_CLOCK | (own_clock ? KERNEL_ON_TICK_FOR_SOME : KERNEL_ON_TICK);
 	q.tick_chance = chance >= 1 ? UINT32_MAX : (uint32_t)(chance * UINT32_MAX);
-	q.clock_period_ns = k->stretch > 1 ? kernel_period_ns(k) : 0;
+	bool is_chosen = k->stretch > 1 || (own_clock && kernel_clock_ns(k) < kernel_period_ns(k));
+	q.clock_period_ns = is_chosen ? kernel_period_ns(k) : 0;
 	uint8_t *mark = &k->config->processes[kernel_mark_of_process(key)];
 	struct kernel_process known;
 	bool is_new = bpf_map_lookup(k->loading.maps[MAP_PROCESSES].fd, &key, &known) < 0;
@@ -437,7 +446,7 @@ int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inh
 
 void kernel_clock_vary(struct kernel *k, int fd, uint64_t draw)
 {
-	uint64_t mean = kernel_period_ns(k);
+	uint64_t mean = kernel_clock_ns(k);
 	cpuclock_set_period(fd, mean - mean / 4 + draw % (mean / 2 + 1));
 }
 

@@ -49,6 +49,9 @@ int kernel_frames(struct kernel *k, const struct kernel_sample *m, const struct 
                   const struct kernel_frame **frames, size_t *n);
 
 uint64_t kernel_period_ns(const struct kernel *k); /* between two samples of a running thread, in the mean */
+/* Between two ticks of a thread's own clock, in the mean: as much, or, where that is long, a part of it. Then a random
+ * choice of the ticks is taken: a program whose work comes back in step with the clock is seen at all its places. */
+uint64_t kernel_clock_ns(const struct kernel *k);
 /* Make it `stretch` (1 or more) times what was asked for, from kernel_watch on: clocks that are faster lose some of
  * their samples until kernel_clock_vary. */
 void kernel_slow(struct kernel *k, double stretch);
@@ -65,7 +68,7 @@ bool kernel_has_clocks(const struct kernel *k);
  * descriptor for kernel_clock_vary and close(2), or an error: ERR_GONE, ERR_FULL (no more events), ERR_PERMISSION,
  * ERR_SYSTEM. */
 int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits);
-/* Another period, a quarter more or less at most: nothing shall run in step with it. `draw`: a random number. */
+/* Another period: kernel_clock_ns, a quarter more or less at most. `draw`: a random number. */
 void kernel_clock_vary(struct kernel *k, int fd, uint64_t draw);
 /* `times` times the period from now on: only for comparison. */
 void kernel_clock_slow(struct kernel *k, int fd, unsigned times);

@@ -22,8 +22,8 @@ enum {
 	EVENTS_MAX = 1 << 18,
 	/* To set a period interrupts the thread's CPU, and we wait for it; and it loses the one that runs. So it is not
 	 * done before so many samples, and so much of the thread's time. */
-	EVENTS_VARY_EACH = 50,
-	EVENTS_VARY_NS = 250 * 1000 * 1000,
+	EVENTS_VARY_EACH = 10,
+	EVENTS_VARY_NS = 100 * 1000 * 1000,
 };
 
 /* Times that are told apart, exactly. */

@@ -28,13 +28,14 @@ void events_open_clock(struct events *e, struct events_thread *et)
 	/* Threads that it starts do not inherit it: each would begin a period anew, and the kernel swaps events between
 	 * threads that inherited the same, so that one that starts many others loses its own samples. */
 	/* no two alike, and none that a program may have for its own timers */
-	uint64_t mean = kernel_period_ns(e->kernel), draw = map_hash(clock_mono_ns(), (uint64_t)et->tid);
+	uint64_t mean = e->own_clock ? kernel_clock_ns(e->kernel) : kernel_period_ns(e->kernel),
+	         draw = map_hash(clock_mono_ns(), (uint64_t)et->tid);
 	int fd = kernel_clock_open(e->kernel, et->tid, mean - mean / 4 + draw % (mean / 2 + 1), NULL);
 	e->n_clocks += fd >= 0;
 	et->compared_cpu_ns = et->task.cpu_ns;
 	et->has_clock = true; /* once tried: without one its time goes to what else is seen of it */
 	et->clock_fd = fd >= 0 ? fd : -1;
-	et->period_ns = mean;
+	et->period_ns = kernel_period_ns(e->kernel);
 	et->lacks_clock = e->own_clock && fd < 0 && fd != ERR_GONE;
 	if (et->lacks_clock && e->counts.no_clock++ == 0)
 		log_info("no clocks for more threads (%s); they are sampled on the CPU's timer tick", err_words(fd));

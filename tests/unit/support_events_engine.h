@@ -54,6 +54,11 @@ uint32_t kernel_tick_hz(const struct kernel *k)
 	return 250;
 }
 
+uint64_t kernel_clock_ns(const struct kernel *k)
+{
+	return kernel_period_ns(k) / 4;
+}
+
 uint64_t kernel_period_ns(const struct kernel *k)
 {
 	return (uint64_t)(1e9 / k->rate_hz * kernel_stretch(k));

@@ -14,8 +14,9 @@ enum {
 	TRIES_LOOKING = 30, /* without stops: until nobody is seen to run */
 	TRIES_HOLDER = 20,  /* until the one who stands has the GIL still */
 	TRIES_CENSUS = 20,
-	TRIES_CORE = 32, /* a look follows so many frames outside of the data stack, the next one so many more */
-	VISITS_MAX = 6,  /* that somebody ran in */
+	TRIES_CORE = 32,  /* a look follows so many frames outside of the data stack, the next one so many more */
+	TRIES_VISIT = 40, /* until those who ran in a visit do not any more */
+	VISITS_MAX = 6,   /* that somebody ran in */
 	CENSUS_GAP_NS = 500 * 1000,
 	STOPS_MAX = 24, /* threads at once */
 	WAIT_NS = 20 * 1000 * 1000,
@@ -226,21 +227,46 @@ static bool is_held(const struct snapshot *s)
 	return false;
 }
 
+/* As judge, but what was certain of the stacks stays so. */
+static bool has_moved(struct taking *k)
+{
+	bool moved = false;
+	for (size_t i = 0; i < k->s->threads.n; i++) {
+		struct snapshot_thread *st = &k->s->threads.v[i];
+		struct sample_thread *th = st->thread;
+		if (is_stopped(k, th) || th->look == LOOK_GONE || target_still_stands(th) || is_frozen(k, th))
+			continue;
+		moved = st->ran_in_visit = true;
+		want_for(k, th);
+	}
+	return moved;
+}
+
+/* Who ran in a visit will run in the next one, even if it sleeps now (then it is not stopped: another try comes). */
+static bool will_move(struct taking *k)
+{
+	bool will = false;
+	for (size_t i = 0; i < k->s->threads.n; i++) {
+		const struct snapshot_thread *st = &k->s->threads.v[i];
+		if (!st->ran_in_visit || is_stopped(k, st->thread) || st->thread->look == LOOK_GONE ||
+		    is_frozen(k, st->thread))
+			continue;
+		will = true;
+		if (!target_still_stands(st->thread))
+			want_for(k, st->thread);
+	}
+	return will;
+}
+
 static int run_visit(struct taking *k)
 {
 	struct snapshot *s = k->s;
+	bool may_again = !k->is_last && !k->t->reader.core;
+	if (may_again && s->may_stop && s->tries < TRIES_VISIT && will_move(k))
+		return ERR_AGAIN;
 	bool is_picky = k->looks.visit(k->looks.ctx, k->t, s, k->until_ns);
-	s->is_moved = false;
-	if (!is_picky || k->t->reader.core)
-		return 0;
-	for (size_t i = 0; i < s->threads.n; i++) { /* as judge, but what was certain of the stacks stays so */
-		struct sample_thread *th = s->threads.v[i].thread;
-		if (is_stopped(k, th) || th->look == LOOK_GONE || target_still_stands(th) || is_frozen(k, th))
-			continue;
-		s->is_moved = true;
-		want_for(k, th);
-	}
-	if (!s->is_moved || k->is_last || ++k->visits >= VISITS_MAX)
+	s->is_moved = is_picky && !k->t->reader.core && has_moved(k);
+	if (!s->is_moved || !may_again || ++k->visits >= VISITS_MAX)
 		return 0;
 	return ERR_AGAIN;
 }

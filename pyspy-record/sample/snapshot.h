@@ -27,6 +27,7 @@ struct snapshot_thread {
 	bool has_crashed;             /* in a core: it got the signal that ended the process */
 	bool is_torn;                 /* no stack could be made of what was read */
 	size_t first, n;              /* in snapshot.frames, innermost first */
+	bool ran_in_visit;            /* once */
 };
 
 struct snapshot {

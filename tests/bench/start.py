@@ -8,6 +8,7 @@ several Pythons, a stripped one, and one with 300 libraries mapped. Milliseconds
     end     exec to exit of a recording of 100 ms, less these 100 ms
     py-spy record   until it says that it samples, which is before its first sample, at the same rate
     py-spy dump     exec to exit
+    ... --version   exec to exit of a program that has nothing to do: what is below none of the others
 
 Both start from the page cache. Issue 6 asks for half of py-spy's time; of `dump` in all too.
     --where   where the time goes: the recorder under strace, and the time until each kind of call, in parts
@@ -111,6 +112,20 @@ class PySpyDump(peers.PySpy):
         return {"first": r.ms(r.ended), "end": r.ms(r.ended)}
 
 
+class Version:
+    """a program that has nothing to do"""
+
+    def __init__(self, program):
+        self.program, self.name = program, os.path.basename(program) + " --version"
+
+    def missing(self):
+        return None if os.access(self.program, os.X_OK) else "%s is not there" % self.program
+
+    def run(self, pid):
+        r = Run([self.program, "--version"])
+        return {"end": r.ms(r.ended)}
+
+
 def pythons():
     """-> [(words, path)]: one of each version that is asked for, and the system's, which is stripped"""
     lines = subprocess.run([rig.ROOT + "/scripts/get-pythons", "--quick"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -148,7 +163,7 @@ def show(words, tools, medians, failed):
     for t in tools:
         m = medians.get(t.name)
         if not m:
-            print("  %-14s      -  %s" % (t.name, failed.get(t.name)))
+            print("  %-22s      -  %s" % (t.name, failed.get(t.name)))
             continue
         verdict = ""
         if t.name in ("outside", "kernel") and "py-spy record" in medians:
@@ -157,7 +172,7 @@ def show(words, tools, medians, failed):
                 verdict += "; to its dump's: %.2f" % (m["first"] / medians["py-spy dump"]["first"])
         if t.name == "dump" and "py-spy dump" in medians:
             verdict = "to py-spy dump's: " + limits.reached(m["end"] / medians["py-spy dump"]["end"], 0.5)
-        print("  %-14s %7s %7s %7s  %s" % (t.name, form(m, "ready"), form(m, "first"), form(m, "end"), verdict))
+        print("  %-22s %7s %7s %7s  %s" % (t.name, form(m, "ready"), form(m, "first"), form(m, "end"), verdict))
     sys.stdout.flush()
 
 
@@ -199,11 +214,12 @@ def main():
     with limits.Bench(a) as b:
         names = [t.name for t in b.tools]
         tools = [Ours(b.build, n, b.scratch) for n in names if n in ("outside", "kernel")] + [OurDump(b.build)]
-        tools += [PySpyRecord(b.scratch), PySpyDump()] if "py-spy" in names else []
+        tools += [Version(b.build + "/pyspy-record")]
+        tools += [PySpyRecord(b.scratch), PySpyDump(), Version(peers.PYSPY)] if "py-spy" in names else []
         reasons = {t.name: t.missing() for t in tools if t.missing()}
         able = [t for t in tools if t.name not in reasons]
         print("median of %d runs of each, in turn (py-spy record: of 5)" % rounds)
-        print("  %-14s %7s %7s %7s" % ("", "ready", "first", "end"))
+        print("  %-22s %7s %7s %7s" % ("", "ready", "first", "end"))
         library = peers.compiled(b.scratch, "natives", "-shared", "-fPIC", "-pthread")
         found = [(b.pythons["host"].version(), a.python)] if a.python else pythons()
         cells = [(words, rig.Python(path, b.scratch), None) for words, path in found]

@@ -36,7 +36,7 @@ start_victim 300 0
 for row in "svg flamegraph" "html flamegraph --format=html" "folded raw" "speedscope.json speedscope" "trace.json chrometrace" "pb.gz pprof" "firefox.json firefox"; do
     set -- $row
     "$report" "$2" --help >/dev/null 2>&1 || { echo "not there yet: $2"; continue; }
-    expect 0 "$record" $moment -o "x.$1" -p "$victim"
+    expect 0 "$record" $moment -i -o "x.$1" -p "$victim" # it sleeps most of the time
     says "wrote x.$1 (" " and x.pyspy ("
     "$report" "${@:2}" x.pyspy >two 2>/dev/null
     same "x.$1" two

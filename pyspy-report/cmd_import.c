@@ -246,6 +246,7 @@ static int begin(struct import_job *j, const struct report_verb *verb, int argc,
 	}
 	if (open_input(j) || report_output_open(&j->output, &j->options))
 		return REPORT_ERROR;
+	report_output_private(&j->output);
 	j->has_output = j->has_scribe = true;
 	rc = scribe_init(&j->scribe, j->output.file);
 	if (!rc)

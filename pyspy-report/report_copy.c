@@ -37,6 +37,7 @@ int report_copy_begin(struct report_copy *c, const struct report_verb *v, int ar
 	}
 	if (report_output_open(&c->output, &c->options))
 		return report_copy_drop(c, REPORT_ERROR);
+	report_output_private(&c->output);
 	c->has_output = c->has_scribe = c->has_damage = true;
 	rc = profile_init(&c->damage);
 	if (!rc)

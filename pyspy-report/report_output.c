@@ -125,6 +125,12 @@ int report_output_open(struct report_output *out, const struct report_options *o
 	return out->fd < 0 ? failed(out->path, errno) : open_stream(out);
 }
 
+void report_output_private(const struct report_output *out)
+{
+	if (out->temporary[0])
+		fchmod(out->fd, 0600);
+}
+
 int report_output_close(struct report_output *out)
 {
 	const char *name = out->is_stdout ? "to standard output" : out->path;

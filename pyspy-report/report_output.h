@@ -23,6 +23,8 @@ struct report_output {
 bool report_output_is_html(const struct report_options *o);
 /* 0 or REPORT_ERROR (said on stderr). */
 int report_output_open(struct report_output *out, const struct report_options *o);
+/* It holds a whole recording: a file is for its owner only, as recordings are. */
+void report_output_private(const struct report_output *out);
 /* Done: make it appear. 0; REPORT_ERROR (said on stderr: disk full ...). A reader of a pipe who went away is no error.
  */
 int report_output_close(struct report_output *out);

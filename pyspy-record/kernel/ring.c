@@ -73,8 +73,9 @@ size_t ring_waiting(const struct ring *r)
 static int map_part(struct ring *r, size_t to, size_t from, size_t n)
 {
 	off_t offset = (off_t)(2 * page_size() + from);
-	const void *at = mmap(r->window + to, n, PROT_READ, MAP_SHARED | MAP_FIXED, r->fd, offset);
-	return at == MAP_FAILED ? failed() : 0;
+	if (mmap(r->window + to, n, PROT_READ, MAP_SHARED | MAP_FIXED, r->fd, offset) == MAP_FAILED)
+		return failed();
+	return 0;
 }
 
 /* Let the window begin at `at`'s page and hold n bytes from `at` on at least. */

@@ -198,7 +198,7 @@ static enum json_token take_word(struct json_pull *j, const char *word, enum jso
 	return token;
 }
 
-static enum json_token open(struct json_pull *j, bool is_object)
+static enum json_token open_value(struct json_pull *j, bool is_object)
 {
 	j->s->at++;
 	if (j->open.n >= PULL_DEPTH_MAX)
@@ -235,7 +235,7 @@ static enum json_token take_value(struct json_pull *j, int c)
 	enum json_token token;
 
 	if (c == '{' || c == '[')
-		return open(j, c == '{');
+		return open_value(j, c == '{');
 	if (c == '"')
 		token = take_text(j) ? PULL_STRING : PULL_BAD;
 	else if (c == 't')

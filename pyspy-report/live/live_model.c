@@ -275,14 +275,15 @@ bool live_model_enter(struct live_model *m)
 
 	if (m->at >= m->items.n || m->items.v[m->at].group == LIVE_NO_GROUP || m->items.v[m->at].kind == LIVE_ITSELF)
 		return false;
+	if (!vec_room(&m->around, 1))
+		return false;
 	buf_init(&b, 0);
 	live_model_text(m, m->items.v[m->at].group, &b);
-	char *text = strdup(buf_cstr(&b));
+	m->around.v[m->around.n] = strdup(buf_cstr(&b));
 	buf_done(&b);
-	if (!text || !vec_push(&m->around, text)) {
-		free(text);
+	if (!m->around.v[m->around.n])
 		return false;
-	}
+	m->around.n++;
 	m->around_group = m->items.v[m->at].group;
 	m->view = LIVE_AROUND;
 	m->at = m->from = 0;

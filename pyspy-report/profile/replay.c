@@ -62,7 +62,7 @@ int replay_keep(struct replay *y, const struct runs *r, const struct epoch *e)
 
 		if (v->time_ns < r->from_ns || v->time_ns >= r->until_ns)
 			continue;
-		y->events.v[y->events.n++] =
+		y->events.v[y->events.n] =
 		    (struct replay_event){v->time_ns,
 		                          v->weight_ns,
 		                          v->thread < e->threads.n ? e->threads.v[v->thread].global : 0,
@@ -70,6 +70,7 @@ int replay_keep(struct replay *y, const struct runs *r, const struct epoch *e)
 		                          (v->flags & (WIRE_FLAG_ABSENT - 1)) | TALLY_EVENT |
 		                              (map_get(&r->doubts, v->stack, 0) ? WIRE_FLAG_UNPROVED : 0),
 		                          (uint32_t)y->events.n};
+		y->events.n++;
 	}
 	return 0;
 }

@@ -97,6 +97,7 @@ def hosts_and_processes():
     basic, other = os.path.join(GOLDEN, "basic.pyspy"), tmp("other.pyspy")
     run("anonymize", "-o", other, basic)
     run("merge", "-o", tmp("hosts.pyspy"), basic, other)
+    expect("a recording is its owner's", oct(os.stat(tmp("hosts.pyspy")).st_mode & 0o777), "0o600")
     info = text("info", tmp("hosts.pyspy"))
     expect("two hosts: two processes", len(re.findall("^process 4711", info, re.M)), 2)
     expect("two hosts: named", "build-07" in info and "host-1" in info, True)

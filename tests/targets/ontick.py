@@ -48,7 +48,8 @@ def timed(f, seconds):
 
 def wakes(phase):
     while True:
-        time.sleep((now() // TICK + 1 + phase) * TICK - now())
+        begin = now()
+        time.sleep((begin // TICK + 1 + phase) * TICK - begin)
         timed(first, TICK / 4)
         timed(second, TICK / 4)
         answer()

@@ -76,6 +76,8 @@ struct events_thread {
 	uint64_t cpu_told_ns, ready_told_ns; /* of task.cpu_ns, ready_ns */
 	int64_t cpu_base_ns;            /* by schedstat, beyond what the kernel's program has added up (task.cpu_ns) */
 	uint64_t base_switches;         /* of the sleep in which that was found; 0 = not known for certain */
+	int64_t base_told_ns;           /* cpu_base_ns as of the last flush */
+	double early_ns;                /* of this flush: ends of sleeps that the kernel accounts as runs already */
 	uint64_t cpu_start_ns;          /* schedstat's CPU time when we came */
 	int64_t due_ns[EVENTS_CLASSES]; /* to be told: of this flush and what is left from before */
 	/* Off the CPU, by the length of sleeps: a few samples of many short sleeps and some long ones would else give
@@ -84,8 +86,10 @@ struct events_thread {
 	int64_t slept_due_ns[KERNEL_LENGTHS];   /* of sleeps that were not seen going on */
 	double slept_raw[KERNEL_LENGTHS];
 	struct events_last last_slept[KERNEL_LENGTHS];
-	int64_t held_ns;            /* part of due_ns of which no sleep of its length was sampled yet */
-	double raw[EVENTS_CLASSES]; /* sums of the raw weights of this flush's events */
+	int64_t held_ns;                          /* part of due_ns of which no sleep of its length was sampled yet */
+	double raw[EVENTS_CLASSES];               /* sums of the raw weights of this flush's events */
+	double sleeps;                            /* that they stand for; */
+	double early_step, early_next, early_raw; /* of early_ns: of which of them there are events, and their weight */
 	struct events_sleep sleep;
 	struct events_known known;
 	uint32_t last_node, last_trie_epoch, last_flags; /* of the last event */
@@ -111,6 +115,7 @@ struct events_event {
 	double raw;       /* raw weight: off the CPU how long, times the chance; on it the period */
 	uint32_t thread;  /* index in events.threads */
 	thread_id id;
+	double sleeps;  /* as many does it stand for; 0 where length is 0 */
 	uint8_t length; /* of the sleep, kernel_length + 1; 0 = it was seen going on, or is none */
 	uint32_t node;  /* in the target's trie; not known when the stack was torn */
 	stack_id stack;

@@ -402,8 +402,10 @@ void events_tell_sleep(struct target *t, struct writer *w, struct events_thread 
 		return;
 	}
 	v.raw = (double)(until_ns - s->told_ns) * (s->is_seen ? 1 : s->chance / 256.0);
-	if (!s->is_seen && events_class(s->flags) == EVENTS_OFF) /* told once, when it is over */
+	if (!s->is_seen && events_class(s->flags) == EVENTS_OFF) { /* told once, when it is over */
 		v.length = (uint8_t)(1 + kernel_length(until_ns - s->told_ns));
+		v.sleeps = s->chance / 256.0;
+	}
 	events_add(t, et, &v);
 	s->told_ns = until_ns;
 	if (v.length)

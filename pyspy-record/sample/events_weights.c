@@ -8,6 +8,7 @@
 #include "pyspy-record/sample/target.h"
 
 enum { TIME_UNIT_NS = 1000, WEIGHT_UNIT_NS = 1000 };
+enum { EARLY_MOST_NS = 100 * 1000, EARLY_PART = 64, EARLY_EVENTS = 8 };
 enum { BRIEF = UINT32_MAX }; /* in events_event.thread: all threads that came and went */
 
 /* What the kernel accounts to the thread beyond the sum of our program (cpu_ns, at `now`): what it used before it was
@@ -59,10 +60,13 @@ static void weigh_thread(struct events *e, struct events_thread *et, uint64_t no
 	et->is_brief = et->has_ended && !et->told_ns;
 	if (!et->told_ns) /* it came after us */
 		et->told_ns = task->first_ns > e->begin_ns ? task->first_ns : until;
+	et->early_ns = 0;
 	if (until <= et->told_ns)
 		return;
 	if (!et->has_ended)
 		find_base(et, cpu, now);
+	et->early_ns = (double)(et->cpu_base_ns - et->base_told_ns);
+	et->base_told_ns = et->cpu_base_ns;
 	cpu += (uint64_t)et->cpu_base_ns;
 	uint64_t left = until - et->told_ns, on = cpu > et->cpu_told_ns ? cpu - et->cpu_told_ns : 0;
 	on = on < left ? on : left;
@@ -79,47 +83,7 @@ static void weigh_thread(struct events *e, struct events_thread *et, uint64_t no
 	weigh_sleeps(et);
 }
 
-/* --- sleeps that were sampled by chance, by their length */
-
-/* So that those of a length add up to what the kernel's program knows of it. */
-static double correct_sleep(const struct events_thread *et, const struct events_event *v)
-{
-	if (!v->length)
-		return v->raw;
-	int64_t due = et->slept_due_ns[v->length - 1];
-	double all = et->slept_raw[v->length - 1];
-	return due > 0 && all > 0 ? v->raw * (double)due / all : v->raw;
-}
-
-/* The raw weights of sleeps by their length; time of lengths of which there is no sample yet is held back. The sum is
- * made anew, in the order in which it will be shared out, so that it fits to the last bit. */
-static void correct_sleeps(struct events *e, bool is_last)
-{
-	for (size_t i = 0; i < e->threads.n; i++)
-		e->threads.v[i].raw[EVENTS_OFF] = 0;
-	for (size_t i = 0; i < e->list.n; i++) {
-		struct events_event *v = &e->list.v[i];
-		if (v->thread == BRIEF || e->threads.v[v->thread].is_brief || events_class(v->flags) != EVENTS_OFF)
-			continue;
-		struct events_thread *et = &e->threads.v[v->thread];
-		v->raw = correct_sleep(et, v);
-		et->raw[EVENTS_OFF] += v->raw;
-	}
-	for (size_t i = 0; i < e->threads.n; i++) {
-		struct events_thread *et = &e->threads.v[i];
-		et->held_ns = 0;
-		for (int k = 0; k < KERNEL_LENGTHS; k++) {
-			if (et->slept_raw[k] > 0 && et->slept_due_ns[k] > 0)
-				et->slept_due_ns[k] = 0;
-			et->slept_raw[k] = 0;
-			et->held_ns += et->slept_due_ns[k] > 0 ? et->slept_due_ns[k] : 0;
-		}
-		if (is_last || et->has_ended || et->held_ns > et->due_ns[EVENTS_OFF])
-			et->held_ns = 0;
-	}
-}
-
-/* What is left when a recording ends: as much as flags can tell of it. */
+/* Of time that has no sample of its own: as much as flags can tell of it. */
 static uint32_t rest_flags(uint32_t last_flags, enum events_class c)
 {
 	static const uint32_t states[] = {WIRE_STATE_ON_CPU, WIRE_STATE_RUNNABLE, WIRE_STATE_SLEEPING};
@@ -128,6 +92,107 @@ static uint32_t rest_flags(uint32_t last_flags, enum events_class c)
 		return flags & ~(uint32_t)(WIRE_FLAG_GIL | WIRE_FLAG_GC);
 	flags &= ~(uint32_t)(WIRE_FLAG_GIL_WAIT | WIRE_FLAG_WAY);
 	return flags | WIRE_WAY_KERNEL << WIRE_FLAG_WAY_SHIFT;
+}
+
+/* --- sleeps that were sampled by chance, by their length */
+
+/* So that those of a length add up to what the kernel's program knows of it. */
+static void correct_sleep(const struct events_thread *et, struct events_event *v)
+{
+	if (!v->length)
+		return;
+	int64_t due = et->slept_due_ns[v->length - 1];
+	double all = et->slept_raw[v->length - 1];
+	if (due <= 0 || all <= 0)
+		return;
+	v->raw *= (double)due / all;
+	v->sleeps *= (double)due / all;
+}
+
+static bool is_sleep(const struct events *e, const struct events_event *v)
+{
+	return v->thread != BRIEF && !e->threads.v[v->thread].is_brief && events_class(v->flags) == EVENTS_OFF;
+}
+
+/* Time of lengths of which there is no sample yet is held back. */
+static void hold_back(struct events_thread *et, bool is_last)
+{
+	et->held_ns = 0;
+	for (int k = 0; k < KERNEL_LENGTHS; k++) {
+		if (et->slept_raw[k] > 0 && et->slept_due_ns[k] > 0)
+			et->slept_due_ns[k] = 0;
+		et->slept_raw[k] = 0;
+		et->held_ns += et->slept_due_ns[k] > 0 ? et->slept_due_ns[k] : 0;
+	}
+	if (is_last || et->has_ended || et->held_ns > et->due_ns[EVENTS_OFF])
+		et->held_ns = 0;
+}
+
+/* What the sleeps have more than there is: their ends, which the kernel accounts as time on the CPU. Where it is much
+ * of that, some of the sleeps tell of it: every `early_step`th, beginning at a random one. */
+static void find_early(struct events_thread *et, double drawn)
+{
+	double more = et->raw[EVENTS_OFF] - (double)(et->due_ns[EVENTS_OFF] - et->held_ns),
+	       on = (double)et->due_ns[EVENTS_ON], raw_on = et->raw[EVENTS_ON];
+	if (et->early_ns > more)
+		et->early_ns = more;
+	if (et->early_ns > EARLY_MOST_NS * et->sleeps)
+		et->early_ns = EARLY_MOST_NS * et->sleeps;
+	et->early_step = 0;
+	if (raw_on <= 0 || et->early_ns <= 0 || et->early_ns * EARLY_PART < on || et->early_ns >= on)
+		return;
+	et->early_step = et->sleeps / EARLY_EVENTS;
+	et->early_next = et->early_step * drawn;
+	et->early_raw = raw_on * et->early_ns / (on - et->early_ns) / EARLY_EVENTS;
+}
+
+/* The time on the CPU in which the thread's clock never ticks: that of the call in which it slept. */
+static void add_early(struct target *t, struct events_thread *et, const struct events_event *v)
+{
+	if (et->early_step <= 0)
+		return;
+	struct events_event early = *v;
+	early.raw = 0;
+	for (et->early_next -= v->sleeps; et->early_next < 0; et->early_next += et->early_step)
+		early.raw += et->early_raw;
+	if (early.raw <= 0)
+		return;
+	early.flags = rest_flags(v->flags, EVENTS_ON);
+	early.sleeps = early.length = 0;
+	events_add(t, et, &early);
+}
+
+/* The raw weights of sleeps by their length, without their ends: many short ones of a thread would else take time from
+ * its long ones. The sum is made anew, in the order in which it will be shared out, so that it fits to the last bit. */
+static void correct_sleeps(struct target *t, uint64_t draw, bool is_last)
+{
+	struct events *e = &t->events;
+	for (size_t i = 0; i < e->threads.n; i++)
+		e->threads.v[i].raw[EVENTS_OFF] = e->threads.v[i].sleeps = 0;
+	for (size_t i = 0; i < e->list.n; i++) {
+		struct events_event *v = &e->list.v[i];
+		if (!is_sleep(e, v))
+			continue;
+		struct events_thread *et = &e->threads.v[v->thread];
+		correct_sleep(et, v);
+		et->raw[EVENTS_OFF] += v->raw;
+		et->sleeps += v->sleeps;
+	}
+	for (size_t i = 0; i < e->threads.n; i++) {
+		hold_back(&e->threads.v[i], is_last);
+		find_early(&e->threads.v[i], (double)(draw >> 11) * 0x1p-53);
+		e->threads.v[i].raw[EVENTS_OFF] = 0;
+	}
+	for (size_t i = 0, n = e->list.n; i < n; i++) {
+		struct events_event *v = &e->list.v[i];
+		if (!is_sleep(e, v))
+			continue;
+		struct events_thread *et = &e->threads.v[v->thread];
+		double early = et->early_ns > 0 ? et->early_ns * v->sleeps / et->sleeps : 0;
+		v->raw -= early < v->raw / 2 ? early : v->raw / 2;
+		et->raw[EVENTS_OFF] += v->raw;
+		add_early(t, et, v);
+	}
 }
 
 /* The end: sleeps of a length of which there is no sample in this flush go to the last one that there was. */
@@ -313,7 +378,7 @@ void events_flush(struct target *t, struct writer *w, uint64_t now_ns, bool is_l
 	}
 	if (is_last)
 		add_rest_of_brief(t, w, now_ns);
-	correct_sleeps(e, is_last);
+	correct_sleeps(t, map_hash(now_ns, e->begin_ns), is_last);
 	if (weigh_events(e, boot_minus_mono) < 0) {
 		e->counts.lost += e->list.n;
 		e->out.n = 0;

@@ -261,7 +261,7 @@ bool support_world_add_sleep(struct support_world *w, pid_t tid, enum events_cla
 	struct events_thread *et = events_find(&w->t.events, tid);
 	assert_non_null(et);
 	struct events_event v = {.length = (uint8_t)(length + 1),
-
+	                         .sleeps = length >= 0,
 	                         .time_ns = time_ns,
 	                         .raw = raw,
 	                         .id = et->last_id,

@@ -54,7 +54,7 @@ struct events_thread *support_world_events_thread(struct support_world *w, pid_t
 uint32_t support_world_flags(enum events_class class); /* of an event that is one of this class */
 /* An event of such a thread, without a stack. False: no room. */
 bool support_world_add(struct support_world *w, pid_t tid, enum events_class class, uint64_t time_ns, double raw);
-/* One of a sleep that was sampled by chance: kernel_length of it, -1 = it is none. */
+/* One of a sleep that was sampled by chance and stands for one: kernel_length of it, -1 = it is none. */
 bool support_world_add_sleep(struct support_world *w, pid_t tid, enum events_class class, uint64_t time_ns, double raw,
                              int length);
 /* What a snapshot says of a thread that sleeps since out_ns. */

@@ -469,6 +469,47 @@ static void test_schedstat(void **state)
 	end();
 }
 
+/* The end of each short sleep is accounted as time on the CPU: the long sleep keeps its time, and the call in which the
+ * thread slept has those of them. */
+static void test_early(void **state)
+{
+	enum { N = 1000 };
+	struct events_thread *et = begin();
+	FILE *f = tmpfile();
+	assert_non_null(f);
+	schedstat = fileno(f);
+	struct sample_thread th = {.task = {.schedstat_fd = schedstat, .syscall_fd = -1, .stat_fd = -1}};
+	th.id = et->last_id;
+	et->thread = &th;
+	set_schedstat(100 * MS); /* 90 by us */
+	set_task(et, 90 * MS, 0);
+	add(TID, EVENTS_OFF, 0, 710.0 * MS);
+	for (int i = 0; i < 30; i++)
+		add(TID, EVENTS_ON, 1 * MS, 1);
+	for (uint64_t i = 0; i < N; i++) {
+		thread(TID)->task.slept_ns[0] += 200 * US;
+		add_sleep(710 * MS + i * 290 * US, 200.0 * US, 0);
+	}
+	flush(1000 * MS, true);
+	read_back();
+	expect(TID, 100 * MS, 0, 900 * MS);
+	assert_true(llabs((int64_t)(got.v[0].weight_ns - 710 * MS)) <= US);
+	uint64_t samples = 0, early = 0;
+	size_t n_early = 0;
+	for (size_t i = 1; i < got.n; i++) {
+		if (got.v[i].flags != support_world_flags(EVENTS_ON))
+			assert_true(llabs((int64_t)(got.v[i].weight_ns - 190 * US)) <= US);
+		else if (got.v[i].time_ns < begin_ns + 500 * MS)
+			samples += got.v[i].weight_ns;
+		else
+			early += got.v[i].weight_ns, n_early++;
+	}
+	assert_true(llabs((int64_t)(samples - 90 * MS)) <= 10 * US && llabs((int64_t)(early - 10 * MS)) <= 10 * US);
+	assert_int_equal(n_early, 8);
+	fclose(f);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +529,7 @@ int main(void)
 	    cmocka_unit_test(test_torn_snapshots),
 	    cmocka_unit_test(test_odd_raw_weights),
 	    cmocka_unit_test(test_schedstat),
+	    cmocka_unit_test(test_early),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

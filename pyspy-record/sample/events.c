@@ -172,6 +172,26 @@ void events_bind(struct target *t)
 	events_watch(t);
 }
 
+/* Wall time and CPU time of all begin together: to open the clocks may take its time, and so may it with many threads to
+ * read what each has used. What one uses between two readings it used at the end, as far as that goes: most that run, run
+ * all the time. */
+static void begin_times(struct events *e)
+{
+	struct taskstate_run run;
+	for (size_t i = 0; i < e->threads.n; i++)
+		if (taskstate_run(&e->threads.v[i].thread->task, &run) == 0)
+			e->threads.v[i].cpu_start_ns = run.cpu_ns;
+	e->begin_ns = clock_mono_ns();
+	for (size_t i = 0; i < e->threads.n; i++) {
+		struct events_thread *et = &e->threads.v[i];
+		et->told_ns = e->begin_ns;
+		if (taskstate_run(&et->thread->task, &run) < 0 || run.cpu_ns <= et->cpu_start_ns)
+			continue;
+		uint64_t since = clock_mono_ns() - e->begin_ns, used = run.cpu_ns - et->cpu_start_ns;
+		et->cpu_start_ns += used > since ? used - since : 0;
+	}
+}
+
 int events_begin(struct target *t, struct writer *w, struct kernel *k)
 {
 	struct events *e = &t->events;
@@ -189,15 +209,7 @@ int events_begin(struct target *t, struct writer *w, struct kernel *k)
 	}
 	target_census(t, w, clock_boot_ns());
 	join_threads(t, now);
-	e->begin_ns = now =
-	    clock_mono_ns(); /* wall time and CPU time begin together: to open the clocks may take its time */
-	for (size_t i = 0; i < e->threads.n; i++) {
-		struct events_thread *et = &e->threads.v[i];
-		struct taskstate_run run;
-		et->told_ns = now;
-		if (taskstate_run(&et->thread->task, &run) == 0)
-			et->cpu_start_ns = run.cpu_ns;
-	}
+	begin_times(e);
 	events_bind(t);
 	return 0;
 }

@@ -177,6 +177,7 @@ bool live_keys_press(struct live_model *m, uint32_t key)
 	case 'h':
 		m->view = LIVE_HELP;
 		m->at = m->from = 0;
+		m->help_lines = SIZE_MAX / 2; /* until it is drawn */
 		return false;
 	case 'p':
 		m->is_of_shown = !m->is_of_shown;

@@ -277,6 +277,23 @@ static int begin_source(struct report_source *s, bool twice, bool finds_index)
 	return rc;
 }
 
+/* Among those before it: the same samples, in an index. (The same file: check_twice.) */
+static int check_indexes(const struct report_input *in, const struct report_source *s)
+{
+	bool is_named = s->index && !s->is_beside;
+	int status = 0;
+
+	for (const struct report_source *o = in->sources.v; o < s && !status; o++) {
+		const struct index *its = o->is_beside ? NULL : o->index;
+
+		if (is_named)
+			status = report_index_twice(s->name, s->index, o->name, its);
+		else if (its)
+			status = report_index_twice(o->name, its, s->name, NULL);
+	}
+	return status;
+}
+
 /* Of what is still to be read of it. */
 static void begin_progress(const char *what, const struct report_source *s, int fd)
 {
@@ -402,6 +419,8 @@ static int load_all(struct report_input *in, struct profile *p, const struct rep
 
 		s->first = (uint32_t)p->recordings.n;
 		status = begin_source(s, looks || replays, finds_index);
+		if (!status)
+			status = check_indexes(in, s);
 		if (!status && looks)
 			status = look_at_source(s, &in->ends);
 		if (!status)

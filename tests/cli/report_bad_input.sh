@@ -30,6 +30,8 @@ one_line() {
     return 0
 }
 
+$report index -o own.idx small.pyspy 2>err || fail "no index"
+cp own.idx own2.idx
 : >empty; mkdir folder; head -c 30 small.pyspy >start; printf 'GIF89a nothing' >gif
 for v in raw script top info flamegraph; do
     one_line 1 'No such file.*check the name' $report $v -o x missing.pyspy
@@ -48,9 +50,11 @@ for v in raw script top info flamegraph; do
     grep -q 'cannot write' err && fail "$v: a reader that went away is an error: $(cat err)"
     one_line 1 'over the recording' $report $v -o small.pyspy small.pyspy
     one_line 1 'named twice' $report $v small.pyspy ./small.pyspy
+    one_line 1 'own.idx is an index of small.pyspy, which is named too' $report $v small.pyspy own.idx
     [ -e x ] && fail "$v: made a file out of nothing"
     [ -s small.pyspy ] || fail "$v: damaged its input"
 done
+one_line 1 'own2.idx and own.idx are indexes of the same recording' $report top own.idx own2.idx
 one_line 2 'foo: neither a verb .* nor a file' $report foo
 one_line 2 'no verb' $report
 one_line 2 'unknown option --foo' $report --foo

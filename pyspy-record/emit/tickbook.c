@@ -7,7 +7,6 @@ enum {
 	TICK_WIRE = 6,
 	GAP_WIRE = 9,
 	CLOSING_WIRE = 13,
-	CPU_UNIT_NS = 1000,
 	BLOCK_MAX = WIRE_CONTENT_MAX / 4, /* leaves room for definitions and a last, large tick */
 };
 
@@ -15,8 +14,7 @@ void tickbook_init(struct tickbook *t, uint64_t unit_ns, uint64_t mean_gap_ns)
 {
 	memset(t, 0, sizeof *t);
 	t->usual_gap_ns = t->gap_ns = mean_gap_ns;
-	t->unit_ns = unit_ns;
-	t->cpu_unit_ns = CPU_UNIT_NS;
+	t->unit_ns = t->cpu_unit_ns = unit_ns;
 }
 
 void tickbook_done(struct tickbook *t)

@@ -23,6 +23,8 @@ enum {
 #define WRITER_EPOCH_NS     (60 * CLOCK_NS_PER_S)
 #define WRITER_EPOCH_MAX_NS (600 * CLOCK_NS_PER_S)
 
+enum { UNIT_PART = 32, UNIT_LEAST_NS = 1000, UNIT_MOST_NS = 32000 };
+
 static uint64_t round_down(const struct writer *w, uint64_t ns)
 {
 	return ns - ns % w->options.unit_ns;
@@ -103,6 +105,13 @@ static void make_recording(struct writer *w)
 	free(notes);
 }
 
+/* What is finer than a part of the random gaps tells nobody anything, and is most of what a tick takes in the file. */
+static uint64_t usual_unit(uint64_t mean_gap_ns)
+{
+	uint64_t unit = mean_gap_ns / UNIT_PART;
+	return unit < UNIT_LEAST_NS ? UNIT_LEAST_NS : unit < UNIT_MOST_NS ? unit : UNIT_MOST_NS;
+}
+
 int writer_new(struct writer **out, struct sink *sink, const struct writer_options *o)
 {
 	struct writer *w = calloc(1, sizeof *w);
@@ -114,7 +123,7 @@ int writer_new(struct writer **out, struct sink *sink, const struct writer_optio
 	w->options = *o;
 	w->options.max_bytes = o->max_bytes ? o->max_bytes : WRITER_MAX_BYTES;
 	w->options.epoch_min_ns = o->epoch_min_ns ? o->epoch_min_ns : WRITER_EPOCH_NS;
-	w->options.unit_ns = o->unit_ns ? o->unit_ns : 1000;
+	w->options.unit_ns = o->unit_ns ? o->unit_ns : usual_unit(o->mean_gap_ns);
 	roster_init(&w->roster);
 	tickbook_init(&w->ticks, w->options.unit_ns, w->options.mean_gap_ns);
 	buf_init(&w->recording, 0);

@@ -34,7 +34,8 @@ struct loop {
 	int in; /* keys; -1 = no terminal */
 	bool has_screen, has_model;
 	uint64_t look_next_ns, look_cost_ns;
-	bool is_quit; /* by a key */
+	bool is_quit;    /* by a key */
+	char saved[160]; /* the last recording that `s` made; "" = none */
 };
 
 static int say_failure(const struct live_options *o, const char *what, const char *why)
@@ -101,6 +102,8 @@ static int obey(struct loop *l)
 	if (m->saves) {
 		m->saves = false;
 		rc = live_save(&l->source, l->o->program, name, sizeof name);
+		if (!rc)
+			snprintf(l->saved, sizeof l->saved, "%s", name);
 		if (!rc && l->source.sums.reset_ns && l->source.sums.profile.recordings.n) {
 			uint64_t from = l->source.sums.reset_ns - l->source.sums.profile.recordings.v[0].started_ns;
 			live_model_say(m, "saved %s (all of it; since r: --time %.3fs..)", name, (double)from / 1e9);
@@ -352,6 +355,8 @@ static int finish(struct loop *l, int rc)
 			l->lines.v.n--;
 		print_lines(&l->lines);
 	}
+	if (l->saved[0])
+		log_info("saved %s", l->saved);
 	end_child(l);
 	live_signals_leave();
 	return rc;

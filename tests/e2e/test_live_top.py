@@ -179,7 +179,7 @@ def keys():
         t.type("End")
         t.see("help scrolls", "for sure. lost: samples")
         t.type("q")
-        t.see("q in help quits", "rc=0")
+        t.see("q in help quits, and it is said what was saved", lambda s: "rc=0" in s and "pyspy-report: saved " in s)
         t.resize(100, 30)
         h.check(t.ask("#{alternate_on} #{cursor_flag}") == "0 1", "q: the terminal is %s" % t.ask("#{alternate_on} #{cursor_flag}"))
 

@@ -65,7 +65,7 @@ SIZES = tuple(int(n) for n in A.sizes.split(","))
 os.environ["PYSPY_BUILD"] = os.path.abspath(A.build)
 os.environ.setdefault("PYSPY_PYTHONS", subprocess.run([ROOT + "/scripts/get-pythons", "--quick"], stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout)
 import harness as h  # noqa: E402
-import pyspy_reader as pr  # noqa: E402
+import recording  # noqa: E402
 
 
 class Leaves:
@@ -184,7 +184,7 @@ class Bench:
         rec = h.finish_record(p, out, 60).rec
         os.remove(out)
         for x in rec.lost:
-            self.late[way] += x["count"] * (pr.CAUSES[x["cause"]] == "late")
+            self.late[way] += x["count"] * (recording.CAUSES[x["cause"]] == "late")
         self.ticks[way] += rec.ticks
         counts, over = self.counted(rec, v.pid, begin["wall"], end["wall"], way)
         if "select" in begin:
@@ -213,12 +213,12 @@ class Bench:
                 weight = r.ns if r.event else n
                 over["all"] += weight
                 over["timed"] += weight * any(f.name == "Timed.select" for f in stack)
-            if r.state not in (pr.ON_CPU, pr.ACTIVE):
+            if r.state not in (recording.ON_CPU, recording.ACTIVE):
                 # a stop comes to rest in calls: what is asleep then is not, in a program that never sleeps
                 if way != "blocking":
                     continue
             self.samples[way] += n
-            if stack[-1] is pr.IN_MOTION:
+            if stack[-1] is recording.IN_MOTION:
                 motion[self.program.group_of(stack[:-1])] += n
             elif stack[-1].kind != "synthetic":
                 counts[of_frame(stack[-1].name)] += n

@@ -54,6 +54,7 @@ os.environ["PYSPY_PYTHONS"] = subprocess.run([ROOT + "/scripts/get-pythons"], st
 import harness as h  # noqa: E402
 import legal as legals  # noqa: E402
 import pyspy_reader as pr  # noqa: E402
+import recording  # noqa: E402
 
 
 def python_of(version):
@@ -83,7 +84,7 @@ class Case:
         self.ticks += rec.ticks
         self.seconds += seconds
         for x in rec.lost:
-            self.lost[pr.CAUSES[x["cause"]]] += x["count"]
+            self.lost[recording.CAUSES[x["cause"]]] += x["count"]
         return rec
 
     def run(self, rate, samples, seconds):

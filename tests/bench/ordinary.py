@@ -43,9 +43,10 @@ from peers import PYSPY  # noqa: E402
 
 sys.path.insert(0, os.path.join(rig.ROOT, "tests", "e2e"))
 import pyspy_reader  # noqa: E402
+import recording  # noqa: E402
 
 MAX_STOP, HOLD_TIMES, MAX_MOTION = 0.2, 5, 3.0  # percent; the defaults of the recorder and what issue 6 asks for
-RUNNING = (pyspy_reader.ON_CPU, pyspy_reader.RUNNABLE, pyspy_reader.ACTIVE)
+RUNNING = (recording.ON_CPU, recording.RUNNABLE, recording.ACTIVE)
 DJANGO = os.path.join(rig.CACHE, "django", "lib", "python*", "site-packages")
 WARM = 2
 
@@ -162,7 +163,7 @@ class Samples:
         for r in rec.runs:
             n = sum(t < cut for t in r.when)
             running = r.state in RUNNING
-            motion = r.stack[-1:] == (pyspy_reader.IN_MOTION,)
+            motion = r.stack[-1:] == (recording.IN_MOTION,)
             for count, part in ((n, self.early), (r.ticks - n, self.late)):
                 part["all"] += count
                 part["running"] += count * running

@@ -10,6 +10,7 @@ import rig
 
 sys.path.insert(0, os.path.join(rig.ROOT, "tests", "e2e"))
 import pyspy_reader  # noqa: E402
+import recording  # noqa: E402
 
 HALF_OF_RANDOM = 1 - math.exp(-0.5)  # of exponential gaps so many are shorter than half of the mean
 
@@ -30,7 +31,7 @@ def of_events(path):
     """of its kernel engine: between two samples of a thread on its CPU, of all threads; wall time"""
     times = {}
     for run in pyspy_reader.read(path).runs:
-        if run.event and run.state == pyspy_reader.ON_CPU:
+        if run.event and run.state == recording.ON_CPU:
             times.setdefault(run.info["tid"], []).extend(run.times)
     return [(b - a) / 1e9 for each in times.values() for each in [sorted(each)] for a, b in zip(each, each[1:])]
 

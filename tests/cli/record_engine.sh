@@ -11,10 +11,11 @@ engine() {
 import sys
 sys.path.insert(0, sys.argv[1])
 import pyspy_reader as pr
+import recording
 rec, kernel = pr.read(sys.argv[2]), sys.argv[3] == "kernel"
 ways = {r.way for r in rec.runs}
 print(rec.samples, "samples of the ways", ways, rec.note("pyspy.engine"), "-", rec.note("pyspy.engine.why"), rec.problems)
-ok = not rec.problems and rec.samples and rec.closed and (pr.KERNEL in ways) == kernel and bool(rec.ticks) != kernel
+ok = not rec.problems and rec.samples and rec.closed and (recording.KERNEL in ways) == kernel and bool(rec.ticks) != kernel
 sys.exit(not ok or (rec.note("pyspy.engine.why") is None) != kernel)
 PY
 }
@@ -50,11 +51,12 @@ ids() {
 import sys
 sys.path.insert(0, sys.argv[1])
 import pyspy_reader as pr
+import recording
 rec, (pid, *tids) = pr.read(sys.argv[2]), map(int, sys.argv[3].split())
 inside = sys.argv[4] == "inside"
 pids = {p["ns_pid" if inside else "pid"] for p in rec.processes().values()}
 found = {t["ns_tid" if inside else "tid"] for t in rec.threads().values()}
-on = {r.thread for r in rec.runs if r.state == pr.ON_CPU and r.ns}
+on = {r.thread for r in rec.runs if r.state == recording.ON_CPU and r.ns}
 print("processes", pids, "threads", found, "of", pid, tids)
 sys.exit(rec.problems != [] or pids != {pid} or found != set(tids) or len(on) != 2)
 PY

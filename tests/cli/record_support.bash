@@ -129,8 +129,9 @@ recording() {
 import sys
 sys.path.insert(0, sys.argv[1])
 import pyspy_reader as pr
+import recording
 rec = pr.read(sys.argv[2])
-said = pr.REASONS[rec.end["reason"]] if rec.end else "open"
+said = recording.REASONS[rec.end["reason"]] if rec.end else "open"
 print(rec.samples, "samples; ended by:", said, rec.problems)
 sys.exit(bool(rec.problems) or rec.truncated or rec.samples == 0 or said != sys.argv[3])
 PY

@@ -21,6 +21,7 @@ PYTHONPATH=$tests/e2e python3 - "$report" ./*.pyspy <<'P' || exit 1
 import os, re, subprocess, sys
 from collections import Counter
 import pyspy_reader as pr
+import recording
 
 report, failed, full, calls = sys.argv[1], 0, os.environ.get("PYSPY_FULL"), 0
 NS = 10 ** 9
@@ -45,16 +46,16 @@ def same(what, got, want):
 
 def states(run):
     s = run.state
-    return {"running"} & ({"running"} if s in (pr.ON_CPU, pr.ACTIVE) else set()) | \
-        ({"runnable"} if s in (pr.RUNNABLE, pr.ACTIVE) else set()) | \
-        ({"blocked"} if s in (pr.SLEEPING, pr.DISK, pr.STOPPED) else set()) | \
-        ({"unknown"} if s == pr.UNKNOWN else set()) | \
-        ({"gc"} if run.flags & pr.GC else set()) | ({"gil-wait"} if run.flags & pr.GIL_WAIT else set())
+    return {"running"} & ({"running"} if s in (recording.ON_CPU, recording.ACTIVE) else set()) | \
+        ({"runnable"} if s in (recording.RUNNABLE, recording.ACTIVE) else set()) | \
+        ({"blocked"} if s in (recording.SLEEPING, recording.DISK, recording.STOPPED) else set()) | \
+        ({"unknown"} if s == recording.UNKNOWN else set()) | \
+        ({"gc"} if run.flags & recording.GC else set()) | ({"gil-wait"} if run.flags & recording.GIL_WAIT else set())
 
 def idle(run):
     if run.gil:
         return False
-    return run.state in (pr.SLEEPING, pr.DISK, pr.STOPPED) or (run.state == pr.UNKNOWN and bool(run.flags & pr.GIL_WAIT))
+    return run.state in (recording.SLEEPING, recording.DISK, recording.STOPPED) or (run.state == recording.UNKNOWN and bool(run.flags & recording.GIL_WAIT))
 
 def texts(f, run):
     if f.kind == "native":
@@ -84,7 +85,7 @@ def want(rec, keep=lambda r: True, focus=None, ignore=None, hide=None, show_from
         if show_from:
             while not matches(stack[0], r, show_from):
                 stack.pop(0)
-        cut = ("[cut]",) if r.flags & pr.CUT and not show_from else ()
+        cut = ("[cut]",) if r.flags & recording.CUT and not show_from else ()
         names = tuple(f.name for f in stack if not (hide and matches(f, r, hide))) or ("[hidden]",)
         out[cut + names] += n
     return out

@@ -15,6 +15,7 @@ rm -f "$work/hostile.pyspy" "$work/undefined.pyspy" # what this reader does not 
 PYTHONPATH=$tests/e2e python3 - "$report" "$work"/*.pyspy <<'P'
 import json, subprocess, sys
 import pyspy_reader as pr
+import recording
 
 report, failed = sys.argv[1], 0
 
@@ -38,7 +39,7 @@ for path in sys.argv[2:]:
         t = s["time_ns"]
         same(path, "idle time", t["idle"], sum(r.ns for r in rec.runs if r.idle))
         same(path, "GIL", t["gil"], sum(r.ns for r in rec.runs if r.gil))
-        same(path, "waiting", t["gil_wait"], sum(r.ns for r in rec.runs if r.flags & pr.GIL_WAIT))
+        same(path, "waiting", t["gil_wait"], sum(r.ns for r in rec.runs if r.flags & recording.GIL_WAIT))
         same(path, "CPU time", s["cpu_ns"] - sum(r.cpu_ns or 0 for r in rec.runs if not r.event),
              sum(r.cpu_ns for r in rec.runs if r.event))
     for options in (("--no-idle",), ("-i",)):

@@ -23,6 +23,7 @@ PYTHONPATH=$tests/e2e python3 - "$report" ./*.pyspy <<'P' || failed=1
 import csv, io, json, os, subprocess, sys
 from collections import Counter, defaultdict
 import pyspy_reader as pr
+import recording
 
 report, failed = sys.argv[1], 0
 
@@ -54,12 +55,12 @@ def text_of(rows):
              for k, v in r.items()} for r in rows]
 
 def idle(r):
-    return not r.gil and (r.state in (pr.SLEEPING, pr.DISK, pr.STOPPED) or (r.state == pr.UNKNOWN and bool(r.flags & pr.GIL_WAIT)))
+    return not r.gil and (r.state in (recording.SLEEPING, recording.DISK, recording.STOPPED) or (r.state == recording.UNKNOWN and bool(r.flags & recording.GIL_WAIT)))
 
-CUT = pr.Frame("made", "", "[cut]", "", 0, None, None, None, None)
+CUT = recording.Frame("made", "", "[cut]", "", 0, None, None, None, None)
 
 def stack_of(r):
-    return ((CUT,) if r.flags & pr.CUT else ()) + tuple(r.stack)
+    return ((CUT,) if r.flags & recording.CUT else ()) + tuple(r.stack)
 
 def percent(part, whole):
     return "%.4f" % (100.0 * part / whole) if whole else ""

@@ -10,7 +10,7 @@ import threading
 import time
 
 import harness as h
-import pyspy_reader as pr
+import recording
 
 TICK = time.clock_getres(6)  # of the CPUs, in seconds: the resolution of CLOCK_MONOTONIC_COARSE
 boot = lambda: time.clock_gettime(time.CLOCK_BOOTTIME)  # noqa: E731
@@ -131,7 +131,7 @@ class Time:
         return self.on + self.off
 
     def add(self, run):
-        if run.state in (pr.ON_CPU, pr.ACTIVE):
+        if run.state in (recording.ON_CPU, recording.ACTIVE):
             self.on, self.n_on = self.on + run.ns / 1e9, self.n_on + 1
         else:
             self.off, self.n_off = self.off + run.ns / 1e9, self.n_off + 1
@@ -158,7 +158,7 @@ def share(runs, hit):
     """
     parts = {True: [], False: []}
     for run in runs:
-        parts[run.state in (pr.ON_CPU, pr.ACTIVE)].append((run.ns, 1.0 if hit(run) else 0.0))
+        parts[run.state in (recording.ON_CPU, recording.ACTIVE)].append((run.ns, 1.0 if hit(run) else 0.0))
     whole = sum(w for part in parts.values() for w, _ in part)
     if not whole:
         raise h.Failure("no time at all")

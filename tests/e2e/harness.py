@@ -24,6 +24,7 @@ TARGETS = os.path.join(ROOT, "tests", "targets")
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import pyspy_reader  # noqa: E402
+import recording  # noqa: E402
 from pythons import Python, interpreters, newer, pythons, shim_of  # noqa: E402,F401: for the tests
 
 BUILD = os.path.join(ROOT, os.environ.get("PYSPY_BUILD", "build"))
@@ -250,26 +251,26 @@ def record(pid, seconds, rate, args=(), cpu=None, want=0, engine="outside", gone
 
 def count(rec, number):
     """a counter of FORMAT.md 5.2"""
-    return rec.counters.get(pyspy_reader.COUNTERS.get(number, number), 0)
+    return rec.counters.get(recording.COUNTERS.get(number, number), 0)
 
 
 def by_kernel(rec, gone=0.0):
     """the kernel took the samples: no stop, nothing in motion, no tick, nothing torn; gone: share of the samples that may
     come to nothing, because threads or code objects were gone before they could be read"""
-    pr, c = pyspy_reader, rec.counters
+    c = rec.counters
     # where much goes while it is read, the target may seem to have become another program: it is looked for at a tick
     check(rec.samples and rec.ticks <= (gone > 0), "%d ticks, %d samples by the kernel engine" % (rec.ticks, rec.samples))
     for k in ("stops", "stopped_ns", "held", "uncertified"):
         check(not c.get(k), "%s: %s by the kernel engine" % (k, c.get(k)))
-    bad = Counter(r.way for r in rec.runs if r.way not in (pr.KERNEL, pr.STILL) or r.weight_ns is None)
+    bad = Counter(r.way for r in rec.runs if r.way not in (recording.KERNEL, recording.STILL) or r.weight_ns is None)
     check(not bad, "samples of other ways than the kernel's: %s" % dict(bad))
-    still = sum(r.way == pr.STILL and r.state == pr.ON_CPU for r in rec.runs)
+    still = sum(r.way == recording.STILL and r.state == recording.ON_CPU for r in rec.runs)
     check(not still, "%d samples stand still on a CPU" % still)
     torn = Counter(r.stack[-1].name for r in rec.runs if r.stack[-1].kind == "synthetic")
     motion = torn.pop("[in motion]", 0) + torn.pop("[lost]", 0)
     lost = Counter()
     for x in rec.lost:
-        lost[pr.CAUSES[x["cause"]]] += x["count"]
+        lost[recording.CAUSES[x["cause"]]] += x["count"]
     overrun = lost.pop("overrun", 0)
     check(not motion and torn["[torn]"] + sum(lost.values()) - lost["torn"] <= gone * (rec.samples + sum(lost.values())),
           "%d samples in motion, %s of %d, lost: %s, overrun %d" % (motion, dict(torn), rec.samples, dict(lost), overrun))
@@ -308,7 +309,7 @@ def info(path):
 
 def motion_share(rec):
     n = rec.samples
-    return sum(r.ticks for r in rec.runs if r.stack[-1] is pyspy_reader.IN_MOTION) / n if n else 0.0
+    return sum(r.ticks for r in rec.runs if r.stack[-1] is recording.IN_MOTION) / n if n else 0.0
 
 
 def cost(rec):

@@ -7,7 +7,7 @@ import bisect
 import re
 from collections import Counter
 
-import pyspy_reader as pr
+import recording
 
 
 class Seen:
@@ -48,12 +48,12 @@ class Legal:
 
     def wrong(self, run):
         """None, or what is impossible about its stack"""
-        e, sid, certain = run.epoch, run.sid, run.way != pr.OUTSIDE
+        e, sid, certain = run.epoch, run.sid, run.way != recording.OUTSIDE
         while not certain and sid and not e.certain(sid):
             sid = e.stacks[sid][0]  # the rest is [in motion]
         if not sid:
             return "no frame" if certain else None
-        return self.state(e, sid, self.tids.get(run.info["tid"]), bool(run.flags & pr.CUT))[-1]
+        return self.state(e, sid, self.tids.get(run.info["tid"]), bool(run.flags & recording.CUT))[-1]
 
     def state(self, epoch, sid, thread, cut):
         todo, state = [], self.EMPTY
@@ -124,17 +124,17 @@ def judge_colours(rec, legal, seen, engine):
             seen.strangers.append(run.info)
             continue
         seen.samples += run.ticks
-        seen.cut += run.ticks * bool(run.flags & pr.CUT)
+        seen.cut += run.ticks * bool(run.flags & recording.CUT)
         w = legal.wrong(run)
         if engine == "kernel" and run.stack[-1].name in ("[torn]", "[no Python frame]"):
             seen.unknown += run.ticks
         elif w:
             seen.wrongs[w] += run.ticks
             seen.examples[told(run)] += run.ticks
-        elif run.stack[-1] is pr.IN_MOTION:
+        elif run.stack[-1] is recording.IN_MOTION:
             seen.motion += run.ticks
         else:
-            seen.whole += run.ticks * (run.state in (pr.ON_CPU, pr.ACTIVE))
+            seen.whole += run.ticks * (run.state in (recording.ON_CPU, recording.ACTIVE))
             seen.leaves[run.stack[-1].name] += run.ticks
             seen.depth = max(seen.depth, len(run.stack))
 
@@ -157,8 +157,8 @@ def judge_turns(rec, tid, turns, kind, seen):
         if run.doubted:
             seen.marked += run.ticks
             continue
-        seen.motion += run.ticks * (stack[-1] is pr.IN_MOTION)
-        seen.whole += run.ticks * (stack[-1] is not pr.IN_MOTION and run.state in (pr.ON_CPU, pr.ACTIVE))
+        seen.motion += run.ticks * (stack[-1] is recording.IN_MOTION)
+        seen.whole += run.ticks * (stack[-1] is not recording.IN_MOTION and run.state in (recording.ON_CPU, recording.ACTIVE))
         mine = [f for f in stack if f.file[:1] == "x"]
         colours = {f.name[-1] for f in mine if f.name[-2:] in ("_A", "_B")}
         w = wrong_turn(mine, colours, kind)

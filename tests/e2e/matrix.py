@@ -30,6 +30,7 @@ from collections import Counter
 
 import harness as h
 import pyspy_reader as pr
+import recording
 from pythons import interpreters
 
 COLUMNS = ("found", "version", "threads", "names", "functions", "lines", "columns", "gil", "impossible", "shares")
@@ -218,7 +219,7 @@ def impossible(stack, file):
     colours = {f.name[-1] for f in stack if f.name[-2:] in ("_A", "_B")}
     if len(colours) > 1:
         return "colours mixed: " + " ".join(f.name for f in stack)
-    if stack[-1] is pr.IN_MOTION:
+    if stack[-1] is recording.IN_MOTION:
         stack = stack[:-1]
     for a, b in zip(stack, stack[1:]):
         called = "lib" if b.file != file else b.name
@@ -240,7 +241,7 @@ def working(row, truth, v, pid, seconds, held_when_parked, attempts=3):
         raise h.Failure("the program said %r" % w)
     own = float(w[1]) / (float(w[1]) + float(w[2]))
     file = [t for t in truth.threads if t["tid"] == main][0]["frames"][0][1]
-    runs = [r for r in rec.by_tid().get(main, []) if r.state in (pr.ON_CPU, pr.ACTIVE)]
+    runs = [r for r in rec.by_tid().get(main, []) if r.state in (recording.ON_CPU, recording.ACTIVE)]
     others = sum(r.ticks for tid, rs in rec.by_tid().items() for r in rs if tid != main and r.gil)
     # From outside one look at a stack counts once, however long the thread then lacked a CPU: the program's account is of CPU time.
     weight = (lambda r: r.ns) if rec.timed else (lambda r: 1)
@@ -255,7 +256,7 @@ def working(row, truth, v, pid, seconds, held_when_parked, attempts=3):
     for r in runs:
         total += weight(r)
         names = {f.name for f in r.stack}
-        motion += weight(r) if r.stack[-1] is pr.IN_MOTION else 0
+        motion += weight(r) if r.stack[-1] is recording.IN_MOTION else 0
         if "[torn]" in names or not r.stack:
             continue
         why = impossible(r.stack, file)

@@ -12,6 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import pyspy_reader  # noqa: E402
+import recording  # noqa: E402
 
 REPORT = os.path.abspath(os.path.join(os.environ.get("PYSPY_BUILD", "build"), "pyspy-report"))
 GOLDEN = os.path.join(HERE, "..", "golden")
@@ -54,7 +55,7 @@ def kept(what, path, *words):
 def weights(path):
     """The numbers alone, in their order in time."""
     rec = pyspy_reader.read(path)
-    return [(r.ticks, r.ns, r.cpu_ns, r.flags & ~pyspy_reader.DOUBTED, r.doubted, len(r.stack), [f.line for f in r.stack], r.info["tid"], list(r.when))
+    return [(r.ticks, r.ns, r.cpu_ns, r.flags & ~recording.DOUBTED, r.doubted, len(r.stack), [f.line for f in r.stack], r.info["tid"], list(r.when))
             for r in rec.runs]
 
 

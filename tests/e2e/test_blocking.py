@@ -5,7 +5,7 @@ import os
 from collections import Counter
 
 import harness as h
-import pyspy_reader as pr
+import recording
 import touches
 from pythons import HOST
 
@@ -51,7 +51,7 @@ def touched(py):
             ways = Counter()
             for run in r.rec.runs:
                 ways[run.info["tid"] == v.pid, run.way] += run.ticks
-            h.check(engine == "kernel" or not {w for own, w in ways if not own} - {pr.STILL}, "%s: ways of sleepers: %s" % (what, ways))
+            h.check(engine == "kernel" or not {w for own, w in ways if not own} - {recording.STILL}, "%s: ways of sleepers: %s" % (what, ways))
             h.note("%s: %d calls, stops of %s, %s" % (what, t.calls, sorted(stopped) or "nobody", dict(t.ptraced.get(v.pid, {}))))
         goes_on(v.pid)
 
@@ -102,12 +102,12 @@ def samples(py):
     ways = Counter()
     for run in r.rec.runs:
         torn = run.stack[-1].kind == "synthetic" and run.stack[-1].name not in ("[no Python frame]",)
-        ways["torn" if torn else (run.way, run.state in (pr.SLEEPING, pr.DISK))] += run.ticks
+        ways["torn" if torn else (run.way, run.state in (recording.SLEEPING, recording.DISK))] += run.ticks
     n, c = r.rec.samples, r.rec.counters
     torn = ways.pop("torn", 0)
     h.check(torn <= 0.01 * n, "%d of %d samples have no stack" % (torn, n))
-    h.check(not set(ways) - {(pr.STOPPED_FOR, False), (pr.STILL, True)}, "ways: %s" % ways)
-    stopped = ways[pr.STOPPED_FOR, False]
+    h.check(not set(ways) - {(recording.STOPPED_FOR, False), (recording.STILL, True)}, "ways: %s" % ways)
+    stopped = ways[recording.STOPPED_FOR, False]
     h.check(stopped > 5 and c["stops"] >= stopped, "%d samples by %d stops" % (stopped, c["stops"]))
     h.check(r.rec.note("pyspy.engine").startswith("outside: each running thread is stopped"), "engine %r" % r.rec.note("pyspy.engine"))
     info = h.info(out)
@@ -121,7 +121,7 @@ def samples(py):
         h.check(below <= q * c["stops"] + 1e-9 and (upto >= q * c["stops"] - 1e-9), "%g of %d stops at %d ns: %s" % (q, c["stops"], ns, mine))
     h.check(b"taken by stops (biased" in h.report("top", out), "top says nothing of stops")
     h.note("%s; median %.0f us, p99 %.0f us, %s unstopped" % (h.cost(r.rec), s["median_ns"] / 1e3, s["p99_ns"] / 1e3,
-                                                              sum(x["count"] for x in r.rec.lost if pr.CAUSES[x["cause"]] == "unstopped")))
+                                                              sum(x["count"] for x in r.rec.lost if recording.CAUSES[x["cause"]] == "unstopped")))
 
 
 def warned(py):
@@ -150,7 +150,7 @@ def traced(py):
         h.check("another program traces it" in r.stderr, "it says %r" % r.stderr)
         lost = Counter()
         for x in r.rec.lost:
-            lost[pr.CAUSES[x["cause"]]] += x["count"]
+            lost[recording.CAUSES[x["cause"]]] += x["count"]
         h.check(lost["unstopped"] and not r.rec.counters.get("stops"), "lost %s, %s stops" % (lost, r.rec.counters.get("stops")))
         h.check({run.info["tid"] for run in r.rec.runs} == set(h.tids(v.pid)) - {v.pid}, "threads seen: %s" % Counter(run.info["tid"] for run in r.rec.runs))
         h.stop(s)

@@ -13,6 +13,7 @@ from collections import Counter
 import accounts
 import harness as h
 import pyspy_reader as pr
+import recording
 
 ONE_PERCENT = 0.01
 MUCH = 2 if h.FULL else 1
@@ -97,7 +98,7 @@ def of(rec, pid):
 
 
 def cpu_seconds(runs):
-    return sum(r.ns for r in runs if r.state == pr.ON_CPU) / 1e9
+    return sum(r.ns for r in runs if r.state == recording.ON_CPU) / 1e9
 
 
 def adds_up(rec, pid, account, within=ONE_PERCENT, late=0.5):
@@ -175,7 +176,7 @@ def execs(py, others):
     h.check([minor for _, minor in images] == [x.minor for x in [py] + others], "images seen: %s" % images)
     by_image = Counter()
     for r in rec.runs:
-        if r.way == pr.KERNEL and r.state == pr.ON_CPU and any(f.name == "before_exec" for f in r.stack):
+        if r.way == recording.KERNEL and r.state == recording.ON_CPU and any(f.name == "before_exec" for f in r.stack):
             by_image[r.epoch.processes[r.info["process"]]["exec"]] += r.ns / 1e9
     used = account.rows[-1][2] - account.rows[0][2]
     h.note("seconds on a CPU by image %s; the process used %.2f, its start-ups too; %s" % (dict(by_image), used, h.cost(rec)))
@@ -292,7 +293,7 @@ def suspended(py, rate):
     h.check(during[0] > 0.5 * before[0], "the target is slower while the recorder stands: %.0f of %.0f" % (during[0], before[0]))
     adds_up(rec, v.pid, account)
     said = h.info(out)
-    h.note("lost: %s" % {pr.CAUSES[x["cause"]]: x["count"] for x in rec.lost})
+    h.note("lost: %s" % {recording.CAUSES[x["cause"]]: x["count"] for x in rec.lost})
     # 3 s of stacks 60 deep do not fit
     h.check(h.count(rec, 23) > 0, "nothing overran")
     h.check(sum(x["count"] for x in rec.lost if x["cause"] == 7) == h.count(rec, 23), "overrun %d, LOST says %s" % (h.count(rec, 23), rec.lost))
@@ -338,7 +339,7 @@ def many_sleepers(py, n):
         account.close()
         wall = adds_up(r.rec, v.pid, account, late=2.0)
         h.check(len(wall) == n + 2, "%d threads with time, of %d" % (len(wall), n + 2))
-        waits = sum(x.ns for x in r.rec.runs if x.state == pr.SLEEPING and any(f.name == "wait" and f.file.endswith("crowd.py") for f in x.stack))
+        waits = sum(x.ns for x in r.rec.runs if x.state == recording.SLEEPING and any(f.name == "wait" and f.file.endswith("crowd.py") for f in x.stack))
         h.check(waits >= 0.99 * 1e9 * sum(wall.values()) * n / (n + 2), "threads wait for %.1f s of %.1f" % (waits / 1e9, sum(wall.values())))
 
 
@@ -364,10 +365,10 @@ def many_come(py, n):
     seen = len({x.info["tid"] for x in r.rec.runs})
     first, last = accounts.span(r.rec)
     least, most = account.used(first, last)
-    on = sum(x.ns for x in r.rec.runs if x.state in (pr.ON_CPU, pr.ACTIVE)) / 1e9
+    on = sum(x.ns for x in r.rec.runs if x.state in (recording.ON_CPU, recording.ACTIVE)) / 1e9
     h.note("%s; %d threads seen; thread seconds by engine %s; %.3f s working, the kernel says %.3f .. %.3f of CPU time; lost %s; mostly %s" % (
         "from outside at last" if outside else "by the kernel to the end", seen, {k: round(s, 1) for k, s in ways.items()}, on, least, most,
-        {pr.CAUSES[x["cause"]]: x["count"] for x in r.rec.lost}, names.most_common(3)))
+        {recording.CAUSES[x["cause"]]: x["count"] for x in r.rec.lost}, names.most_common(3)))
     h.check(outside == bool(r.rec.ticks), "%d ticks, and it said %r" % (r.rec.ticks, r.stderr))
     h.check(ways["kernel"] > 0, "nothing by the kernel")
     h.check(seen >= n, "%d threads seen, %d came" % (seen, n))

@@ -11,6 +11,7 @@ import sys
 import time
 
 import harness as h
+import recording
 
 FULL = h.FULL
 TARGET = os.path.join(h.TARGETS, "found.py")
@@ -513,7 +514,7 @@ def locks(py, make, can_tell_waiters=True):
         rec = h.record(v.pid, 1.0, 200, ["-i"]).rec
         n = sum(r.ticks for r in rec.runs)
         has = sum(r.ticks for r in rec.runs if r.gil)
-        waits = sum(r.ticks for r in rec.runs if r.flags & h.pyspy_reader.GIL_WAIT)
+        waits = sum(r.ticks for r in rec.runs if r.flags & recording.GIL_WAIT)
         h.note("%d samples: %d have the GIL, %d wait for it" % (n, has, waits))
         # three threads compute, one at a time; how often those who wait stand still depends on the machine
         h.check(0.1 * n < has < 0.4 * n, "%d of %d samples have the GIL" % (has, n))

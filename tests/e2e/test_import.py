@@ -20,6 +20,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import pyspy_reader  # noqa: E402
+import recording  # noqa: E402
 
 REPORT = os.path.join(os.environ.get("PYSPY_BUILD", "build"), "pyspy-report")
 FOREIGN = os.path.join(HERE, "..", "foreign")
@@ -95,7 +96,7 @@ def austin_text(name):
     got = by_stack(rec, lambda r: (rec.epochs[-1].processes[r.info["process"]]["pid"], r.info["tid"],
                                    ";".join(frame(f) for f in r.stack)), lambda r: r.ns)
     expect(name, got, want)
-    expect(name + ": idle", sum(r.state == pyspy_reader.SLEEPING for r in rec.runs), idle)
+    expect(name + ": idle", sum(r.state == recording.SLEEPING for r in rec.runs), idle)
 
 
 # -- Tachyon: `replay --collapsed` of the same file

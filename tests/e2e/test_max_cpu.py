@@ -9,7 +9,7 @@ import time
 
 import accounts
 import harness as h
-import pyspy_reader as pr
+import recording
 from pythons import HOST
 
 RATE = {"outside": 10000, "kernel": 10000}  # Hz
@@ -61,7 +61,7 @@ def mean_gap(rec, first, last):
     if rec.ticks:
         times = sorted({t for r in rec.runs for t in r.when})
     else:
-        times = sorted(r.when[0] for r in rec.runs if r.way == pr.KERNEL and r.state == pr.ON_CPU)
+        times = sorted(r.when[0] for r in rec.runs if r.way == recording.KERNEL and r.state == recording.ON_CPU)
     n = sum(first <= t / 1e9 < last for t in times)
     return (last - first) / max(n, 1)
 
@@ -108,7 +108,7 @@ def bounded(py, engine):
     calm, full = mean_gap(r.rec, first + 0.3, change), mean_gap(r.rec, change + 0.3, last)
     h.note("%s: a sample in %.2f ms while it was calm, in %.2f ms in the crowd" % (engine, 1e3 * calm, 1e3 * full))
     missed = h.info(r.path)["recordings"][0]["not_sampled_ns"] / 1e9  # a recorder that gets no CPU
-    motion = sum(x.ns for x in r.rec.runs if x.info["tid"] == tid and x.stack[-1] is pr.IN_MOTION) / 1e9
+    motion = sum(x.ns for x in r.rec.runs if x.info["tid"] == tid and x.stack[-1] is recording.IN_MOTION) / 1e9
     for name in ("often", "seldom"):
         (got, se), counts, wall = main_share(r.rec, tid, name)
         accounts.near("%s %s: %s (by counts %.1f %%)" % (py, engine, name, 100 * counts), got, truth.share(name, first, last), se, 0.02 + (missed + motion) / (last - first))

@@ -11,6 +11,7 @@ from collections import Counter
 
 import harness as h
 import pyspy_reader as pr
+import recording
 from pythons import HOST
 
 KILLS = 40 if h.FULL else 8
@@ -293,7 +294,7 @@ def many_threads(py, engine="outside"):
     made = int(said.split()[1])
     seen = {k for k, t in r.rec.threads().items() if t["name"].startswith("short ") or t["flags"] & 2}
     h.check(made > 300 and len(seen) > 50, "%d threads made, %d seen" % (made, len(seen)))
-    cut = sum(run.ticks for run in r.rec.runs if run.flags & pr.CUT)
+    cut = sum(run.ticks for run in r.rec.runs if run.flags & recording.CUT)
     h.check(not cut, "%d samples with missing outermost frames" % cut)
     h.check(len(r.rec.thread_ends) > 0.5 * len(seen), "%d threads seen, %d ended in the file" % (len(seen), len(r.rec.thread_ends)))
 
@@ -310,13 +311,13 @@ def deep(py, engine="outside"):
     for run in r.rec.runs:
         s = run.stack
         depths.append(len(s))
-        if run.flags & pr.CUT and engine == "kernel" and len(s) > 1500:
+        if run.flags & recording.CUT and engine == "kernel" and len(s) > 1500:
             cut += run.ticks  # what the kernel copies has an end
-        elif run.flags & pr.CUT:
+        elif run.flags & recording.CUT:
             wrong["cut"] += run.ticks
         elif engine == "kernel" and s[-1].name == "[torn]":
             pass  # counted in only()
-        elif s[0].name != "<module>" and s != (pr.NO_FRAME,) and s != (pr.IN_MOTION,):
+        elif s[0].name != "<module>" and s != (recording.NO_FRAME,) and s != (recording.IN_MOTION,):
             wrong["begins with %s" % s[0].name] += run.ticks
     h.check(not wrong, "%s" % wrong)
     depths.sort()

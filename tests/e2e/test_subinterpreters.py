@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import harness as h
-import pyspy_reader as pr
+import recording
 
 SECONDS = 2.0 if h.FULL else 0.6
 NESTED = ["main_outer", "<module>", "a_outer", "a_inner", "<module>", "b_outer", "b_inner"]
@@ -21,7 +21,7 @@ def names(stack):
 
 def unknown(stacks):
     """samples of a running thread without a frame: from outside its outermost frame is believed once three or four looks agree"""
-    return sum(n for stack, n in stacks.items() if stack == (pr.IN_MOTION,))
+    return sum(n for stack, n in stacks.items() if stack == (recording.IN_MOTION,))
 
 
 def by_tid(rec):
@@ -70,7 +70,7 @@ def nested(py, engine, *words):
     h.check(first <= (3 if engine == "outside" else 0), "%d samples without a frame" % first)
     for stack, ticks in stacks.get(tid, {}).items():
         n += ticks
-        if names(stack)[-7:] != NESTED and stack != (pr.IN_MOTION,):
+        if names(stack)[-7:] != NESTED and stack != (recording.IN_MOTION,):
             wrong += ticks
             print("    %s" % names(stack))
     h.check(n and not wrong, "%d of %d stacks are not one in the right order" % (wrong, n))
@@ -90,7 +90,7 @@ def churn(py, engine):
             continue
         text, ticks = ">".join(f.name for f in run.stack), run.ticks
         doubted += ticks * run.doubted
-        if run.flags & pr.CUT:  # says itself that frames are missing
+        if run.flags & recording.CUT:  # says itself that frames are missing
             cut += ticks
             continue
         n += ticks
@@ -111,7 +111,7 @@ def many(py, engine):
     with h.Victim(py, "subinterpreters.py", ["many", 140], timeout=120) as v:
         r = h.record(v.pid, 0.5, 100, engine=engine)
     h.check("141 interpreters, of which 128" in r.stderr, "the recorder says: %s" % r.stderr)
-    h.check(sum(x["count"] for x in r.rec.lost if pr.CAUSES[x["cause"]] == "limit") == 13, "lost: %s" % r.rec.lost)
+    h.check(sum(x["count"] for x in r.rec.lost if recording.CAUSES[x["cause"]] == "limit") == 13, "lost: %s" % r.rec.lost)
     main = [run for run in r.rec.runs if run.info["tid"] == v.pid]
     h.check(main and all(run.stack[-1].name.endswith("wait") and run.info["interpreter"] == 0 for run in main), "the main thread")
 
@@ -131,7 +131,7 @@ def in_c(py, engine):
         rec = h.record(v.pid, 2 * SECONDS, 500, engine=engine, gone=0.05).rec
     stacks = by_tid(rec)
     for tid in (bare, holder):
-        h.check(tid in stacks and all(s == (pr.NO_FRAME,) or s == () for s in stacks[tid]), "a thread without frames: %s" % [names(s) for s in stacks.get(tid, ())])
+        h.check(tid in stacks and all(s == (recording.NO_FRAME,) or s == () for s in stacks[tid]), "a thread without frames: %s" % [names(s) for s in stacks.get(tid, ())])
     runs = {t: [r for r in rec.runs if r.info["tid"] == t] for t in (bare, holder)}
     h.check(not any(r.gil for r in runs[bare]), "the one that does nothing has the GIL")
     ns = sum(r.ns for r in runs[holder])

@@ -15,6 +15,7 @@ import tempfile
 from collections import Counter
 
 import pyspy_reader
+import recording
 import timelines as t
 
 BUILD = os.path.abspath(os.environ.get("PYSPY_BUILD", "build"))
@@ -59,13 +60,13 @@ def read(path):
     ns, n, of = Counter(), Counter(), Counter()
     for r in rec.runs:
         stack = tuple(frame_of(f) for f in r.stack)
-        if r.flags & pyspy_reader.CUT:
+        if r.flags & recording.CUT:
             stack = (("[cut]", "", 0),) + stack
         ns[stack] += r.ns
         n[stack] += r.ticks
         of["gil"] += r.ns if r.gil else 0
-        of["wait"] += r.ns if r.flags & pyspy_reader.GIL_WAIT else 0
-        of["running"] += r.ns if r.state in (pyspy_reader.ON_CPU, pyspy_reader.ACTIVE) else 0
+        of["wait"] += r.ns if r.flags & recording.GIL_WAIT else 0
+        of["running"] += r.ns if r.state in (recording.ON_CPU, recording.ACTIVE) else 0
     return rec, ns, n, of
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 
 import accounts
 import harness as h
-import pyspy_reader as pr
+import recording
 
 SECONDS = 8.0 if h.FULL else 2.5
 
@@ -53,7 +53,7 @@ def recorded(pid, rate):
     rec = h.finish_record(p, out, SECONDS * 3 + 60).rec
     account.close()
     h.sound(rec)
-    lost = Counter(pr.CAUSES[x["cause"]] for x in rec.lost for _ in range(x["count"]))
+    lost = Counter(recording.CAUSES[x["cause"]] for x in rec.lost for _ in range(x["count"]))
     h.note("%s; lost %s" % (h.cost(rec), dict(lost)))
     h.check(not set(lost) - {"unreadable", "torn"} and sum(lost.values()) <= 1 + rec.samples / 1000, "lost %s of %d" % (dict(lost), rec.samples))
     h.check(not rec.ticks and rec.timed, "%d ticks by the kernel engine" % rec.ticks)
@@ -81,16 +81,16 @@ def loop(py, rate, shape):
         select_ns[r.state] += r.ns / 1e9 * is_select(r)
     wall = sum(ns.values())
     h.note("share of wall time in select %.1f %% (of CPU time %.1f %%); the program's clock around it: %.1f %%; in epoll_wait, when traced: %s" % (
-        100 * sum(select_ns.values()) / wall, 100 * select_ns[pr.ON_CPU] / max(ns[pr.ON_CPU], 1e-9), 100 * spent["select"] / spent["wall"], ", ".join(tracers)))
-    used, asleep = account.used(first, last, v.pid), ns[pr.SLEEPING]
-    elsewhere = asleep - select_ns[pr.SLEEPING]
+        100 * sum(select_ns.values()) / wall, 100 * select_ns[recording.ON_CPU] / max(ns[recording.ON_CPU], 1e-9), 100 * spent["select"] / spent["wall"], ", ".join(tracers)))
+    used, asleep = account.used(first, last, v.pid), ns[recording.SLEEPING]
+    elsewhere = asleep - select_ns[recording.SLEEPING]
     h.note("asleep %.3f s, of these in select %.3f s; waits for memory's locks %.3f s; ready %.3f s (schedstat: %.3f s); on a CPU %.3f s, the kernel says %.3f .. %.3f of %.3f s" % (
-        asleep, select_ns[pr.SLEEPING], ns[pr.DISK], ns[pr.RUNNABLE], delay, ns[pr.ON_CPU], used[0], used[1], last - first))
-    h.check(0.99 * used[0] <= ns[pr.ON_CPU] <= 1.01 * used[1], "%.4f s on a CPU, the kernel says %.4f .. %.4f" % ((ns[pr.ON_CPU],) + used))
+        asleep, select_ns[recording.SLEEPING], ns[recording.DISK], ns[recording.RUNNABLE], delay, ns[recording.ON_CPU], used[0], used[1], last - first))
+    h.check(0.99 * used[0] <= ns[recording.ON_CPU] <= 1.01 * used[1], "%.4f s on a CPU, the kernel says %.4f .. %.4f" % ((ns[recording.ON_CPU],) + used))
     # nothing else sleeps in this program; after a sleep of no length it may wait for its CPU, which counts as sleep
-    h.check(elsewhere <= 0.02 * asleep + max(0, delay - ns[pr.RUNNABLE]) + 0.001, "asleep for %.4f s, in select %.4f s" % (asleep, select_ns[pr.SLEEPING]))
+    h.check(elsewhere <= 0.02 * asleep + max(0, delay - ns[recording.RUNNABLE]) + 0.001, "asleep for %.4f s, in select %.4f s" % (asleep, select_ns[recording.SLEEPING]))
     if shape == "waits":
-        h.check(select_ns[pr.SLEEPING] > 0, "it never sleeps in select")
+        h.check(select_ns[recording.SLEEPING] > 0, "it never sleeps in select")
     # more than the program's own clock around the selector says it cannot be
     own, se = spent["select"] / spent["wall"], accounts.share(main, is_select)[1]
     h.check(sum(select_ns.values()) / wall <= own + 5 * se + 0.03, "select %.1f %%, the program's clock says %.1f %%" % (100 * sum(select_ns.values()) / wall, 100 * own))

@@ -8,7 +8,7 @@ import time
 
 import accounts
 import harness as h
-import pyspy_reader as pr
+import recording
 
 SECONDS = 4.0 if h.FULL else 1.2
 EDGE = 0.001  # seconds beside a change of what the target noted, where samples are not asked
@@ -89,9 +89,9 @@ class Run:
         self.notes = lambda n: Notes(os.path.join(outside, str(n)))
         self.runs = [[r for r in self.rec.runs if r.info["tid"] == t] for t in self.tids]
         h.note(h.cost(self.rec))
-        both = sum(r.ticks for r in self.rec.runs if r.gil and r.flags & pr.GIL_WAIT)
+        both = sum(r.ticks for r in self.rec.runs if r.gil and r.flags & recording.GIL_WAIT)
         h.check(not both, "%d samples that hold the GIL and wait for it" % both)
-        alone = sum(r.ticks for r in self.rec.runs if r.flags & pr.GC and not r.gil)
+        alone = sum(r.ticks for r in self.rec.runs if r.flags & recording.GC and not r.gil)
         h.check(not alone, "%d samples that collect without the GIL" % alone)
 
     def share(self, n, flag):
@@ -114,7 +114,7 @@ class Run:
         was put aside between its clock and the call; outside hardly ever. (Events of sleeps are of a time, not of a moment.)"""
         notes, seen = self.notes(n), {True: [0, 0], False: [0, 0]}
         for r in self.runs[n]:
-            if r.state == pr.SLEEPING and self.rec.timed:
+            if r.state == recording.SLEEPING and self.rec.timed:
                 continue
             for when in r.when:
                 inside = notes.at(when / 1e9)
@@ -141,14 +141,14 @@ def contention(py, engine, rate):
     held = 0.0
     for n, tid in enumerate(run.tids):
         on, ready = run.scheduled.shares(run.begin, run.end, tid)
-        run.near(n, "holds the GIL", pr.GIL, on + ready / 2, 0.03 + ready / 2)
+        run.near(n, "holds the GIL", recording.GIL, on + ready / 2, 0.03 + ready / 2)
         if "musl" in (py.root or ""):  # there a condition is waited for in a futex of the waiter's own
-            run.near(n, "waits for it (musl: cannot be told)", pr.GIL_WAIT, 0.0)
+            run.near(n, "waits for it (musl: cannot be told)", recording.GIL_WAIT, 0.0)
         elif tells_all(py):
-            run.near(n, "waits for it", pr.GIL_WAIT, 1 - on - ready / 2, 0.03 + ready / 2)
+            run.near(n, "waits for it", recording.GIL_WAIT, 1 - on - ready / 2, 0.03 + ready / 2)
         else:
-            run.near(n, "waits for it (stripped: cannot be told)", pr.GIL_WAIT, 0.0)
-        held += run.share(n, pr.GIL)[0]
+            run.near(n, "waits for it (stripped: cannot be told)", recording.GIL_WAIT, 0.0)
+        held += run.share(n, recording.GIL)[0]
     sampled = min(sum(r.ticks for r in runs) for runs in run.runs)
     h.check(held <= 1.02 + 5 / sampled ** 0.5, "the GIL is held for %.1f %% of the time" % (100 * held))
     if not run.rec.timed:  # all are looked at together
@@ -163,17 +163,17 @@ def contention(py, engine, rate):
 def kinds(py, engine, rate):
     """One in C code that keeps the GIL for a known share of its time, one that lets go of it, one that collects"""
     run = Run(py, ["hold", "free", "gc"], engine, rate)
-    run.calls(0, "holds the GIL in C code", pr.GIL)
-    run.near(0, "collects", pr.GC, 0.0)
-    run.near(1, "holds the GIL while it sleeps", pr.GIL, 0.0, SLOW)
-    run.near(1, "collects", pr.GC, 0.0)
+    run.calls(0, "holds the GIL in C code", recording.GIL)
+    run.near(0, "collects", recording.GC, 0.0)
+    run.near(1, "holds the GIL while it sleeps", recording.GIL, 0.0, SLOW)
+    run.near(1, "collects", recording.GC, 0.0)
     if tells_all(py):
-        run.calls(2, "collects", pr.GC)
+        run.calls(2, "collects", recording.GC)
     else:
         h.note("stripped: nobody can tell whether the collector runs")
-        run.near(2, "collects", pr.GC, 0.0)
+        run.near(2, "collects", recording.GC, 0.0)
     # one that computed for long is put aside as it goes to sleep, with the GIL
-    run.calls(2, "holds the GIL", pr.GIL, 1.0 if py.debug else 8 * SLOW)
+    run.calls(2, "holds the GIL", recording.GIL, 1.0 if py.debug else 8 * SLOW)
 
 
 def own(py, engine, rate):
@@ -181,14 +181,14 @@ def own(py, engine, rate):
     run = Run(py, ["own.spin", "own.gc", "hold"], engine, rate)
     names = {i for e in run.rec.epochs for _, i, flags in e.interpreters if flags & 2}
     h.check(len(names) == 3, "interpreters with a GIL of their own: %s" % names)
-    run.near(0, "holds its GIL", pr.GIL, 1.0)
-    run.near(0, "waits for it", pr.GIL_WAIT, 0.0)
-    run.near(0, "collects", pr.GC, 0.0)
-    run.calls(1, "collects", pr.GC)
-    run.calls(1, "holds its GIL", pr.GIL, 1.0 if py.debug else 8 * SLOW)
-    run.near(1, "waits for it", pr.GIL_WAIT, 0.0)
-    run.calls(2, "holds the first one's", pr.GIL)
-    run.near(2, "collects", pr.GC, 0.0)
+    run.near(0, "holds its GIL", recording.GIL, 1.0)
+    run.near(0, "waits for it", recording.GIL_WAIT, 0.0)
+    run.near(0, "collects", recording.GC, 0.0)
+    run.calls(1, "collects", recording.GC)
+    run.calls(1, "holds its GIL", recording.GIL, 1.0 if py.debug else 8 * SLOW)
+    run.near(1, "waits for it", recording.GIL_WAIT, 0.0)
+    run.calls(2, "holds the first one's", recording.GIL)
+    run.near(2, "collects", recording.GC, 0.0)
 
 
 def none(py, engine, rate):
@@ -196,8 +196,8 @@ def none(py, engine, rate):
     run = Run(py, ["spin", "spin", "free"], engine, rate)
     for n in range(3):
         # an extension module that is imported switches it on for a moment
-        h.check(run.share(n, pr.GIL)[0] <= 0.01, "thread %d holds the GIL" % n)
-        h.check(run.share(n, pr.GIL_WAIT)[0] <= 0.01, "thread %d waits for the GIL" % n)
+        h.check(run.share(n, recording.GIL)[0] <= 0.01, "thread %d holds the GIL" % n)
+        h.check(run.share(n, recording.GIL_WAIT)[0] <= 0.01, "thread %d waits for the GIL" % n)
 
 
 everyone = h.interpreters() if h.FULL else h.interpreters(builds=("release",), one_per_minor=True)

@@ -10,7 +10,7 @@ from collections import Counter
 
 import accounts
 import harness as h
-import pyspy_reader as pr
+import recording
 
 SECONDS = 15.0 if h.FULL else 1.5
 SIZES = (25, 100, 1000, 10000, 100000, 1000000)
@@ -39,9 +39,9 @@ def shares_of(counts):
 def leaf_counts(rec):
     counts, motion = Counter(), 0
     for r in rec.runs:
-        if r.state in (pr.ON_CPU, pr.ACTIVE):
+        if r.state in (recording.ON_CPU, recording.ACTIVE):
             counts[r.stack[-1].name] += r.ticks
-            motion += r.ticks * (r.stack[-1] is pr.IN_MOTION)
+            motion += r.ticks * (r.stack[-1] is recording.IN_MOTION)
     return counts, motion
 
 
@@ -98,7 +98,7 @@ def rhythm(py, rate, extra, shape, *args):
         spent = ask()
         spent.subtract(before)
     names = [k for k, s in spent.items() if s]
-    runs = [r for r in rec.runs if r.state == pr.ON_CPU]
+    runs = [r for r in rec.runs if r.state == recording.ON_CPU]
     within = lambda name: lambda r: [f.name for f in r.stack if f.name in names][-1:] == [name]  # noqa: E731
     mine = [r for r in runs if any(within(k)(r) for k in names)]
     h.note("%s; %s; CPU time outside of the functions %.1f %%" % (rec.note("pyspy.engine"), h.cost(rec), 100 - 100 * sum(r.ns for r in mine) / max(sum(r.ns for r in runs), 1)))
@@ -124,7 +124,7 @@ def polling(py, rate, shape):
     select = lambda r: r.stack[-1].name == "EpollSelector.select"  # noqa: E731
     main = [r for r in rec.runs if r.info["tid"] == v.pid]
     wall, wall_se = accounts.share(main, timed)
-    on, on_se = accounts.share([r for r in main if r.state == pr.ON_CPU], timed)
+    on, on_se = accounts.share([r for r in main if r.state == recording.ON_CPU], timed)
     h.note(h.cost(rec))
     accounts.near("in select, of wall time, %d Hz" % rate, wall, spent["select"] / spent["wall"], wall_se, 0.03)
     accounts.near("in select, of CPU time, %d Hz" % rate, on, spent["select_cpu"] / spent["cpu"], on_se, 0.03)

@@ -7,7 +7,7 @@ from collections import Counter
 
 import accounts
 import harness as h
-import pyspy_reader as pr
+import recording
 
 SECONDS = 12.0 if h.FULL else 6.0
 POINTS = 0.02  # and four standard errors
@@ -30,7 +30,7 @@ def run(py, rate, seconds, *args):
 def shares(rec, spent):
     """what is reported beside what is true"""
     innermost = lambda r: next((f.name for f in reversed(r.stack) if f.name in spent), None)  # noqa: E731
-    mine = [r for r in rec.runs if r.state == pr.ON_CPU and innermost(r)]
+    mine = [r for r in rec.runs if r.state == recording.ON_CPU and innermost(r)]
     for name in spent:
         got, se = accounts.share(mine, lambda r: innermost(r) == name)  # noqa: B023
         true = spent[name] / sum(spent.values())

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 import harness as h
-import pyspy_reader as pr
+import recording
 
 
 def cut_ok(got, want):
@@ -36,7 +36,7 @@ def frame_difference(got, want):
 def stack_difference(got, want):
     if len(got) != len(want):
         def short(f):
-            return f.name if isinstance(f, pr.Frame) else f[0]
+            return f.name if isinstance(f, recording.Frame) else f[0]
         return "%d frames, truth %d: %s ... truth %s ..." % (len(got), len(want), [short(f)[:60] for f in got[:12]], [short(f)[:60] for f in want[:12]])
     for i, (g, w) in enumerate(zip(got, want)):
         d = frame_difference(g, w)
@@ -116,7 +116,7 @@ def compare(py, truth, r, v):
                 wrong("stack", "%s, way %d: %s" % (case, run.way, d))
                 break
         for run in by_tid[tid]:
-            if run.state != pr.SLEEPING or run.gil or run.way == pr.OUTSIDE or run.flags & (pr.CUT | pr.DOUBTED | pr.FAILED):
+            if run.state != recording.SLEEPING or run.gil or run.way == recording.OUTSIDE or run.flags & (recording.CUT | recording.DOUBTED | recording.FAILED):
                 wrong("flags", "%s: flags %#x for a thread that sleeps" % (case, run.flags))
                 break
         n = whole_of(by_tid[tid])

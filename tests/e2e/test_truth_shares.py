@@ -8,7 +8,7 @@ import os
 
 import accounts
 import harness as h
-import pyspy_reader as pr
+import recording
 from pythons import HOST
 
 SECONDS, RATE = (15.0, 2000) if h.FULL else (4.0, 3000)
@@ -78,11 +78,11 @@ class Run:
 
 
 def on_cpu(samples):
-    return [s for s in samples if s[1].state in (pr.ON_CPU, pr.ACTIVE)]
+    return [s for s in samples if s[1].state in (recording.ON_CPU, recording.ACTIVE)]
 
 
 def in_motion(sample):
-    return sample[1].stack[-1] is pr.IN_MOTION
+    return sample[1].stack[-1] is recording.IN_MOTION
 
 
 def within(name):
@@ -175,8 +175,8 @@ def threads(py):
     shares.add("%s GIL: thread one" % py, held, lambda x: x[1].info["tid"] == tid["one"], lambda x: False, one, around)
     raw = h.raw(r.r.path, "-g", "--full-filenames")
     h.check(sum(raw.values()) == len(held), "raw -g: %d samples, our reader %d" % (sum(raw.values()), len(held)))
-    waiting = sum(x[1].flags & pr.GIL_WAIT != 0 for x in r.samples())
-    both = sum(x[1].gil and x[1].flags & pr.GIL_WAIT != 0 for x in r.samples())
+    waiting = sum(x[1].flags & recording.GIL_WAIT != 0 for x in r.samples())
+    both = sum(x[1].gil and x[1].flags & recording.GIL_WAIT != 0 for x in r.samples())
     h.check(not both, "%d samples hold the GIL and wait for it" % both)
     h.note("%d samples hold the GIL, %d wait for it" % (len(held), waiting))
 
@@ -194,7 +194,7 @@ def parallel(py, engine="outside", rate=1000):
         for work in ("work_05", "work_15", "work_30", "work_40"):
             # a thread that lost its CPU is where it was, by its own clock as well
             add(py, "%s, parallel %s, %s" % (engine, name, work), s, within(work), r.share(work, log=name), 0.01)
-        h.check(not any(run.gil or run.flags & pr.GIL_WAIT for _, run in s), "%s: samples with a GIL, or waiting for it" % name)
+        h.check(not any(run.gil or run.flags & recording.GIL_WAIT for _, run in s), "%s: samples with a GIL, or waiting for it" % name)
     h.note("samples of the two: %s" % {k: len(v) for k, v in when.items()})
     h.check(min(map(len, when.values())) > 0.5 * max(map(len, when.values())), "one is sampled oftener: %s" % {k: len(v) for k, v in when.items()})
 

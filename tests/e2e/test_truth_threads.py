@@ -8,7 +8,7 @@ from collections import Counter
 
 import accounts
 import harness as h
-import pyspy_reader as pr
+import recording
 
 SECONDS = 8.0 if h.FULL else 2.5
 SHORT = 10000 if h.FULL else 800
@@ -26,9 +26,9 @@ def gil(py, rate):
     ns = Counter()
     for r in rec.runs:
         if r.info["tid"] != v.pid:
-            place = "on" if r.state == pr.ON_CPU else "off" if r.state == pr.SLEEPING else "ready"
-            ns[place, "holds" if r.gil else "waits" if r.flags & pr.GIL_WAIT else "neither"] += r.ns / 1e9
-    h.check(not any(r.gil and r.flags & pr.GIL_WAIT for r in rec.runs), "samples that hold the GIL and wait for it")
+            place = "on" if r.state == recording.ON_CPU else "off" if r.state == recording.SLEEPING else "ready"
+            ns[place, "holds" if r.gil else "waits" if r.flags & recording.GIL_WAIT else "neither"] += r.ns / 1e9
+    h.check(not any(r.gil and r.flags & recording.GIL_WAIT for r in rec.runs), "samples that hold the GIL and wait for it")
     held = sum(s for (_, g), s in ns.items() if g == "holds")
     h.note("seconds of %.2f: %s" % (span, ", ".join("%s %s %.3f" % (k + (s,)) for k, s in sorted(ns.items()))))
     # One holds it at a time, and it is free only while it goes from one thread to the next. Clocks seldom meet the short
@@ -37,7 +37,7 @@ def gil(py, rate):
     h.check(ns["off", "holds"] <= 0.01 * span, "the GIL is held for %.3f s by threads that sleep" % ns["off", "holds"])
     waits = ns["off", "waits"] / max(sum(s for (place, _), s in ns.items() if place == "off"), 1e-9)
     h.check(waits >= 0.95, "of the time that threads sleep they wait for the GIL in %.1f %%" % (100 * waits))
-    n, whole = Counter(r.info["tid"] for r in rec.runs if r.state == pr.ON_CPU and r.info["tid"] in cpu), sum(cpu.values())
+    n, whole = Counter(r.info["tid"] for r in rec.runs if r.state == recording.ON_CPU and r.info["tid"] in cpu), sum(cpu.values())
     rates = sorted(n[tid] / times[tid].on for tid in cpu)
     h.note("%d samples on a CPU; a second of CPU time has %.0f .. %.0f samples (more runs of less than 10 us, fewer samples)" % (sum(n.values()), rates[0], rates[-1]))
     h.check(rates[0] > 0, "a thread without samples on a CPU")
@@ -80,7 +80,7 @@ def short_lived(py, rate):
     h.note(h.cost(rec))
     names, on = Counter(), Counter()
     for r in rec.runs:
-        if r.state == pr.ON_CPU:
+        if r.state == recording.ON_CPU:
             on["main" if r.info["tid"] == v.pid else "short"] += r.ns / 1e9
             names[r.stack[-1].name] += r.ns / 1e9
     whole, true = on["main"] + on["short"], said["seconds"] + said["main"]

@@ -7,7 +7,7 @@ import os
 
 import accounts
 import harness as h
-import pyspy_reader as pr
+import recording
 from pythons import HOST
 
 SECONDS = 8.0 if h.FULL else 2.0
@@ -77,14 +77,14 @@ def naps(py, rate, specs, seconds=SECONDS):
         runs = [r for tid in tids for r in run.runs(tid)]
         # where nearly each sleep is taken chance has a part only in those that are not: their time goes to the others
         slept = sum(run.logs[tid].of("calls", run.begin, run.end) for tid in tids)
-        taken = sum(r.way == pr.KERNEL and r.state == pr.SLEEPING for r in runs)
+        taken = sum(r.way == recording.KERNEL and r.state == recording.SLEEPING for r in runs)
         for name in ("nap_a", "nap_b"):
             true = sum(run.logs[tid].share(name, run.begin, run.end) for tid in tids) / len(tids)
             got, se = accounts.share(runs, within(name))
             if taken > 0.9 * slept:
                 se = min(se, (max(slept - taken, 0) * true * (1 - true)) ** 0.5 / slept)
             accounts.near("%s at %d Hz, %s" % (spec, rate, name), got, true, se, 0.02)
-        asleep = [r for r in runs if r.state == pr.SLEEPING]
+        asleep = [r for r in runs if r.state == recording.SLEEPING]
         elsewhere = sum(r.ns for r in asleep if not within("nap_a")(r) and not within("nap_b")(r))
         h.check(elsewhere <= 0.01 * sum(r.ns for r in asleep), "%s: asleep outside of its naps for %.4f s" % (spec, elsewhere / 1e9))
 

@@ -9,7 +9,6 @@ import subprocess
 from collections import Counter
 
 import harness as h
-import pyspy_reader as pr
 
 SECONDS = 10 if h.FULL else 0.8
 ENV = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONHASHSEED": "0"}

@@ -105,10 +105,11 @@ static void make_recording(struct writer *w)
 	free(notes);
 }
 
-/* What is finer than a part of the random gaps tells nobody anything, and is most of what a tick takes in the file. */
-static uint64_t usual_unit(uint64_t mean_gap_ns)
+/* What is finer than a part of the random gaps tells nobody anything, and is most of what a tick takes in the file. Events
+ * have units of their own, and lie within their block: its ends are times of the ticks' unit. */
+static uint64_t usual_unit(const struct writer_options *o)
 {
-	uint64_t unit = mean_gap_ns / UNIT_PART;
+	uint64_t unit = o->engine == WIRE_ENGINE_OUTSIDE ? o->mean_gap_ns / UNIT_PART : 0;
 	return unit < UNIT_LEAST_NS ? UNIT_LEAST_NS : unit < UNIT_MOST_NS ? unit : UNIT_MOST_NS;
 }
 
@@ -123,7 +124,7 @@ int writer_new(struct writer **out, struct sink *sink, const struct writer_optio
 	w->options = *o;
 	w->options.max_bytes = o->max_bytes ? o->max_bytes : WRITER_MAX_BYTES;
 	w->options.epoch_min_ns = o->epoch_min_ns ? o->epoch_min_ns : WRITER_EPOCH_NS;
-	w->options.unit_ns = o->unit_ns ? o->unit_ns : usual_unit(o->mean_gap_ns);
+	w->options.unit_ns = o->unit_ns ? o->unit_ns : usual_unit(o);
 	roster_init(&w->roster);
 	tickbook_init(&w->ticks, w->options.unit_ns, w->options.mean_gap_ns);
 	buf_init(&w->recording, 0);

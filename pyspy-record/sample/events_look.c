@@ -42,6 +42,12 @@ static bool knows_sleep(const struct target *t, const struct events_thread *et)
 	return s->goes_on && s->is_known && s->switches == et->task.switches && s->trie_epoch == t->trie.epoch;
 }
 
+/* With the tables stacks are forgotten; then it is looked at again. */
+static bool knows_first_sleep(const struct target *t, const struct events_sleep *s)
+{
+	return s->goes_on && s->is_known && s->trie_epoch == t->trie.epoch;
+}
+
 /* The snapshot knows more than the records so far: the thread woke since, or was seen for the first time. */
 static void end_sleep(struct target *t, struct writer *w, struct events_thread *et)
 {
@@ -113,7 +119,7 @@ bool events_look(struct target *t, struct writer *w, uint64_t now_ns)
 		if (et->has_ended || !et->thread)
 			continue;
 		if (!et->task.tid) {
-			if (!et->sleep.goes_on)
+			if (!knows_first_sleep(t, &et->sleep))
 				look_at_first_sleep(t, w, et, now_ns);
 			continue;
 		}

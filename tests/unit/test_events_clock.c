@@ -433,9 +433,13 @@ static void test_first_sleep(void **state)
 	const struct events_sleep *s = &thread(other_tid)->sleep;
 	assert_true(s->goes_on && s->is_known && s->is_seen && s->told_ns == thread(other_tid)->told_ns);
 	assert_int_equal(look(50 * MS), 0); /* once */
+	trie_clear(&t->trie);               /* its stack is forgotten */
+	assert_int_equal(look(60 * MS), 1);
 	thread(main_tid)->base_switches = 3;
 	events_flush(t, world.w, begin_ns + 70 * MS, true);
 	support_world_read(&world, &got);
+	for (size_t i = 0; i < got.n; i++)
+		assert_true(got.v[i].tid != (uint32_t)other_tid || got.v[i].stack[0]);
 	uint64_t told = support_world_sum(&got, other_tid, EVENTS_OFF);
 	assert_true(told >= 69 * MS && told <= 70 * MS);
 	assert_int_equal(support_world_sum(&got, other_tid, EVENTS_CLASSES), told);

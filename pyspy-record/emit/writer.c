@@ -105,8 +105,8 @@ static void make_recording(struct writer *w)
 	free(notes);
 }
 
-/* What is finer than a part of the random gaps tells nobody anything, and is most of what a tick takes in the file. Events
- * have units of their own, and lie within their block: its ends are times of the ticks' unit. */
+/* What is finer than a part of the random gaps tells nobody anything, and is most of what a tick takes in the file.
+ * Events have units of their own, and lie within their block: its ends are times of the ticks' unit. */
 static uint64_t usual_unit(const struct writer_options *o)
 {
 	uint64_t unit = o->engine == WIRE_ENGINE_OUTSIDE ? o->mean_gap_ns / UNIT_PART : 0;

@@ -28,7 +28,8 @@ struct writer_options {
 	uint64_t epoch_min_ns; /* an epoch lasts at least this (default 60 s when 0) and until its samples weigh 4 times
 	                          its definitions, or 10 minutes */
 	int zstd_level;        /* 0 = 1 */
-	uint64_t unit_ns;      /* resolution of tick times and CPU times; 0 = from outside a 32nd of the mean gap, 1 to 32 us, else 1 us */
+	uint64_t unit_ns; /* resolution of tick times and CPU times; 0 = from outside a 32nd of the mean gap, 1 to 32
+	                     us, else 1 us */
 };
 
 /* Nothing is written before the first flush. 0 or ERR_NO_MEMORY. The sink stays the caller's. */

@@ -172,9 +172,9 @@ void events_bind(struct target *t)
 	events_watch(t);
 }
 
-/* Wall time and CPU time of all begin together: to open the clocks may take its time, and so may it with many threads to
- * read what each has used. What one uses between two readings it used at the end, as far as that goes: most that run, run
- * all the time. */
+/* Wall time and CPU time of all begin together: to open the clocks may take its time, and so may it with many threads
+ * to read what each has used. What one uses between two readings it used at the end, as far as that goes: most that
+ * run, run all the time. */
 static void begin_times(struct events *e)
 {
 	struct taskstate_run run;

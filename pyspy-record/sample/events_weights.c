@@ -19,7 +19,10 @@ static void find_base(struct events_thread *et, uint64_t cpu_ns, uint64_t now)
 {
 	struct taskstate_run run;
 	bool is_on = et->task.in_ns != 0;
-	if (!et->task.tid || (!is_on && et->base_switches && et->base_switches == et->task.switches))
+	/* nobody may have told that it came back (kernel/README) */
+	bool may_run =
+	    et->task.out_ns < et->told_ns && (et->task.off_state == KERNEL_OFF_RUNNABLE || et->raw[EVENTS_ON] > 0);
+	if (!et->task.tid || (!is_on && !may_run && et->base_switches && et->base_switches == et->task.switches))
 		return;
 	if (!et->thread || taskstate_run(&et->thread->task, &run) < 0)
 		return;

@@ -226,6 +226,7 @@ static void samples(void)
 	assert_int_equal(thread(main_tid)->n_clock, 1);
 	thread(main_tid)->task.cpu_ns = 10 * MS;
 	thread(main_tid)->task.tid = (uint32_t)main_tid;
+	thread(main_tid)->task.out_ns = begin_ns + 10 * MS;
 	thread(main_tid)->base_switches = 1; /* schedstat's word is of the test itself */
 	thread(main_tid)->task.switches = 1;
 	flush_and_read(10 * MS);

@@ -454,14 +454,16 @@ static void test_schedstat(void **state)
 	add(TID, EVENTS_ON, 0, 1);
 	flush(200 * MS, false); /* off its CPU: exact */
 	set_schedstat(1900 * MS);
-	add(TID, EVENTS_ON, 0, 1);
 	flush(300 * MS, false); /* the same sleep: not looked at again */
+	set_schedstat(1039 * MS);
+	add(TID, EVENTS_ON, 0, 1);
+	flush(350 * MS, false); /* nobody told that it was over */
 	set_schedstat(1040 * MS);
 	set_task(thread(TID), 32 * MS, 0);
 	add(TID, EVENTS_ON, 0, 1);
 	flush(400 * MS, true); /* less than by our program */
 	read_back();
-	static const uint64_t weights[] = {25 * MS, 10 * MS, 1 * MS, 0, 4 * MS};
+	static const uint64_t weights[] = {25 * MS, 10 * MS, 1 * MS, 3 * MS, 1 * MS};
 	for (size_t i = 0; i < N_OF(weights); i++)
 		assert_int_equal(got.v[i].weight_ns, weights[i]);
 	expect(TID, 40 * MS, 0, 360 * MS);

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -182,19 +184,32 @@ static void on_signal(int signal)
 	(void)signal;
 }
 
+static bool sleeps(pid_t pid)
+{
+	char path[64], letter = 0;
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	int n = fscanf(f, "%*d (%*[^)]) %c", &letter);
+	fclose(f);
+	return n == 1 && letter == 'S';
+}
+
 /* All sleep, for no GIL: who had it last is looked at, and all where the process has used CPU time. */
 static void test_idle(void **state)
 {
 	begin(0x030d00f0, LAYOUT_RELEASE);
 	t->facts.pid = fork();
 	if (t->facts.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* it does not outlive a test that fails */
 		signal(SIGUSR1, on_signal);
 		for (;;)
 			pause();
 	}
 	assert_true(t->facts.pid > 0);
 	struct timespec nap = {.tv_nsec = 50 * 1000 * 1000};
-	nanosleep(&nap, NULL);
+	for (int i = 0; i < 200 && (i == 0 || !sleeps(t->facts.pid)); i++)
+		nanosleep(&nap, NULL);
 	for (int i = 0; i < N; i++) {
 		threads[i].asleep = true;
 		threads[i].sleep_flags = WIRE_STATE_SLEEPING;

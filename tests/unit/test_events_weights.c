@@ -430,16 +430,24 @@ static void set_schedstat(uint64_t cpu_ns)
 	assert_int_equal(pwrite(schedstat, text, (size_t)n, 0), n);
 }
 
+/* The thread has a schedstat file of ours; to be closed. */
+static FILE *give_schedstat(struct events_thread *et, struct sample_thread *th)
+{
+	FILE *f = tmpfile();
+	assert_non_null(f);
+	schedstat = fileno(f);
+	*th = (struct sample_thread){.task = {.schedstat_fd = schedstat, .syscall_fd = -1, .stat_fd = -1}};
+	th->id = et->last_id;
+	et->thread = th;
+	return f;
+}
+
 /* Beyond our program's sum: what was used before it was seen, and the first us of each run. */
 static void test_schedstat(void **state)
 {
 	struct events_thread *et = begin();
-	FILE *f = tmpfile();
-	assert_non_null(f);
-	schedstat = fileno(f);
-	struct sample_thread th = {.task = {.schedstat_fd = schedstat, .syscall_fd = -1, .stat_fd = -1}};
-	th.id = et->last_id;
-	et->thread = &th;
+	struct sample_thread th;
+	FILE *f = give_schedstat(et, &th);
 	et->cpu_start_ns = 1000 * MS;
 	set_task(et, 10 * MS, 0);
 	et->task.in_ns = begin_ns + 90 * MS;
@@ -477,12 +485,8 @@ static void test_early(void **state)
 {
 	enum { N = 1000 };
 	struct events_thread *et = begin();
-	FILE *f = tmpfile();
-	assert_non_null(f);
-	schedstat = fileno(f);
-	struct sample_thread th = {.task = {.schedstat_fd = schedstat, .syscall_fd = -1, .stat_fd = -1}};
-	th.id = et->last_id;
-	et->thread = &th;
+	struct sample_thread th;
+	FILE *f = give_schedstat(et, &th);
 	set_schedstat(100 * MS); /* 90 by us */
 	set_task(et, 90 * MS, 0);
 	add(TID, EVENTS_OFF, 0, 710.0 * MS);

@@ -9,6 +9,7 @@
 #include "libcommon/crc32c.h"
 #include "libcommon/err.h"
 #include "pyspy-report/index/index_key.h"
+#include "pyspy-report/index/index_schema.h"
 
 static int build_sql(struct build *b, int rc)
 {
@@ -28,8 +29,9 @@ static int build_prepare(struct build *b)
 {
 	static const char *const sql[] = {
 	    "INSERT INTO block VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)", "INSERT INTO block_stacks VALUES(?,?)",
-	    "INSERT INTO activity VALUES(?,?,?,?,?,?)", "INSERT INTO pack VALUES(NULL,?,?,?)"};
-	sqlite3_stmt **const to[] = {&b->add_block, &b->add_stacks, &b->add_activity, &b->add_pack};
+	    "INSERT INTO activity VALUES(?,?,?,?,?,?)", "INSERT INTO pack VALUES(NULL,?,?,?)",
+	    "INSERT INTO block_sum VALUES(?,?,?,?)"};
+	sqlite3_stmt **const to[] = {&b->add_block, &b->add_stacks, &b->add_activity, &b->add_pack, &b->add_sum};
 
 	for (unsigned i = 0; i < sizeof sql / sizeof *sql; i++)
 		TRY(build_sql(b, sqlite3_prepare_v2(b->db, sql[i], -1, to[i], NULL)));
@@ -199,12 +201,23 @@ static int build_facts(struct build *b)
 	return 0;
 }
 
+static int build_last(struct build *b, const char *sql, uint64_t *last)
+{
+	sqlite3_stmt *s;
+	int64_t id = 0;
+
+	TRY(build_sql(b, sqlite3_prepare_v2(b->db, sql, -1, &s, NULL)));
+	if (sqlite3_step(s) == SQLITE_ROW)
+		id = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	*last = id > 0 ? (uint64_t)id : 0;
+	return 0;
+}
+
 /* What is in the index already: the profile gets the same ids. */
 static int build_go_on(struct build *b)
 {
 	struct profile *p = &b->profile;
-	int64_t last = 0;
-	sqlite3_stmt *s;
 
 	TRY(index_load_dictionaries(&b->old, p));
 	TRY(index_load_facts(&b->old, p, NULL));
@@ -215,11 +228,8 @@ static int build_go_on(struct build *b)
 	                                   (uint32_t)p->stacks.n,
 	                                   (uint32_t)b->old.inputs.n,
 	                                   (uint32_t)p->recordings.n};
-	TRY(build_sql(b, sqlite3_prepare_v2(b->db, "SELECT max(id) FROM block", -1, &s, NULL)));
-	if (sqlite3_step(s) == SQLITE_ROW)
-		last = sqlite3_column_int64(s, 0);
-	sqlite3_finalize(s);
-	b->n_chunks = last > 0 ? (uint64_t)last : 0;
+	TRY(build_last(b, "SELECT max(id) FROM block", &b->n_chunks));
+	TRY(build_last(b, "SELECT max(id) FROM block_sum", &b->n_sums));
 	return index_is_same(&b->old, p) ? 0 : ERR_DAMAGED;
 }
 
@@ -239,10 +249,13 @@ static int build_all(struct build *b, const char *path, bool goes_on, const char
 	TRY(build_dictionaries(b));
 	TRY(build_facts(b));
 	TRY(build_sql(b, index_rows_dictionaries(b->db, &b->profile, &b->done)));
-	TRY(build_sql(b, sqlite3_exec(b->db,
-	                              "INSERT OR REPLACE INTO about VALUES('schema_version', '1'); INSERT OR REPLACE "
-	                              "INTO about VALUES('made_by', 'pyspy-report " PYSPY_VERSION "'); COMMIT",
-	                              NULL, NULL, NULL)));
+	TRY(build_sql(
+	    b, sqlite3_exec(
+	           b->db,
+	           "INSERT OR REPLACE INTO about VALUES('schema_version', '" INDEX_TEXT(
+	               INDEX_VERSION) "'); INSERT OR REPLACE INTO about VALUES('made_by', 'pyspy-report " PYSPY_VERSION
+	                              "'); COMMIT",
+	           NULL, NULL, NULL)));
 	r->n_recordings = b->profile.recordings.n;
 	r->n_samples = profile_samples(&b->profile);
 	r->n_damage = b->profile.n_damage;
@@ -267,6 +280,7 @@ int index_build(const char *path, bool goes_on, const char *const *inputs, size_
 	sqlite3_finalize(b->add_stacks);
 	sqlite3_finalize(b->add_activity);
 	sqlite3_finalize(b->add_pack);
+	sqlite3_finalize(b->add_sum);
 	if (b->db && sqlite3_close(b->db) != SQLITE_OK && !rc)
 		rc = ERR_SYSTEM;
 	index_close(&b->old);
@@ -274,6 +288,7 @@ int index_build(const char *path, bool goes_on, const char *const *inputs, size_
 	pack_done(&b->pack);
 	buf_done(&b->bytes);
 	tally_done(&b->parts);
+	build_sums_done(b);
 	chunk_done(&b->chunk);
 	vec_free(&b->seen);
 	vec_free(&b->stacks);

@@ -6,15 +6,17 @@
  * The file at `path` is whole only when 0 came back: whoever calls makes it appear.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum { INDEX_TALLY_MAX = 1 << 19 };
 
-/* When a chunk is full (entries, events, ticks), and how many rows a tally may have however few the samples are. Tests
- * make them small. */
+/* When a chunk is full (entries, events, ticks); how many rows a tally may have however few the samples are, and else
+ * the share of them that it may be; the share of the entries and events of chunks that their sum may be, and how many
+ * times as many chunks the next longer sum is of. Tests make them small. */
 extern struct index_build_limits {
-	uint32_t chunk, tally;
+	uint32_t chunk, tally, share, sum_share, group;
 } index_build_limits;
 
 struct index_built {

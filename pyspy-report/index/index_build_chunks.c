@@ -5,13 +5,17 @@
 
 #include "libcommon/err.h"
 
-/* A stack that waits for the end of its epoch: this bit, its way, its number in the epoch. */
-#define WAITS (UINT32_C(1) << 31)
-enum { WAITS_WAY_SHIFT = 25, WAITS_ID = (1 << WAITS_WAY_SHIFT) - 1, TALLY_SHARE = 32 };
-
-struct index_build_limits index_build_limits = {.chunk = CHUNK_FULL, .tally = 1 << 14};
+struct index_build_limits index_build_limits = {
+    .chunk = CHUNK_FULL, .tally = 1 << 14, .share = 32, .sum_share = 6, .group = 4};
 
 /* ---- a chunk is complete */
+
+int build_spooled(struct build *b, int rc)
+{
+	if (rc == ERR_IO)
+		b->error_number = b->spool.error_number;
+	return rc;
+}
 
 static int build_add_stacks(struct build *b, uint64_t chunk, const struct chunk_stack *s, size_t n)
 {
@@ -41,13 +45,10 @@ static int build_chunk_stacks(struct build *b)
 			b->stacks.v[b->stacks.n++] = (struct chunk_stack){c->carries.v[i].id, c->carries.v[i].stack};
 	for (size_t i = 0; i < b->stacks.n; i++)
 		any |= b->stacks.v[i].code;
-	if (!(any & WAITS))
+	if (!(any & EPOCH_CODE_WAITS))
 		return build_add_stacks(b, c->id, b->stacks.v, b->stacks.n);
 	struct waiting w = {.chunk = c->id, .n = b->stacks.n};
-	int rc = spool_write(&b->spool, b->stacks.v, b->stacks.n * sizeof *b->stacks.v, &w.at);
-	if (rc == ERR_IO)
-		b->error_number = b->spool.error_number;
-	TRY(rc);
+	TRY(build_spooled(b, spool_write(&b->spool, b->stacks.v, b->stacks.n * sizeof *b->stacks.v, &w.at)));
 	return vec_push(&b->waiting, w) ? 0 : ERR_NO_MEMORY;
 }
 
@@ -116,8 +117,11 @@ static int build_end_chunk(struct build *b)
 	sqlite3_bind_blob64(s, 14, b->bytes.data, b->bytes.len, SQLITE_STATIC);
 	TRY(build_step(b, s));
 	TRY(build_chunk_stacks(b));
+	if (!vec_push(&of->chunks, b->at))
+		return ERR_NO_MEMORY;
+	TRY(build_sums_chunk(b, (uint32_t)of->chunks.n, b->chunk.entries.n + b->chunk.events.n));
 	chunk_clear(&b->chunk);
-	return vec_push(&of->chunks, b->at) ? 0 : ERR_NO_MEMORY;
+	return 0;
 }
 
 /* ---- a recording is complete */
@@ -132,15 +136,16 @@ int build_end_recording(struct build *b)
 	TRY(build_end_chunk(b));
 	of = &b->recordings.v[b->recording];
 	TRY(tally_flush(&p->tally));
-	uint64_t most = p->recordings.v[b->recording].n_samples / TALLY_SHARE;
+	uint64_t most = p->recordings.v[b->recording].n_samples / index_build_limits.share;
 	bool fits = p->tally.rows.n <= index_build_limits.tally || p->tally.rows.n <= most;
 	/* times that were cut may have been cut elsewhere when the recording is not the first */
 	if (!p->uncounted && fits && p->wall_ns < PROFILE_MAX_NS - 1) {
 		of->has_tally = true;
 		of->n_rows = p->tally.rows.n;
 		for (size_t at = 0, n; at < p->tally.rows.n; at += n) {
+			n = p->tally.rows.n - at < FACTS_ROWS ? p->tally.rows.n - at : FACTS_ROWS;
 			buf_reset(&b->bytes);
-			TRY(facts_write_tally(&p->tally, at, &n, &b->pack, &b->bytes));
+			TRY(facts_write_rows(p->tally.rows.v + at, n, at, &b->pack, &b->bytes));
 			TRY(build_add_pack(b, FACTS_TALLY, b->recording));
 		}
 	}
@@ -163,15 +168,7 @@ int build_reach_recording(struct build *b, size_t n)
 
 static bool build_waits(const struct epoch *e, uint32_t stack, uint32_t flags)
 {
-	return !epoch_id(&e->stacks, stack) ||
-	       ((flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT == WIRE_WAY_OUTSIDE && !e->certified.v[stack]);
-}
-
-static uint32_t build_code(const struct epoch *e, uint32_t stack, uint32_t flags)
-{
-	if (build_waits(e, stack, flags))
-		return WAITS | (flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT << WAITS_WAY_SHIFT | stack;
-	return epoch_id(&e->stacks, stack) << EPOCH_CODE_BITS | EPOCH_CERTAIN;
+	return epoch_code(e, stack, flags) & EPOCH_CODE_WAITS;
 }
 
 static bool build_doubts(const struct runs *r, uint32_t stack)
@@ -209,7 +206,7 @@ static int build_carry(struct build *b, const struct epoch *e, const struct runs
 		return 0;
 	to->n_carries++;
 	return vec_push(&b->chunk.carries,
-	                ((struct chunk_carry){id, is_absent ? 0 : build_code(e, s->stack, s->flags), flags}))
+	                ((struct chunk_carry){id, is_absent ? 0 : epoch_code(e, s->stack, s->flags), flags}))
 	           ? 0
 	           : ERR_NO_MEMORY;
 }
@@ -236,7 +233,7 @@ static int build_entries(struct build *b, const struct epoch *e, const struct ru
 		if (!is_absent && build_doubts(r, entry.stack))
 			entry.flags |= WIRE_FLAG_UNPROVED;
 		s->chunk_flags = entry.flags;
-		entry.stack = is_absent ? 0 : build_code(e, entry.stack, entry.flags);
+		entry.stack = is_absent ? 0 : epoch_code(e, entry.stack, entry.flags);
 		b->chunk.entries.v[b->chunk.entries.n++] = entry;
 	}
 	to->n_entries = (uint32_t)r->entries.n;
@@ -254,7 +251,7 @@ static int build_events(struct build *b, const struct epoch *e, const struct run
 			return ERR_NO_MEMORY;
 		if (build_doubts(r, event.stack))
 			event.flags |= WIRE_FLAG_UNPROVED;
-		event.stack = build_code(e, event.stack, event.flags);
+		event.stack = epoch_code(e, event.stack, event.flags);
 		b->chunk.events.v[b->chunk.events.n++] = event;
 		b->at.first_ns = event.time_ns < b->at.first_ns ? event.time_ns : b->at.first_ns;
 		b->at.last_ns = event.time_ns > b->at.last_ns ? event.time_ns : b->at.last_ns;
@@ -334,8 +331,10 @@ int build_on_block(void *ctx, struct epoch *e, struct runs *r, const struct rec_
 	}
 	if (b->chunk.blocks.n && build_is_full(b, of))
 		TRY(build_end_chunk(b));
-	if (!b->chunk.blocks.n)
+	if (!b->chunk.blocks.n) {
 		build_begin_chunk(b, block, of);
+		r->coded = build_sums_wanted(b) ? &b->coded : NULL;
+	}
 	b->n_blocks++;
 	TRY(build_entries(b, e, r, &to));
 	TRY(build_events(b, e, r, &to));
@@ -357,22 +356,10 @@ static int build_settle(struct build *b, struct epoch *e, const struct waiting *
 	b->stacks.n = 0;
 	if (!vec_room(&b->stacks, w->n))
 		return ERR_NO_MEMORY;
-	int rc = spool_read(&b->spool, w->at, b->stacks.v, w->n * sizeof *b->stacks.v);
-	if (rc == ERR_IO)
-		b->error_number = b->spool.error_number;
-	TRY(rc);
+	TRY(build_spooled(b, spool_read(&b->spool, w->at, b->stacks.v, w->n * sizeof *b->stacks.v)));
 	b->stacks.n = w->n;
-	for (size_t i = 0; i < w->n; i++) {
-		uint32_t code = b->stacks.v[i].code, global,
-		         flags = (code & ~WAITS) >> WAITS_WAY_SHIFT << WIRE_FLAG_WAY_SHIFT;
-
-		if (!(code & WAITS))
-			continue;
-		TRY(epoch_resolve(e, code & WAITS_ID, &flags, &global));
-		b->stacks.v[i].code = global << EPOCH_CODE_BITS | (flags & TALLY_LOST        ? EPOCH_LOST
-		                                                   : flags & TALLY_IN_MOTION ? EPOCH_IN_MOTION
-		                                                                             : EPOCH_WAITED);
-	}
+	for (size_t i = 0; i < w->n; i++)
+		TRY(epoch_settle_code(e, &b->stacks.v[i].code));
 	return build_add_stacks(b, w->chunk, b->stacks.v, b->stacks.n);
 }
 
@@ -385,6 +372,7 @@ int build_on_epoch_end(void *ctx, struct epoch *e)
 	for (size_t i = 0; i < b->waiting.n; i++)
 		TRY(build_settle(b, e, &b->waiting.v[i]));
 	b->waiting.n = 0;
+	TRY(build_sums_epoch(b, e));
 	spool_clear(&b->spool);
 	b->is_new_epoch = true;
 	return 0;

@@ -26,11 +26,25 @@ struct waiting {
 	size_t n;
 };
 
+/* All that is counted of the chunks since it began, as long as that is short: rows with codes (profile/epoch.h). */
+struct sums {
+	struct tally tally;
+	uint32_t n_chunks;
+	uint64_t n; /* entries and events of them */
+	bool is_many;
+};
+struct waiting_sum {
+	struct facts_sum sum;
+	uint64_t at; /* in the spool */
+	size_t n;
+};
+enum { BUILD_SUMS = 3 };
+
 struct build {
 	struct profile profile;
 	struct index old;
 	sqlite3 *db;
-	sqlite3_stmt *add_block, *add_stacks, *add_activity, *add_pack;
+	sqlite3_stmt *add_block, *add_stacks, *add_activity, *add_pack, *add_sum;
 	struct pack pack;
 	struct buf bytes;
 	struct load_tap tap;
@@ -44,6 +58,10 @@ struct build {
 	VEC(struct seen) seen;
 	VEC(struct chunk_stack) stacks;
 	VEC(struct waiting) waiting;
+	struct tally coded;           /* of the open chunk */
+	struct sums sums[BUILD_SUMS]; /* of one chunk, of index_build_limits.group of them, ... */
+	VEC(struct waiting_sum) waiting_sums;
+	uint64_t n_sums;
 	struct spool spool;
 	VEC(struct facts_input) inputs;         /* new ones */
 	VEC(struct facts_recording) recordings; /* by number, all; of old ones nothing but the chunks' number */
@@ -57,8 +75,18 @@ struct build {
 int build_step(struct build *b, sqlite3_stmt *s);
 int build_add_pack(struct build *b, enum facts_kind kind, uint32_t number);
 
+/* What the spool said, with its error number kept. */
+int build_spooled(struct build *b, int rc);
+
 /* The samples as they are read: each block into the open chunk, which is written when it is full or its epoch ends. */
 int build_end_recording(struct build *b);
 int build_reach_recording(struct build *b, size_t n);
 int build_on_block(void *ctx, struct epoch *e, struct runs *r, const struct rec_block *block);
 int build_on_epoch_end(void *ctx, struct epoch *e);
+
+/* Sums of chunks. `wanted`: the next chunk's rows, in b->coded. A chunk of `n` entries and events is complete, the
+ * recording has `n_chunks` of them now; the epoch is over. */
+bool build_sums_wanted(const struct build *b);
+int build_sums_chunk(struct build *b, uint32_t n_chunks, uint64_t n);
+int build_sums_epoch(struct build *b, struct epoch *e);
+void build_sums_done(struct build *b);

@@ -6,7 +6,7 @@
  */
 #pragma once
 #include "pyspy-report/index/pack.h"
-#include "pyspy-report/profile/profile.h"
+#include "pyspy-report/profile/epoch.h"
 
 enum facts_kind {
 	FACTS_STRINGS = 1,
@@ -21,6 +21,7 @@ enum facts_kind {
 	FACTS_TALLY,
 	FACTS_END_,
 };
+enum { FACTS_ROWS = 1 << 20 }; /* of a pack at most */
 
 /* By id of the index: id in the profile. [0] = 0. */
 struct facts_ids {
@@ -63,11 +64,17 @@ struct facts_chunk {
 	uint32_t flags;                                   /* of all of it, or'ed */
 	uint32_t n_threads, threads[FACTS_CHUNK_THREADS]; /* whose samples there are; FACTS_MANY: too many to tell */
 };
+/* All that is counted of some chunks of a recording, whose ticks and events are all asked for. */
+struct facts_sum {
+	uint64_t id;
+	uint32_t first, n; /* chunks, by their place in the recording */
+};
 struct facts_recording {
 	uint32_t input;
 	struct profile_recording facts;
 	VEC(struct facts_chunk) chunks;
-	uint64_t n_rows; /* of its tally, when it has one */
+	VEC(struct facts_sum) sums; /* by their first chunk, the longest first */
+	uint64_t n_rows;            /* of its tally, when it has one */
 	bool has_tally;
 };
 void facts_recording_done(struct facts_recording *r);
@@ -85,6 +92,8 @@ int facts_write_recording(struct facts_recording *r, struct pack *k, struct buf 
 int facts_read_recording(struct facts_recording *r, struct pack *k, const void *b, size_t n); /* ids: of the index */
 /* Ids of the index -> those of the profile. ERR_DAMAGED: one that is not there. */
 int facts_map_recording(const struct facts_map *m, struct profile_recording *r);
-/* Rows from `first` on, in their order. */
-int facts_write_tally(const struct tally *t, size_t first, size_t *n, struct pack *k, struct buf *out);
+/* Rows of a tally (at most FACTS_ROWS), or of a sum: those have codes (profile/epoch.h). `at` tells packs apart.
+ * Reading adds them to the profile, or to `e`; ERR_DAMAGED, ERR_NO_MEMORY. */
+int facts_write_rows(const struct tally_row *rows, size_t n_rows, uint64_t at, struct pack *k, struct buf *out);
 int facts_read_tally(struct profile *p, const struct facts_map *m, struct pack *k, const void *b, size_t n);
+int facts_read_sum(struct epoch *e, uint64_t id, const struct facts_map *m, struct pack *k, const void *b, size_t n);

@@ -5,7 +5,7 @@
 #include "libcommon/vec.h"
 #include "pyspy-report/index/index_facts.h"
 
-enum { F_HEAD, F_BODY, F_COLUMNS = 8, FACTS_PART = 1 << 20 }; /* entries of a pack at most */
+enum { F_HEAD, F_BODY, F_COLUMNS = 8, FACTS_PART = 1 << 20 }; /* entries of a pack of a dictionary at most */
 
 #define FACTS_MAX_N (UINT64_C(1) << 58) /* samples; no stream can hold so many */
 

@@ -75,6 +75,7 @@ int facts_read_input(struct facts_input *i, struct pack *k, const void *b, size_
 void facts_recording_done(struct facts_recording *r)
 {
 	vec_free(&r->chunks);
+	vec_free(&r->sums);
 	vec_free(&r->facts.options);
 	vec_free(&r->facts.notes);
 	*r = (struct facts_recording){0};
@@ -183,7 +184,7 @@ static void facts_of_chunk(struct facts *f, struct facts_chunk *c)
 
 static void facts_of_recording(struct facts *f, struct facts_recording *r)
 {
-	uint32_t n = (uint32_t)r->chunks.n;
+	uint32_t n = (uint32_t)r->chunks.n, n_sums = (uint32_t)r->sums.n;
 
 	facts_u32(f, F_HEAD, &r->input);
 	facts_u32(f, F_HEAD, &n);
@@ -196,6 +197,16 @@ static void facts_of_recording(struct facts *f, struct facts_recording *r)
 			return;
 		}
 		facts_of_chunk(f, &r->chunks.v[i]);
+	}
+	facts_u32(f, F_HEAD, &n_sums);
+	for (uint32_t i = 0; i < n_sums && !f->rc && !f->in[F_HEAD].is_bad; i++) {
+		if (!f->writes && !vec_push(&r->sums, (struct facts_sum){0})) {
+			f->rc = ERR_NO_MEMORY;
+			return;
+		}
+		facts_u64(f, F_HEAD, &r->sums.v[i].id);
+		facts_u32(f, F_HEAD, &r->sums.v[i].first);
+		facts_u32(f, F_HEAD, &r->sums.v[i].n);
 	}
 }
 
@@ -249,41 +260,68 @@ static void facts_row(struct facts *f, struct tally_row *r)
 	facts_u64(f, 6, &r->cpu_ns);
 }
 
-int facts_write_tally(const struct tally *t, size_t first, size_t *n, struct pack *k, struct buf *out)
+int facts_write_rows(const struct tally_row *rows, size_t n_rows, uint64_t at, struct pack *k, struct buf *out)
 {
 	struct facts f;
 
-	*n = t->rows.n - first < FACTS_PART ? t->rows.n - first : FACTS_PART;
 	facts_begin(&f, k, true);
-	encode_varint(f.out[F_HEAD], first);
-	encode_varint(f.out[F_HEAD], *n);
-	for (size_t i = first; i < first + *n; i++) {
-		struct tally_row r = t->rows.v[i];
+	encode_varint(f.out[F_HEAD], at);
+	encode_varint(f.out[F_HEAD], n_rows);
+	for (size_t i = 0; i < n_rows; i++) {
+		struct tally_row r = rows[i];
 
 		facts_row(&f, &r);
 	}
 	return pack_seal(k, F_COLUMNS, out);
 }
 
+/* The next row, whose thread and time are the profile's. */
+static int facts_next_row(struct facts *f, struct profile *p, const struct facts_map *m, struct tally_row *r)
+{
+	*r = (struct tally_row){0};
+	facts_row(f, r);
+	facts_translate(f, &m->threads, &r->thread);
+	f->is_bad |= r->n >= FACTS_MAX_N;
+	r->wall_ns = profile_take_time(p, r->wall_ns);
+	return f->is_bad ? ERR_DAMAGED : 0;
+}
+
 int facts_read_tally(struct profile *p, const struct facts_map *m, struct pack *k, const void *b, size_t n)
 {
 	struct facts f;
+	struct tally_row r;
 
 	TRY(pack_open(k, F_COLUMNS, b, n));
 	facts_begin(&f, k, false);
 	unpack_u64(&f.in[F_HEAD]);
-	for (uint32_t count = unpack_max(&f.in[F_HEAD], FACTS_PART); count > 0; count--) {
-		struct tally_row r = {0};
-
-		facts_row(&f, &r);
-		facts_translate(&f, &m->threads, &r.thread);
+	for (uint32_t count = unpack_max(&f.in[F_HEAD], FACTS_ROWS); count > 0; count--) {
+		TRY(facts_next_row(&f, p, m, &r));
 		facts_translate(&f, &m->stacks, &r.stack);
-		f.is_bad |= r.n >= FACTS_MAX_N;
 		if (f.is_bad)
 			return ERR_DAMAGED;
-		r.wall_ns = profile_take_time(p, r.wall_ns);
 		TRY(tally_add(&p->tally, &r));
 	}
 	TRY(tally_flush(&p->tally));
+	return facts_end(&f);
+}
+
+int facts_read_sum(struct epoch *e, uint64_t id, const struct facts_map *m, struct pack *k, const void *b, size_t n)
+{
+	struct facts f;
+	struct tally_row r;
+
+	TRY(pack_open(k, F_COLUMNS, b, n));
+	facts_begin(&f, k, false);
+	if (unpack_u64(&f.in[F_HEAD]) != id)
+		return ERR_DAMAGED;
+	for (uint32_t count = unpack_max(&f.in[F_HEAD], FACTS_ROWS); count > 0; count--) {
+		TRY(facts_next_row(&f, e->profile, m, &r));
+		uint32_t stack = r.stack >> EPOCH_CODE_BITS, became = r.stack & ((1 << EPOCH_CODE_BITS) - 1);
+		facts_translate(&f, &m->stacks, &stack);
+		if (f.is_bad)
+			return ERR_DAMAGED;
+		r.stack = stack << EPOCH_CODE_BITS | became;
+		TRY(epoch_count(e, &r));
+	}
 	return facts_end(&f);
 }

@@ -5,7 +5,7 @@
 
 #include "libcommon/err.h"
 #include "pyspy-report/index/index_db.h"
-#include "pyspy-report/profile/load_parts.h"
+#include "pyspy-report/index/index_load_parts.h"
 
 static int index_sql(struct index *x, int rc)
 {
@@ -86,6 +86,8 @@ static int index_check(const struct index *x)
 		for (size_t k = 1; k < r->chunks.n; k++)
 			if (r->chunks.v[k].epoch < r->chunks.v[k - 1].epoch)
 				return ERR_DAMAGED;
+		if (!index_sums_are_sound(r))
+			return ERR_DAMAGED;
 	}
 	return x->inputs.n && recording == x->recordings.n ? 0 : ERR_DAMAGED;
 }
@@ -102,6 +104,9 @@ int index_open(struct index *x, const char *path, int *error_number)
 		rc = index_sql(x, sqlite3_prepare_v2(x->db, "SELECT data FROM block_stacks WHERE block = ?", -1,
 		                                     &x->get_stacks, NULL));
 	if (!rc)
+		rc = index_sql(
+		    x, sqlite3_prepare_v2(x->db, "SELECT data FROM block_sum WHERE id = ?", -1, &x->get_sum, NULL));
+	if (!rc)
 		rc = index_packs(x, index_on_head, NULL);
 	if (!rc)
 		rc = index_check(x);
@@ -113,6 +118,7 @@ void index_close(struct index *x)
 {
 	sqlite3_finalize(x->get_block);
 	sqlite3_finalize(x->get_stacks);
+	sqlite3_finalize(x->get_sum);
 	sqlite3_close(x->db);
 	pack_done(&x->pack);
 	facts_map_done(&x->map);
@@ -242,7 +248,7 @@ int index_ends(const struct index *x, struct ends *ends)
 
 /* ---- samples */
 
-static int index_get(struct index *x, sqlite3_stmt *s, uint64_t id, const void **bytes, size_t *n)
+int index_get(struct index *x, sqlite3_stmt *s, uint64_t id, const void **bytes, size_t *n)
 {
 	int rc;
 
@@ -321,26 +327,6 @@ int index_place_block(struct index *x, struct chunk *c, const struct chunk_block
 	return 0;
 }
 
-/* Nothing of the chunk is asked for. */
-static bool index_is_outside(const struct load *l, const struct facts_chunk *c)
-{
-	const struct ends *ends = l->options.ends;
-	uint64_t from[2], until[2];
-
-	for (unsigned i = 0; i < 2; i++) {
-		struct span_of of = {.begin_ns = c->started_ns,
-		                     .end_ns = ends && l->at < ends->v.n ? ends->v.v[l->at] : 0,
-		                     .anchor_ns = i ? c->most_anchor_ns : c->least_anchor_ns};
-
-		span_resolve(&l->options.span, &of, &from[i], &until[i]);
-	}
-	uint64_t first = from[0] < from[1] ? from[0] : from[1], last = until[0] > until[1] ? until[0] : until[1];
-	bool has_samples = c->first_ns <= c->last_ns && c->last_ns >= first && c->first_ns < last;
-	uint64_t begin = c->begin_ns > first ? c->begin_ns : first, end = c->end_ns < last ? c->end_ns : last;
-
-	return !has_samples && begin >= end && !span_is_open(&l->options.span);
-}
-
 static int index_count_chunk(struct index *x, struct load *l, const struct facts_chunk *c)
 {
 	struct profile_recording to = {.mean_gap_ns = c->mean_gap_ns, .started_ns = c->started_ns};
@@ -392,20 +378,27 @@ static int index_count_recording(struct index *x, struct load *l, uint32_t numbe
 {
 	const struct facts_recording *r = &x->recordings.v[number];
 	bool one_by_one = l->options.sample || l->options.lane;
+	size_t at = 0; /* in its sums */
 	uint32_t epoch = 0;
 	int rc = 0;
 
 	if (!one_by_one && r->has_tally && span_is_open(&l->options.span))
 		return index_packs(x, index_on_tally, &(struct index_tally){l->profile, number});
 	load_recording(l)->shown_begin_ns = load_recording(l)->shown_end_ns = 0;
-	for (size_t i = 0; i < r->chunks.n && !rc; i++) {
+	for (size_t i = 0, n = 1; i < r->chunks.n && !rc; i += n, n = 1) {
 		const struct facts_chunk *c = &r->chunks.v[i];
+		const struct facts_sum *sum = one_by_one ? NULL : index_sum_from(l, r, i, &at);
 
 		if (!l->epoch.is_open || c->epoch != epoch) {
 			rc = load_end_epoch(l);
 			epoch = c->epoch;
 			epoch_begin(&l->epoch, l->at, epoch);
 			l->epoch.is_indexed = true;
+		}
+		if (!rc && sum) {
+			n = sum->n;
+			rc = index_count_sum(x, l, r, sum);
+			continue;
 		}
 		/* where a stretch of events stands depends on those before it */
 		if (!rc && index_is_outside(l, c) && !(l->options.lane && c->n_events))

@@ -16,7 +16,7 @@
 
 struct index {
 	sqlite3 *db;
-	sqlite3_stmt *get_block, *get_stacks;
+	sqlite3_stmt *get_block, *get_stacks, *get_sum;
 	struct pack pack;
 	struct facts_map map; /* to the profile that it was loaded into */
 	VEC(struct facts_input) inputs;

@@ -141,6 +141,14 @@ const struct index_table index_tables[] = {
      "  data BLOB\n"
      ")",
      "The stacks of a block's samples, packed."},
+    {"block_sum",
+     "CREATE TABLE block_sum(\n"
+     "  id INTEGER PRIMARY KEY,\n"
+     "  first_block INTEGER REFERENCES block, last_block INTEGER REFERENCES block, -- and all of the epoch between\n"
+     "  data BLOB\n"
+     ")",
+     "What is counted of 1, 4 or 16 blocks together, packed: read instead of them when all of their time is asked "
+     "for."},
     {"activity",
      "CREATE TABLE activity(\n"
      "  block INTEGER REFERENCES block,\n"

@@ -7,10 +7,10 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
-enum {
-	INDEX_APPLICATION_ID = 0x50795370, /* "PySp" */
-	INDEX_VERSION = 1,                 /* user_version; any change of the schema or of a BLOB is another one */
-};
+enum { INDEX_APPLICATION_ID = 0x50795370 }; /* "PySp" */
+#define INDEX_VERSION         2             /* user_version; any change of the schema or of a BLOB is another one */
+#define INDEX_TEXT_OF(number) #number
+#define INDEX_TEXT(number)    INDEX_TEXT_OF(number) /* of a macro's number */
 
 struct index_table {
 	const char *name;

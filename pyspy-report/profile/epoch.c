@@ -365,6 +365,30 @@ uint32_t epoch_certain(const struct epoch *e, uint32_t stack, uint32_t flags)
 	return global;
 }
 
+/* How a waiting stack and its way lie in a code. */
+enum { WAITS_WAY_SHIFT = 25, WAITS_ID = (1 << WAITS_WAY_SHIFT) - 1 };
+
+uint32_t epoch_code(const struct epoch *e, uint32_t stack, uint32_t flags)
+{
+	uint32_t global = epoch_certain(e, stack, flags);
+
+	return global ? global << EPOCH_CODE_BITS | EPOCH_CERTAIN
+	              : EPOCH_CODE_WAITS | (flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT << WAITS_WAY_SHIFT | stack;
+}
+
+int epoch_settle_code(struct epoch *e, uint32_t *code)
+{
+	uint32_t global, flags = (*code & ~EPOCH_CODE_WAITS) >> WAITS_WAY_SHIFT << WIRE_FLAG_WAY_SHIFT;
+
+	if (!(*code & EPOCH_CODE_WAITS))
+		return 0;
+	TRY(epoch_resolve(e, *code & WAITS_ID, &flags, &global));
+	*code = global << EPOCH_CODE_BITS | (flags & TALLY_LOST        ? EPOCH_LOST
+	                                     : flags & TALLY_IN_MOTION ? EPOCH_IN_MOTION
+	                                                               : EPOCH_WAITED);
+	return 0;
+}
+
 int epoch_count(struct epoch *e, const struct tally_row *row)
 {
 	struct tally_row certain = *row;

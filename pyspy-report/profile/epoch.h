@@ -60,6 +60,8 @@ enum epoch_code {
 	EPOCH_LOST,      /* never defined */
 	EPOCH_CODE_BITS = 2,
 };
+/* In the place of a code: the stack waits for the end of its epoch. Below it its way, its number in the epoch. */
+#define EPOCH_CODE_WAITS (UINT32_C(1) << 31)
 
 void epoch_init(struct epoch *e, struct profile *p);
 void epoch_done(struct epoch *e);
@@ -84,6 +86,10 @@ static inline void epoch_expect(const struct epoch *e, uint32_t stack)
 }
 /* The global stack of a sample that is certain already, whatever comes; 0: its epoch's end will tell. */
 uint32_t epoch_certain(const struct epoch *e, uint32_t stack, uint32_t flags);
+/* The code of a sample's stack as far as it is known now; and, after epoch_settle, of one that waited. The latter: 0,
+ * ERR_FULL, ERR_NO_MEMORY. */
+uint32_t epoch_code(const struct epoch *e, uint32_t stack, uint32_t flags);
+int epoch_settle_code(struct epoch *e, uint32_t *code);
 /* A sample's row; its stack: of the epoch. What is certain of it already goes to the profile at once. 0 or
  * ERR_NO_MEMORY. */
 int epoch_count(struct epoch *e, const struct tally_row *row);

@@ -103,8 +103,7 @@ static int load_on_block(void *ctx, const struct rec_block *b)
 	return 0;
 }
 
-/* What of the block's time is asked for. */
-static void load_span(struct load *l, const struct rec_block *b, uint64_t started_ns)
+void load_span(struct load *l, const struct rec_block *b, uint64_t started_ns)
 {
 	struct profile_recording *r = load_recording(l);
 	const struct ends *ends = l->options.ends;

@@ -26,6 +26,8 @@ void load_done(struct load *l);
 struct profile_recording *load_recording(struct load *l);
 /* The epoch that was being read, if any, is over. 0, ERR_*, or what a visitor returned. */
 int load_end_epoch(struct load *l);
+/* What of a block's time is asked for: in l->runs, and shown in the recording's totals. */
+void load_span(struct load *l, const struct rec_block *b, uint64_t started_ns);
 /* Count the block whose samples are in l->runs. `to`: gets its totals, and has the mean gap and the start by which its
  * samples are meant. The same returns. */
 int load_count(struct load *l, const struct rec_block *b, struct profile_recording *to);

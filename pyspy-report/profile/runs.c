@@ -191,6 +191,12 @@ static int runs_add(const struct runs_at *a, const struct tally_row *row)
 	}
 	if (a->r->rows)
 		TRY(tally_add(a->r->rows, row));
+	if (a->r->coded) {
+		struct tally_row coded = *row;
+
+		coded.stack = epoch_code(a->e, row->stack, row->flags);
+		TRY(tally_add(a->r->coded, &coded));
+	}
 	return epoch_count(a->e, row);
 }
 
@@ -373,6 +379,8 @@ int runs_finish(struct runs *r, struct epoch *e, const struct rec_block *b, stru
 
 	r->from = r->from_ns ? runs_ticks_before(r, r->from_ns) : 0;
 	r->until = r->until_ns < UINT64_MAX ? runs_ticks_before(r, r->until_ns) : UINT32_MAX;
+	if (r->until >= r->ticks_ns.n) /* to the end of the block: as if nothing was asked for */
+		r->until = UINT32_MAX;
 	TRY(runs_weigh(&a));
 	TRY(runs_measure(&a, b));
 	a.recording->n_ticks += r->ticks_ns.n;

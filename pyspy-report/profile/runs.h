@@ -40,6 +40,7 @@ struct runs {
 	bool replays;         /* the recording is read again: the list alone is wanted, nothing is counted twice */
 	bool is_known;        /* from an index: threads have the CPU time that is told of them already */
 	struct tally *rows;   /* NULL, or: what is counted is added here too */
+	struct tally *coded;  /* NULL, or: the same with its stack's code (epoch_code) */
 	struct tally *parts;  /* NULL, or: what is counted is added here too, without its stack */
 	bool keep;            /* wanted: the list below, filled by runs_finish */
 	VEC(struct run) list; /* of the current block, in order of their end */

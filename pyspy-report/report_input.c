@@ -19,6 +19,7 @@
 #include "pyspy-report/index/index_db.h"
 #include "pyspy-report/index/index_key.h"
 #include "pyspy-report/report_index.h"
+#include "pyspy-report/report_pipe.h"
 #include "pyspy-report/report_progress.h"
 #include "pyspy-report/view/words.h"
 
@@ -125,77 +126,6 @@ static void close_index(struct report_source *s)
 	s->index = NULL;
 }
 
-static void shown_name(struct buf *b, const struct report_source *s)
-{
-	const char *name = strcmp(s->name, "-") == 0 ? "standard input" : s->name;
-
-	buf_init(b, 0);
-	escape_text(b, name, strlen(name));
-}
-
-static int no_copy(const struct report_source *s, const char *folder)
-{
-	struct buf name;
-	int error_number = errno;
-
-	shown_name(&name, s);
-	log_error(
-	    "cannot copy %s to %s to read it twice: %s; free some space, set TMPDIR, or save it and name the file",
-	    buf_cstr(&name), folder, strerror(error_number));
-	buf_done(&name);
-	return REPORT_ERROR;
-}
-
-static int open_unnamed(const char *folder)
-{
-	char path[PATH_MAX];
-	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd >= 0)
-		return fd;
-	snprintf(path, sizeof path, "%s/pyspy-report-XXXXXX", folder); /* file systems without O_TMPFILE */
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0)
-		unlink(path);
-	return fd;
-}
-
-static bool write_all(int fd, const char *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t k = write(fd, p, n);
-
-		if (k < 0 && errno != EINTR)
-			return false;
-		p += k > 0 ? k : 0;
-		n -= k > 0 ? (size_t)k : 0;
-	}
-	return true;
-}
-
-/* The source becomes a copy of what is in `from`. */
-static int copy_source(struct report_source *s, int from)
-{
-	const char *folder = getenv("TMPDIR");
-	char chunk[64 << 10];
-
-	folder = folder && *folder ? folder : "/tmp";
-	s->fd = open_unnamed(folder);
-	if (s->fd < 0)
-		return no_copy(s, folder);
-	s->base = 0;
-	for (;;) {
-		ssize_t n = read(from, chunk, sizeof chunk);
-
-		if (n == 0)
-			return 0;
-		if (n < 0 && errno != EINTR)
-			return say(ERR_SYSTEM, s->name, &(struct feed_result){.error_number = errno});
-		if (n > 0 && !write_all(s->fd, chunk, (size_t)n))
-			return no_copy(s, folder);
-	}
-}
-
 /* The source's bytes from its begin: a descriptor, *is_own: to be closed. */
 static int open_source(const struct report_source *s, bool *is_own)
 {
@@ -270,8 +200,11 @@ static int begin_source(struct report_source *s, bool twice, bool finds_index)
 		s->fd = fd;
 		s->base = at < 0 ? UINT64_MAX : (uint64_t)at; /* UINT64_MAX: wherever it stands */
 	}
-	if (twice && !S_ISREG(st.st_mode))
-		rc = copy_source(s, fd);
+	if (twice && !S_ISREG(st.st_mode)) {
+		s->base = 0;
+		s->fd = report_pipe_keep(fd, s->name);
+		rc = s->fd < 0 ? REPORT_ERROR : 0;
+	}
 	if (!is_stdin)
 		close(fd);
 	return rc;
@@ -460,7 +393,8 @@ static int check_same(const struct report_source *s)
 
 	if (s->index || s->fd >= 0 || (stat(s->name, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode))
 		return 0;
-	shown_name(&name, s);
+	buf_init(&name, 0);
+	escape_text(&name, s->name, strlen(s->name));
 	log_error("cannot read %s again: it was replaced meanwhile; try again", buf_cstr(&name));
 	buf_done(&name);
 	return REPORT_ERROR;

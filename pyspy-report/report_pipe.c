@@ -13,7 +13,7 @@
 #include "libcommon/err.h"
 #include "libcommon/escape.h"
 #include "libcommon/log.h"
-#include "pyspy-report/report_input.h"
+#include "pyspy-report/report_trouble.h"
 
 static void no_copy(const char *name, const char *folder, int error_number)
 {
@@ -73,7 +73,7 @@ int report_pipe_keep(int from, const char *name)
 		if (n == 0)
 			return fd;
 		if (n < 0 && errno != EINTR) {
-			report_input_unreadable(name, ERR_SYSTEM, errno, false);
+			report_trouble_unreadable(name, ERR_SYSTEM, errno, false);
 			break;
 		}
 		if (n > 0 && !write_all(fd, chunk, (size_t)n)) {

@@ -60,7 +60,7 @@ static int look(struct report_copy *c, struct hide *h)
 	for (size_t i = 0; i < c->input.sources.n && !status; i++) {
 		int rc = hide_look_begin(h);
 
-		status = rc ? report_input_failed("cannot start", rc)
+		status = rc ? report_trouble_failed("cannot start", rc)
 		            : report_input_read(&c->input.sources.v[i],
 		                                &(struct feed_to){hide_look_feed, hide_look_finish, h, NULL}, true);
 	}
@@ -91,7 +91,7 @@ static int cmd_anonymize(const struct report_verb *verb, int argc, char **argv)
 		return status;
 	int rc = hide_init(&h, &rules);
 	if (rc)
-		status = report_copy_drop(&c, report_input_failed("cannot start", rc));
+		status = report_copy_drop(&c, report_trouble_failed("cannot start", rc));
 	else if (look(&c, &h))
 		status = report_copy_drop(&c, REPORT_ERROR);
 	if (status == REPORT_GO_ON) {

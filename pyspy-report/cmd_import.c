@@ -14,9 +14,9 @@
 #include "libcommon/log.h"
 #include "pyspy-report/exchange/importer.h"
 #include "pyspy-report/exchange/sha256.h"
-#include "pyspy-report/report_input.h"
 #include "pyspy-report/report_job.h"
 #include "pyspy-report/report_output.h"
+#include "pyspy-report/report_trouble.h"
 
 enum { IMPORT_FROM = REPORT_OWN, IMPORT_RATE };
 enum { IMPORT_LOOKED_AT = 64 << 10 };
@@ -251,7 +251,7 @@ static int begin(struct import_job *j, const struct report_verb *verb, int argc,
 	rc = scribe_init(&j->scribe, j->output.file);
 	if (!rc)
 		rc = foreign_init(&j->foreign, &j->scribe);
-	return rc ? report_input_failed("cannot start", rc) : REPORT_GO_ON;
+	return rc ? report_trouble_failed("cannot start", rc) : REPORT_GO_ON;
 }
 
 static int cmd_import(const struct report_verb *verb, int argc, char **argv)

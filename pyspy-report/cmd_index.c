@@ -15,8 +15,8 @@
 #include "pyspy-report/index/index_key.h"
 #include "pyspy-report/report_build.h"
 #include "pyspy-report/report_index.h"
-#include "pyspy-report/report_input.h"
 #include "pyspy-report/report_progress.h"
+#include "pyspy-report/report_trouble.h"
 
 enum { OPTION_REBUILD = REPORT_OWN };
 
@@ -77,7 +77,7 @@ static int choose(struct job *j)
 		if (rc < 0)
 			return REPORT_ERROR;
 		if (!vec_push(&o->files, j->newest))
-			return report_input_failed("cannot start", ERR_NO_MEMORY);
+			return report_trouble_failed("cannot start", ERR_NO_MEMORY);
 	}
 	for (size_t i = 0; i < o->files.n; i++) {
 		const char *name = o->files.v[i];
@@ -187,11 +187,11 @@ static int name_all(struct job *j)
 			return REPORT_ERROR;
 		}
 		if (!vec_push(&j->names, name))
-			return report_input_failed("cannot start", ERR_NO_MEMORY);
+			return report_trouble_failed("cannot start", ERR_NO_MEMORY);
 	}
 	for (size_t i = 0; i < j->options.files.n; i++)
 		if (!is_named(j, j->options.files.v[i]) && !vec_push(&j->names, j->options.files.v[i]))
-			return report_input_failed("cannot start", ERR_NO_MEMORY);
+			return report_trouble_failed("cannot start", ERR_NO_MEMORY);
 	return 0;
 }
 
@@ -208,7 +208,7 @@ static int plan(struct job *j, bool *goes_on)
 		if (place == PLACE_NEW && !j->options.output) /* X.idx is of X */
 			*goes_on = false;
 		if (place == PLACE_NEW && !vec_push(&j->names, name))
-			return report_input_failed("cannot start", ERR_NO_MEMORY);
+			return report_trouble_failed("cannot start", ERR_NO_MEMORY);
 	}
 	if (!*goes_on)
 		return name_all(j);
@@ -307,7 +307,7 @@ static int cmd_index(const struct report_verb *verb, int argc, char **argv)
 	int rc, status;
 
 	if (!j)
-		return report_input_failed("cannot start", ERR_NO_MEMORY);
+		return report_trouble_failed("cannot start", ERR_NO_MEMORY);
 	j->build.fd = -1;
 	rc = report_options_parse(&j->options, verb, argc, argv);
 	status = rc < 0 ? REPORT_USAGE : REPORT_OK;

@@ -19,9 +19,9 @@
 #include "pyspy-report/index/index_schema.h"
 #include "pyspy-report/index/index_table.h"
 #include "pyspy-report/report_index.h"
-#include "pyspy-report/report_input.h"
 #include "pyspy-report/report_output.h"
 #include "pyspy-report/report_progress.h"
+#include "pyspy-report/report_trouble.h"
 #include "pyspy-report/view/query_rows.h"
 
 enum { OPTION_SCHEMA = REPORT_OWN, OPTION_CSV, OPTION_JSON, SQL_MAX = 1 << 20 };
@@ -109,7 +109,7 @@ static int open_temporary(struct sql_job *j)
 		unlink(path);
 		if (!built.failed && rc == ERR_SYSTEM)
 			return temporary_failed(folder, built.error_number);
-		return report_input_unreadable(j->file, rc, built.error_number, built.is_empty);
+		return report_trouble_unreadable(j->file, rc, built.error_number, built.is_empty);
 	}
 	rc = index_open(&j->index, path, &error_number);
 	unlink(path);
@@ -123,7 +123,7 @@ static int open_any(struct sql_job *j)
 	int is = index_db_is(j->file), error_number, rc;
 
 	if (is < 0 || stat(j->file, &st) < 0)
-		return report_input_unreadable(j->file, ERR_SYSTEM, errno, false);
+		return report_trouble_unreadable(j->file, ERR_SYSTEM, errno, false);
 	if (is) {
 		rc = index_open(&j->index, j->file, &error_number);
 		return rc ? report_index_failed(j->file, rc, error_number) : 0;
@@ -200,7 +200,7 @@ static int choose(struct sql_job *j)
 	if (strcmp(sql, "-") == 0)
 		return read_statement(&j->sql);
 	buf_str(&j->sql, sql);
-	return j->sql.err ? report_input_failed("cannot take the statement", ERR_NO_MEMORY) : 0;
+	return j->sql.err ? report_trouble_failed("cannot take the statement", ERR_NO_MEMORY) : 0;
 }
 
 /* What SQLite says may quote names of the recording. */
@@ -252,7 +252,7 @@ static int run(struct sql_job *j)
 	rc = query_rows_write(j->output.file, j->statement, asked.format);
 	if (rc == ERR_FORMAT)
 		return say_sqlite(j);
-	return rc && rc != ERR_IO ? report_input_failed("cannot write the rows", rc) : 0;
+	return rc && rc != ERR_IO ? report_trouble_failed("cannot write the rows", rc) : 0;
 }
 
 static int cmd_sql(const struct report_verb *verb, int argc, char **argv)
@@ -261,7 +261,7 @@ static int cmd_sql(const struct report_verb *verb, int argc, char **argv)
 	int rc, status;
 
 	if (!j || profile_init(&j->profile))
-		return report_input_failed("cannot start", ERR_NO_MEMORY);
+		return report_trouble_failed("cannot start", ERR_NO_MEMORY);
 	buf_init(&j->sql, SQL_MAX);
 	rc = report_options_parse(&j->options, verb, argc, argv);
 	status = rc < 0 ? REPORT_USAGE : REPORT_OK;

@@ -11,7 +11,7 @@
 #include "libcommon/escape.h"
 #include "libcommon/log.h"
 #include "pyspy-report/cmd.h"
-#include "pyspy-report/report_input.h"
+#include "pyspy-report/report_trouble.h"
 
 static const struct report_verb *const verbs[] = {
     &cmd_info_verb,       &cmd_top_verb,        &cmd_tree_verb,        &cmd_lines_verb,   &cmd_stacks_verb,

@@ -13,7 +13,7 @@
 #include "libcommon/buf.h"
 #include "libcommon/escape.h"
 #include "libcommon/log.h"
-#include "pyspy-report/report_input.h"
+#include "pyspy-report/report_trouble.h"
 #include "pyspy-report/report_unfinished.h"
 
 int report_build_failed(const struct report_build *b, int error_number)

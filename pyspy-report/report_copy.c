@@ -42,7 +42,7 @@ int report_copy_begin(struct report_copy *c, const struct report_verb *v, int ar
 	rc = profile_init(&c->damage);
 	if (!rc)
 		rc = scribe_init(&c->scribe, c->output.file);
-	return rc ? report_copy_drop(c, report_input_failed("cannot start", rc)) : REPORT_GO_ON;
+	return rc ? report_copy_drop(c, report_trouble_failed("cannot start", rc)) : REPORT_GO_ON;
 }
 
 struct copy_from {
@@ -78,7 +78,7 @@ int report_copy_run(struct report_copy *c, const struct copyist_hooks *hooks)
 		return report_copy_drop(c, REPORT_ERROR);
 	c->copyist = copyist_new(&c->scribe, hooks);
 	if (!c->copyist)
-		return report_copy_drop(c, report_input_failed("cannot start", ERR_NO_MEMORY));
+		return report_copy_drop(c, report_trouble_failed("cannot start", ERR_NO_MEMORY));
 	for (size_t i = 0; i < c->input.sources.n && !c->output.error_number; i++) {
 		struct report_source *s = &c->input.sources.v[i];
 		const char *name = strcmp(s->name, "-") == 0 ? "standard input" : s->name;
@@ -88,13 +88,13 @@ int report_copy_run(struct report_copy *c, const struct copyist_hooks *hooks)
 		if (!rc)
 			rc = copyist_begin(c->copyist, on_damage, &from);
 		if (rc)
-			return report_copy_drop(c, report_input_failed("cannot start", rc));
+			return report_copy_drop(c, report_trouble_failed("cannot start", rc));
 		rc = report_input_read(s, &(struct feed_to){feed, finish, c, report_progress_bytes}, false);
 		if (rc && !c->output.error_number)
 			return report_copy_drop(c, rc);
 	}
 	rc = scribe_finish(&c->scribe);
-	return rc ? report_copy_drop(c, report_input_failed("cannot write the recording", rc)) : REPORT_GO_ON;
+	return rc ? report_copy_drop(c, report_trouble_failed("cannot write the recording", rc)) : REPORT_GO_ON;
 }
 
 int report_copy_end(struct report_copy *c)
@@ -103,6 +103,6 @@ int report_copy_end(struct report_copy *c)
 
 	c->has_output = false;
 	if (status == REPORT_OK)
-		status = report_input_damage(&c->damage, &c->options);
+		status = report_trouble_damage(&c->damage, &c->options);
 	return report_copy_drop(c, status);
 }

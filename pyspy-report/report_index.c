@@ -7,7 +7,7 @@
 #include "libcommon/escape.h"
 #include "libcommon/log.h"
 #include "pyspy-report/index/index_key.h"
-#include "pyspy-report/report_input.h"
+#include "pyspy-report/report_trouble.h"
 
 const char *report_index_why(int code, int error_number)
 {

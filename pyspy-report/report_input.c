@@ -9,65 +9,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "format/decode.h"
 #include "libcommon/buf.h"
 #include "libcommon/err.h"
 #include "libcommon/escape.h"
-#include "libcommon/human.h"
 #include "libcommon/log.h"
 #include "libcommon/path.h"
 #include "pyspy-report/index/index_db.h"
 #include "pyspy-report/index/index_key.h"
 #include "pyspy-report/report_index.h"
+#include "pyspy-report/report_pipe.h"
 #include "pyspy-report/report_progress.h"
-#include "pyspy-report/view/words.h"
-
-static const char *advice(int error_number)
-{
-	switch (error_number) {
-	case ENOENT:
-		return "check the name; `ls *.pyspy` shows the recordings of this folder";
-	case EISDIR:
-		return "name a recording inside it";
-	case EACCES:
-	case EPERM:
-		return "recordings are private to who made them (mode 0600): read it as that user";
-	default:
-		return "nothing was read";
-	}
-}
 
 static int say(int code, const char *file, const struct feed_result *r)
 {
-	struct buf name;
-
-	buf_init(&name, 0);
-	escape_text(&name, file, strlen(file));
-	const char *f = strcmp(file, "-") == 0 ? "standard input" : buf_cstr(&name);
-	if (code == ERR_SYSTEM)
-		log_error("cannot read %s: %s; %s", f, strerror(r->error_number), advice(r->error_number));
-	else if (code == ERR_FORMAT && r->is_empty)
-		log_error("cannot read %s: it is empty; the recorder wrote nothing, its messages say why", f);
-	else if (code == ERR_FORMAT)
-		log_error("cannot read %s: not a pyspy recording; make one with pyspy-record, or of another profiler's "
-		          "file with pyspy-report import",
-		          f);
-	else if (code == ERR_VERSION)
-		log_error("cannot read %s: written by a newer version of pyspy; update pyspy-report (this is %s)", f,
-		          report_version);
-	else if (code == ERR_FULL)
-		log_error("cannot read %s: it names more different functions and stacks than fit (64 M stacks, 1 GB of "
-		          "names); read fewer files at once",
-		          f);
-	else
-		log_error("cannot read %s: %s; nothing was written", f, err_words(code));
-	buf_done(&name);
-	return REPORT_ERROR;
-}
-
-int report_input_unreadable(const char *file, int code, int error_number, bool is_empty)
-{
-	return say(code, file, &(struct feed_result){.error_number = error_number, .is_empty = is_empty});
+	return report_trouble_unreadable(file, code, r->error_number, r->is_empty);
 }
 
 /* The same file twice would count everything twice. */
@@ -90,12 +45,6 @@ static int check_twice(const struct report_options *o)
 		}
 	}
 	return 0;
-}
-
-int report_input_failed(const char *what, int code)
-{
-	log_error("%s: %s; nothing was written", what, err_words(code));
-	return REPORT_ERROR;
 }
 
 static int newest(char *name, size_t size)
@@ -123,77 +72,6 @@ static void close_index(struct report_source *s)
 		index_close(s->index);
 	free(s->index);
 	s->index = NULL;
-}
-
-static void shown_name(struct buf *b, const struct report_source *s)
-{
-	const char *name = strcmp(s->name, "-") == 0 ? "standard input" : s->name;
-
-	buf_init(b, 0);
-	escape_text(b, name, strlen(name));
-}
-
-static int no_copy(const struct report_source *s, const char *folder)
-{
-	struct buf name;
-	int error_number = errno;
-
-	shown_name(&name, s);
-	log_error(
-	    "cannot copy %s to %s to read it twice: %s; free some space, set TMPDIR, or save it and name the file",
-	    buf_cstr(&name), folder, strerror(error_number));
-	buf_done(&name);
-	return REPORT_ERROR;
-}
-
-static int open_unnamed(const char *folder)
-{
-	char path[PATH_MAX];
-	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd >= 0)
-		return fd;
-	snprintf(path, sizeof path, "%s/pyspy-report-XXXXXX", folder); /* file systems without O_TMPFILE */
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0)
-		unlink(path);
-	return fd;
-}
-
-static bool write_all(int fd, const char *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t k = write(fd, p, n);
-
-		if (k < 0 && errno != EINTR)
-			return false;
-		p += k > 0 ? k : 0;
-		n -= k > 0 ? (size_t)k : 0;
-	}
-	return true;
-}
-
-/* The source becomes a copy of what is in `from`. */
-static int copy_source(struct report_source *s, int from)
-{
-	const char *folder = getenv("TMPDIR");
-	char chunk[64 << 10];
-
-	folder = folder && *folder ? folder : "/tmp";
-	s->fd = open_unnamed(folder);
-	if (s->fd < 0)
-		return no_copy(s, folder);
-	s->base = 0;
-	for (;;) {
-		ssize_t n = read(from, chunk, sizeof chunk);
-
-		if (n == 0)
-			return 0;
-		if (n < 0 && errno != EINTR)
-			return say(ERR_SYSTEM, s->name, &(struct feed_result){.error_number = errno});
-		if (n > 0 && !write_all(s->fd, chunk, (size_t)n))
-			return no_copy(s, folder);
-	}
 }
 
 /* The source's bytes from its begin: a descriptor, *is_own: to be closed. */
@@ -270,8 +148,11 @@ static int begin_source(struct report_source *s, bool twice, bool finds_index)
 		s->fd = fd;
 		s->base = at < 0 ? UINT64_MAX : (uint64_t)at; /* UINT64_MAX: wherever it stands */
 	}
-	if (twice && !S_ISREG(st.st_mode))
-		rc = copy_source(s, fd);
+	if (twice && !S_ISREG(st.st_mode)) {
+		s->base = 0;
+		s->fd = report_pipe_keep(fd, s->name);
+		rc = s->fd < 0 ? REPORT_ERROR : 0;
+	}
 	if (!is_stdin)
 		close(fd);
 	return rc;
@@ -362,12 +243,12 @@ static int list_sources(struct report_input *in, const struct report_options *o)
 	if (check_twice(o) || (!o->files.n && newest(name, sizeof name)))
 		return REPORT_ERROR;
 	if (!o->files.n && !(in->newest = strdup(name)))
-		return report_input_failed("cannot start", ERR_NO_MEMORY);
+		return report_trouble_failed("cannot start", ERR_NO_MEMORY);
 	for (size_t i = 0; i < (o->files.n ? o->files.n : 1); i++)
 		if (!vec_push(&in->sources,
 		              ((struct report_source){
 		                  .name = o->files.n ? o->files.v[i] : in->newest, .fd = -1, .most = UINT64_MAX})))
-			return report_input_failed("cannot start", ERR_NO_MEMORY);
+			return report_trouble_failed("cannot start", ERR_NO_MEMORY);
 	return 0;
 }
 
@@ -412,7 +293,7 @@ static int load_all(struct report_input *in, struct profile *p, const struct rep
 
 	memset(in, 0, sizeof *in);
 	if (rc < 0)
-		return report_input_failed("cannot start", rc);
+		return report_trouble_failed("cannot start", rc);
 	status = list_sources(in, o);
 	for (size_t i = 0; i < in->sources.n && !status; i++) {
 		struct report_source *s = &in->sources.v[i];
@@ -460,7 +341,8 @@ static int check_same(const struct report_source *s)
 
 	if (s->index || s->fd >= 0 || (stat(s->name, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode))
 		return 0;
-	shown_name(&name, s);
+	buf_init(&name, 0);
+	escape_text(&name, s->name, strlen(s->name));
 	log_error("cannot read %s again: it was replaced meanwhile; try again", buf_cstr(&name));
 	buf_done(&name);
 	return REPORT_ERROR;
@@ -567,36 +449,4 @@ void report_input_done(struct report_input *in)
 	vec_free(&in->sources);
 	vec_free(&in->ends.v);
 	free(in->newest);
-}
-
-int report_input_damage(const struct profile *p, const struct report_options *o)
-{
-	char n[HUMAN_SIZE], m[HUMAN_SIZE];
-	struct buf b;
-
-	if (!p->n_damage)
-		return REPORT_OK;
-	buf_init(&b, 0);
-	for (size_t i = 0; i < p->damage.n && i < 3; i++) {
-		const struct profile_damage *d = &p->damage.v[i];
-		size_t len;
-		const char *input = profile_text(p, d->input, &len);
-
-		buf_reset(&b);
-		escape_text(&b, input, len);
-		if (d->problem == DECODE_NOT_CLOSED)
-			log_error("warning: %s: %s", buf_cstr(&b), words_problem_long(d->problem));
-		else
-			log_error("warning: %s: %s at byte %llu: %s", buf_cstr(&b), words_problem_long(d->problem),
-			          (unsigned long long)d->offset, d->what ? d->what : "");
-	}
-	buf_done(&b);
-	if (p->n_damage > 3)
-		log_error("warning: %s more such places; pyspy-report info lists them",
-		          human_count(n, p->n_damage - 3));
-	if (p->damaged_bytes || p->missing_blocks)
-		log_error(
-		    "warning: everything outside the damage is shown; %s samples known to be missing, %s passed over",
-		    human_count(n, p->missing_samples), human_bytes(m, p->damaged_bytes));
-	return o->strict ? REPORT_DAMAGED : REPORT_OK;
 }

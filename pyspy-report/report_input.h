@@ -1,9 +1,8 @@
-/* report_input: the files of the command line -> profile, with words for whatever goes wrong. */
+/* report_input: the files of the command line -> profile. */
 #pragma once
 #include "pyspy-report/index/index_load.h"
 #include "pyspy-report/report_options.h"
-
-enum { REPORT_OK = 0, REPORT_ERROR = 1, REPORT_USAGE = 2, REPORT_DAMAGED = 4 }; /* exit statuses */
+#include "pyspy-report/report_trouble.h"
 
 /* One file of the command line. What cannot be read twice and has to be is copied to a file without a name. */
 struct report_source {
@@ -43,9 +42,3 @@ int report_input_replay(struct report_input *in, struct profile *p, const struct
 int report_input_lanes(struct report_input *in, struct profile *p, const struct report_options *o, lanes_visit *visit,
                        void *ctx, struct spool *spool);
 void report_input_done(struct report_input *in);
-/* Damage, if any, said on stderr; the exit status that follows from it. */
-int report_input_damage(const struct profile *p, const struct report_options *o);
-/* Say on stderr why the recording cannot be read (load_file's errors); returns REPORT_ERROR. */
-int report_input_unreadable(const char *file, int code, int error_number, bool is_empty);
-/* Say on stderr that something failed, with err_words; returns REPORT_ERROR. */
-int report_input_failed(const char *what, int code);

@@ -30,7 +30,7 @@ static void done(struct report_job *j)
 
 static int give_up(struct report_job *j, const char *what, int code)
 {
-	int status = report_input_failed(what, code);
+	int status = report_trouble_failed(what, code);
 
 	done(j);
 	return status;
@@ -154,7 +154,7 @@ int report_job_end(struct report_job *j, int rc, bool quiet)
 	if (status == REPORT_OK) {
 		if (!quiet)
 			caption_log(&j->profile, &j->summary, &j->filter);
-		status = report_input_damage(&j->profile, &j->options);
+		status = report_trouble_damage(&j->profile, &j->options);
 	}
 	done(j);
 	return status;

@@ -10,7 +10,7 @@
 #include "libcommon/log.h"
 #include "libcommon/path.h"
 #include "pyspy-report/live/live_loop.h"
-#include "pyspy-report/report_input.h"
+#include "pyspy-report/report_trouble.h"
 
 #define DELAY_DEFAULT UINT64_C(1000000000)
 #define DELAY_LEAST   UINT64_C(50000000)
@@ -188,7 +188,7 @@ int report_live_run(const struct report_options *o, const struct report_live_how
 	    .limit = how->limit,
 	    .error = REPORT_ERROR,
 	};
-	status = ok ? live_loop_run(&run) : report_input_failed("cannot start", ERR_NO_MEMORY);
+	status = ok ? live_loop_run(&run) : report_trouble_failed("cannot start", ERR_NO_MEMORY);
 	vec_free(&args);
 	buf_done(&command);
 	return status;

@@ -11,7 +11,7 @@
 #include "libcommon/buf.h"
 #include "libcommon/escape.h"
 #include "libcommon/log.h"
-#include "pyspy-report/report_input.h"
+#include "pyspy-report/report_trouble.h"
 #include "pyspy-report/report_unfinished.h"
 
 static int failed(const char *path, int error_number)

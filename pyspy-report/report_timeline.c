@@ -92,7 +92,7 @@ struct report_timeline *report_timeline_begin(const struct report_verb *v, int a
 	int rc;
 
 	if (!j) {
-		*status = report_input_failed("cannot start", ERR_NO_MEMORY);
+		*status = report_trouble_failed("cannot start", ERR_NO_MEMORY);
 		return NULL;
 	}
 	j->has_meters = o->meters;

@@ -1,5 +1,6 @@
 /* What the events of a flush weigh: the thread's time on the CPU, exact, in equal parts; its time off the CPU by how
  * long each sleep was. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "libcommon/clock.h"
@@ -297,10 +298,11 @@ static uint64_t next_share(struct share *s, double raw)
 
 static int weigh_events(struct events *e, uint64_t boot_minus_mono)
 {
-	VEC(struct share) shares = {0}; /* one a class, of each thread; then of all brief ones */
 	size_t n = e->threads.n;
-	if (!vec_room(&shares, EVENTS_CLASSES * (n + 1)) || !vec_room(&e->out, e->list.n + 1)) {
-		vec_free(&shares);
+	/* one a class, of each thread; then of all brief ones */
+	struct share *shares = calloc(n + 1, EVENTS_CLASSES * sizeof *shares);
+	if (!shares || !vec_room(&e->out, e->list.n + 1)) {
+		free(shares);
 		return ERR_NO_MEMORY;
 	}
 	for (size_t i = 0; i <= n; i++)
@@ -309,7 +311,7 @@ static int weigh_events(struct events *e, uint64_t boot_minus_mono)
 			int64_t due = i < n ? e->threads.v[i].due_ns[c] : e->brief.due_ns[c];
 			if (i < n && c == EVENTS_OFF)
 				due -= e->threads.v[i].held_ns;
-			shares.v[EVENTS_CLASSES * i + (size_t)c] =
+			shares[EVENTS_CLASSES * i + (size_t)c] =
 			    (struct share){.of = raw, .ns = due > 0 ? (uint64_t)due : 0};
 		}
 	e->out.n = 0;
@@ -321,10 +323,10 @@ static int weigh_events(struct events *e, uint64_t boot_minus_mono)
 		    .thread = v->id,
 		    .stack = v->stack,
 		    .flags = v->flags,
-		    .weight_ns = next_share(&shares.v[EVENTS_CLASSES * who + events_class(v->flags)], v->raw),
+		    .weight_ns = next_share(&shares[EVENTS_CLASSES * who + events_class(v->flags)], v->raw),
 		};
 	}
-	vec_free(&shares);
+	free(shares);
 	return 0;
 }
 

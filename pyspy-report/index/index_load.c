@@ -206,8 +206,10 @@ static int index_copy_recording(struct profile *p, const struct facts_map *m, co
 	struct profile_recording r = *from;
 	bool ok = true;
 
-	memset(&r.options, 0, sizeof r.options);
-	memset(&r.notes, 0, sizeof r.notes);
+	r.options.v = NULL;
+	r.options.n = r.options.cap = 0;
+	r.notes.v = NULL;
+	r.notes.n = r.notes.cap = 0;
 	r.input = input;
 	for (size_t i = 0; ok && i < from->options.n; i++)
 		ok = vec_push(&r.options, from->options.v[i]);

@@ -188,6 +188,7 @@ static uint64_t count_lost(const struct live_model *m)
 /* "5,120 samples at 100 Hz (kernel) in 12 s, lost 0, in motion 0 %" */
 static void put_samples(struct live_lines *l, const struct live_model *m)
 {
+	uint64_t lost = count_lost(m);
 	const struct profile_recording *r = recording_of(m);
 	const struct live_totals *t = &m->ranks.totals[LIVE_SINCE];
 	char n[HUMAN_SIZE];
@@ -201,7 +202,7 @@ static void put_samples(struct live_lines *l, const struct live_model *m)
 	buf_printf(&b, " in %s", human_duration(n, t->ns));
 	if (m->ranks.sums->reset_ns)
 		buf_str(&b, " since r");
-	buf_printf(&b, ", lost %s", human_count(n, count_lost(m)));
+	buf_printf(&b, ", lost %s", human_count(n, lost));
 	if (t->in_motion.n) {
 		buf_str(&b, ", in motion ");
 		buf_str(&b, human_percent(n, (double)t->in_motion.n, (double)t->all.n));

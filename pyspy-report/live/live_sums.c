@@ -41,12 +41,13 @@ static int end_block(struct live_sums *s)
 	slot.ns = s->block_ns > gone ? s->block_ns - gone : 0;
 	s->since_ns += slot.ns;
 	TRY(tally_flush(&s->block));
-	if (!vec_room(&slot.rows, s->block.rows.n) || !vec_push(&s->slots, slot)) {
+	size_t n = s->block.rows.n;
+	if (!vec_room(&slot.rows, n) || !vec_push(&s->slots, slot)) {
 		vec_free(&slot.rows);
 		return ERR_NO_MEMORY;
 	}
 	struct live_slot *to = &s->slots.v[s->slots.n - 1];
-	for (size_t i = 0; i < s->block.rows.n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		to->rows.v[to->rows.n++] = s->block.rows.v[i];
 		TRY(tally_add(&s->waiting, &s->block.rows.v[i]));
 	}

@@ -11,6 +11,11 @@
 #include "pyspy-report/index/index_key.h"
 #include "pyspy-report/index/index_schema.h"
 
+#define BUILD_ABOUT                                                                                                    \
+	"INSERT OR REPLACE INTO about VALUES('schema_version', '" INDEX_TEXT(                                          \
+	    INDEX_VERSION) "');"                                                                                       \
+	                   "INSERT OR REPLACE INTO about VALUES('made_by', 'pyspy-report " PYSPY_VERSION "');"
+
 static int build_sql(struct build *b, int rc)
 {
 	return index_db_error(b->db, rc, &b->error_number);
@@ -249,13 +254,7 @@ static int build_all(struct build *b, const char *path, bool goes_on, const char
 	TRY(build_dictionaries(b));
 	TRY(build_facts(b));
 	TRY(build_sql(b, index_rows_dictionaries(b->db, &b->profile, &b->done)));
-	TRY(build_sql(
-	    b, sqlite3_exec(
-	           b->db,
-	           "INSERT OR REPLACE INTO about VALUES('schema_version', '" INDEX_TEXT(
-	               INDEX_VERSION) "'); INSERT OR REPLACE INTO about VALUES('made_by', 'pyspy-report " PYSPY_VERSION
-	                              "'); COMMIT",
-	           NULL, NULL, NULL)));
+	TRY(build_sql(b, sqlite3_exec(b->db, BUILD_ABOUT "COMMIT", NULL, NULL, NULL)));
 	r->n_recordings = b->profile.recordings.n;
 	r->n_samples = profile_samples(&b->profile);
 	r->n_damage = b->profile.n_damage;

@@ -8,20 +8,27 @@ enum {
 	LEAST_GAP_NS = 5 * 1000 * 1000,
 	MOST_GAP_NS = 100 * 1000 * 1000,
 	COMPLETE_AFTER = 3,                  /* drains: with nobody on a CPU, see may_complete */
-	EAGER_FOR_NS = 100 * 1000 * 1000,    /* after the last news */
+	EAGER_SAMPLES = 16,                  /* after the last news: as long as so many samples of a thread take, */
+	EAGER_LEAST_NS = 10 * 1000 * 1000,   /* at least this */
+	EAGER_MOST_NS = 100 * 1000 * 1000,   /* and at most this */
 	EARLY_PART = 50,                     /* of the time goes into it at most, as CPU time, */
 	EARLY_CREDIT_NS = 500 * 1000 * 1000, /* and this */
 	SLOWEST_NS = 1000 * 1000 * 1000,     /* not even when our CPU time is bounded */
 };
 
-void drain_init(struct drain *d, struct kernel *k, struct seats *s, uint64_t now_ns)
+void drain_init(struct drain *d, struct kernel *k, struct seats *s, uint64_t mean_gap_ns, uint64_t now_ns)
 {
+	uint64_t eager_ns = mean_gap_ns < EAGER_MOST_NS ? EAGER_SAMPLES * mean_gap_ns : EAGER_MOST_NS;
+
 	*d = (struct drain){.kernel = k,
 	                    .seats = s,
 	                    .gap_ns = LEAST_GAP_NS,
 	                    .stretch = 1,
 	                    .random = now_ns | 1,
 	                    .begin_ns = now_ns,
+	                    .eager_for_ns = eager_ns < EAGER_LEAST_NS  ? EAGER_LEAST_NS
+	                                    : eager_ns < EAGER_MOST_NS ? eager_ns
+	                                                               : EAGER_MOST_NS,
 	                    .code_news_ns = now_ns};
 	d->next_ns = now_ns + d->gap_ns;
 }
@@ -83,7 +90,7 @@ static void mind_code_news(struct drain *d, uint64_t now)
 	if (news != d->code_news)
 		d->code_news_ns = now;
 	d->code_news = news;
-	d->is_eager = now - d->code_news_ns < EAGER_FOR_NS && d->stretch <= 1 &&
+	d->is_eager = now - d->code_news_ns < d->eager_for_ns && d->stretch <= 1 &&
 	              d->early_ns < EARLY_CREDIT_NS + (now - d->begin_ns) / EARLY_PART;
 	for (size_t i = 0; i < s->n; i++)
 		if (is_ours(&s->v[i]))

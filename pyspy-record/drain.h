@@ -21,6 +21,7 @@ struct drain {
 	 * once, after each sample, for as long as there are new ones and the time for that lasts. */
 	bool is_eager;
 	uint64_t code_news, code_news_ns; /* when there was some */
+	uint64_t eager_for_ns;            /* after that */
 	uint64_t begin_ns, early_ns;      /* CPU time spent on it since then */
 	uint64_t stamp;                   /* counts snapshots */
 	uint64_t at_ns;                   /* of the last snapshot */
@@ -28,7 +29,8 @@ struct drain {
 	uint64_t overrun; /* samples lost because the ring was full, as of drain_count */
 };
 
-void drain_init(struct drain *d, struct kernel *k, struct seats *s, uint64_t now_ns);
+/* `mean_gap_ns`: between two samples, as asked for. */
+void drain_init(struct drain *d, struct kernel *k, struct seats *s, uint64_t mean_gap_ns, uint64_t now_ns);
 /* Take what is there, look at those that sleep, see who has come or gone. */
 void drain_take(struct drain *d);
 /* The first drain that brings a sample does this, if it was not done before: the kernel gets the rest of its programs,

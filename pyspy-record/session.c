@@ -462,7 +462,7 @@ int session_run(const struct record_options *o, const struct choice *choice, str
 	               : !wo.stop_ppm     ? SEATS_STOP_NONE
 	               : o->stop_is_given ? SEATS_STOP_ALL
 	                                  : SEATS_STOP_WHO_RETRY;
-	drain_init(&s.drain, choice->kernel, &s.seats, clock_mono_ns());
+	drain_init(&s.drain, choice->kernel, &s.seats, wo.mean_gap_ns, clock_mono_ns());
 	s.seats.v = calloc(spawn ? 1 : o->n_pids, sizeof *s.seats.v);
 	int rc = s.seats.v ? open_seats(&s) : ERR_NO_MEMORY;
 	if (rc == 0)

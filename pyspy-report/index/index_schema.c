@@ -132,7 +132,7 @@ const struct index_table index_tables[] = {
      "  samples INTEGER, -- of ticks and events\n"
      "  wall_ns INTEGER, cpu_ns INTEGER, -- that they stand for\n"
      "  flags INTEGER, -- all flags of its samples, or'ed together\n"
-     "  data BLOB -- the samples without their stacks: columns, varints, zstd (chunk.c)\n"
+     "  data BLOB -- the samples without their stacks: columns, varints, zstd (chunk.h)\n"
      ")",
      "Samples, some 65,000 to a block, packed. The virtual table `sample` unpacks them."},
     {"block_stacks",

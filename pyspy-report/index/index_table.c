@@ -1,58 +1,10 @@
-#include <stdio.h>
-
-#include "pyspy-report/index/index_table.h"
+#include "pyspy-report/index/index_table_parts.h"
 
 #include <string.h>
 
 #include "libcommon/err.h"
 #include "pyspy-report/index/index_functions.h"
-
-enum {
-	T_RECORDING,
-	T_BLOCK,
-	T_TIME,
-	T_PID,
-	T_TID,
-	T_THREAD,
-	T_STACK,
-	T_LOCATION,
-	T_STATE,
-	T_GIL,
-	T_GIL_WAIT,
-	T_GC,
-	T_IDLE,
-	T_WAY,
-	T_EVENT,
-	T_WEIGHT,
-	T_CPU,
-	T_FLAGS,
-	T_COLUMNS,
-};
-
-static const struct {
-	const char *name, *type, *about;
-} columns[T_COLUMNS] = {
-    [T_RECORDING] = {"recording", "INTEGER", "`recording.id`"},
-    [T_BLOCK] = {"block", "INTEGER", "`block.id`"},
-    [T_TIME] = {"time_ns", "INTEGER", "when it was taken; CLOCK_BOOTTIME of the recording"},
-    [T_PID] = {"pid", "INTEGER", "of its process; NULL: not known"},
-    [T_TID] = {"tid", "INTEGER", "of its thread; NULL: not known"},
-    [T_THREAD] = {"thread", "INTEGER", "`thread.id`"},
-    [T_STACK] = {"stack", "INTEGER",
-                 "`stack.id`, as views show it: lost, in motion and no-frame samples have such a stack"},
-    [T_LOCATION] = {"location", "INTEGER", "`location.id` of the innermost frame"},
-    [T_STATE] = {"state", "TEXT", "running, runnable, active (one of the two), sleeping, disk, stopped, unknown"},
-    [T_GIL] = {"gil", "INTEGER", "1: it holds the GIL"},
-    [T_GIL_WAIT] = {"gil_wait", "INTEGER", "1: it waits for the GIL"},
-    [T_GC] = {"gc", "INTEGER", "1: it runs the garbage collector"},
-    [T_IDLE] = {"idle", "INTEGER", "1: views leave it out unless `-i` is given"},
-    [T_WAY] = {"way", "TEXT", "how it was taken: outside, still, kernel, stopped"},
-    [T_EVENT] = {"is_event", "INTEGER", "1: an event of the kernel engine; 0: a tick"},
-    [T_WEIGHT] = {"weight_ns", "INTEGER", "time of its thread that it stands for; sums are the views' times"},
-    [T_CPU] = {"cpu_ns", "INTEGER", "of an event: the CPU time in that; NULL for ticks (see `activity`)"},
-    [T_FLAGS] = {"flags", "INTEGER",
-                 "all of it: FORMAT.md 4.2, and 8192 in motion, 16384 an event, 32768 its stack is lost"},
-};
+#include "pyspy-report/index/index_table.h"
 
 struct table {
 	sqlite3_vtab base;
@@ -90,7 +42,7 @@ static int table_connect(sqlite3 *db, void *aux, int argc, const char *const *ar
 
 	(void)argc, (void)argv, (void)error;
 	for (unsigned i = 0; i < T_COLUMNS && sql; i++)
-		sql = sqlite3_mprintf("%z%s%s %s", sql, i ? ", " : "", columns[i].name, columns[i].type);
+		sql = sqlite3_mprintf("%z%s%s %s", sql, i ? ", " : "", table_columns[i].name, table_columns[i].type);
 	sql = sql ? sqlite3_mprintf("%z)", sql) : NULL;
 	rc = !t || !sql ? SQLITE_NOMEM : sqlite3_declare_vtab(db, sql);
 	sqlite3_free(sql);
@@ -413,136 +365,44 @@ static int table_eof(sqlite3_vtab_cursor *base)
 	return ((struct cursor *)base)->is_over;
 }
 
-static bool table_is_cpu(uint32_t flags)
+static struct table_sample table_sample(const struct cursor *c)
 {
-	uint32_t state = flags & WIRE_FLAG_STATE;
-
-	return state == WIRE_STATE_ON_CPU || state == WIRE_STATE_ACTIVE;
-}
-
-/* As query/filter, which stands downstream. */
-static bool table_is_idle(uint32_t flags)
-{
-	uint32_t state = flags & WIRE_FLAG_STATE;
-
-	if (flags & WIRE_FLAG_GIL)
-		return false;
-	return state == WIRE_STATE_SLEEPING || state == WIRE_STATE_DISK || state == WIRE_STATE_STOPPED ||
-	       (state == WIRE_STATE_UNKNOWN && flags & WIRE_FLAG_GIL_WAIT);
-}
-
-struct row {
-	uint32_t thread, flags, code;
-	uint64_t time_ns, weight_ns;
-	bool is_event;
-};
-
-static struct row table_row(const struct cursor *c)
-{
-	struct row row;
+	struct table_sample row;
 
 	if (c->run < c->runs.list.n) {
 		const struct run *r = &c->runs.list.v[c->run];
 
-		row = (struct row){.thread = r->thread,
-		                   .flags = r->flags,
-		                   .code = r->stack,
-		                   .time_ns = c->runs.ticks_ns.v[c->tick],
-		                   .weight_ns =
-		                       runs_time_before(&c->runs, c->tick + 1) - runs_time_before(&c->runs, c->tick)};
+		row = (struct table_sample){.recording = c->recording,
+		                            .block = c->chunk.id,
+		                            .thread = r->thread,
+		                            .flags = r->flags,
+		                            .code = r->stack,
+		                            .time_ns = c->runs.ticks_ns.v[c->tick],
+		                            .weight_ns = runs_time_before(&c->runs, c->tick + 1) -
+		                                         runs_time_before(&c->runs, c->tick)};
 	} else {
 		const struct rec_event *e = &c->runs.events.v[c->event];
 
-		row = (struct row){.thread = table_event_thread(c, e),
-		                   .flags = (e->flags & (WIRE_FLAG_ABSENT - 1)) | TALLY_EVENT,
-		                   .code = e->stack,
-		                   .time_ns = e->time_ns,
-		                   .weight_ns = e->weight_ns,
-		                   .is_event = true};
+		row = (struct table_sample){.recording = c->recording,
+		                            .block = c->chunk.id,
+		                            .thread = table_event_thread(c, e),
+		                            .flags = (e->flags & (WIRE_FLAG_ABSENT - 1)) | TALLY_EVENT,
+		                            .code = e->stack,
+		                            .time_ns = e->time_ns,
+		                            .weight_ns = e->weight_ns,
+		                            .is_event = true};
 	}
 	uint32_t kind = row.code & ((1 << EPOCH_CODE_BITS) - 1);
 	row.flags |= kind == EPOCH_IN_MOTION ? TALLY_IN_MOTION : kind == EPOCH_LOST ? TALLY_LOST : 0;
 	return row;
 }
 
-static void result_u64(sqlite3_context *to, uint64_t v)
-{
-	sqlite3_result_int64(to, v < INT64_MAX ? (int64_t)v : INT64_MAX);
-}
-
 static int table_column(sqlite3_vtab_cursor *base, sqlite3_context *to, int column)
 {
-	static const char *const states[] = {"unknown",  "running", "runnable", "active",
-	                                     "sleeping", "disk",    "stopped",  "unknown"};
-	static const char *const ways[] = {"outside", "still", "kernel", "stopped"};
 	const struct cursor *c = (struct cursor *)base;
-	const struct profile *p = table_of(c)->profile;
-	struct row row = table_row(c);
-	uint32_t stack = row.code >> EPOCH_CODE_BITS;
-	const struct profile_thread *t = &p->threads.v[row.thread];
+	struct table_sample s = table_sample(c);
 
-	switch (column) {
-	case T_RECORDING:
-		sqlite3_result_int64(to, c->recording);
-		break;
-	case T_BLOCK:
-		result_u64(to, c->chunk.id);
-		break;
-	case T_TIME:
-		result_u64(to, row.time_ns);
-		break;
-	case T_PID:
-		if (t->process)
-			sqlite3_result_int64(to, p->processes.v[t->process].pid);
-		break;
-	case T_TID:
-		if (row.thread)
-			sqlite3_result_int64(to, t->tid);
-		break;
-	case T_THREAD:
-		sqlite3_result_int64(to, row.thread);
-		break;
-	case T_STACK:
-		sqlite3_result_int64(to, stack);
-		break;
-	case T_LOCATION:
-		if (stack)
-			sqlite3_result_int64(to, p->stacks.v[stack].location);
-		break;
-	case T_STATE:
-		sqlite3_result_text(to, states[row.flags & WIRE_FLAG_STATE], -1, SQLITE_STATIC);
-		break;
-	case T_GIL:
-		sqlite3_result_int(to, (row.flags & WIRE_FLAG_GIL) != 0);
-		break;
-	case T_GIL_WAIT:
-		sqlite3_result_int(to, (row.flags & WIRE_FLAG_GIL_WAIT) != 0);
-		break;
-	case T_GC:
-		sqlite3_result_int(to, (row.flags & WIRE_FLAG_GC) != 0);
-		break;
-	case T_IDLE:
-		sqlite3_result_int(to, table_is_idle(row.flags));
-		break;
-	case T_WAY:
-		sqlite3_result_text(to, ways[(row.flags & WIRE_FLAG_WAY) >> WIRE_FLAG_WAY_SHIFT], -1, SQLITE_STATIC);
-		break;
-	case T_EVENT:
-		sqlite3_result_int(to, row.is_event);
-		break;
-	case T_WEIGHT:
-		result_u64(to, row.weight_ns);
-		break;
-	case T_CPU:
-		if (row.is_event)
-			result_u64(to, table_is_cpu(row.flags) ? row.weight_ns : 0);
-		break;
-	case T_FLAGS:
-		sqlite3_result_int64(to, row.flags);
-		break;
-	default:
-		break;
-	}
+	table_result(to, table_of(c)->profile, &s, column);
 	return SQLITE_OK;
 }
 
@@ -576,11 +436,4 @@ int index_table_register(struct index *x, struct profile *p)
 	*with = (struct table){.index = x, .profile = p};
 	int rc = sqlite3_create_module_v2(x->db, "sample", &module, with, sqlite3_free);
 	return rc == SQLITE_OK ? index_functions_register(x->db, p) : rc;
-}
-
-void index_table_print(FILE *out)
-{
-	fprintf(out, "| column | type | |\n|---|---|---|\n");
-	for (unsigned i = 0; i < T_COLUMNS; i++)
-		fprintf(out, "| %s | %s | %s |\n", columns[i].name, columns[i].type, columns[i].about);
 }

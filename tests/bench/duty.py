@@ -7,7 +7,9 @@ Needs root, and `scripts/install-deps bench`; what is missing is a row with its 
 
     Hz         moments looked at per second: of the kernel engine, samples of threads on a CPU
     stacks/s   stacks written
-    CPU        CPU time of the tool, while it samples      loss   what the target does less, 95 % interval
+    CPU        CPU time of the tool, while it samples: the median slice, for all tools alike. (A guest counts what the host
+               takes of its CPU as the CPU time of whoever is on it: once in 25 slices 4 to 6 ms, more than a second of ours.)
+    loss       what the target does less, 95 % interval
     duty       both together; a tool on the target's CPU counts twice
     us/look, us/stack   duty for one moment, and for one stack
     x floor    CPU, and duty, for one moment: as multiples of the CPU that the floor takes for one

@@ -284,6 +284,8 @@ static enum wire_reason run_loop(struct session *s, int *error)
 		uint64_t now = clock_mono_ns(), wake = wake_time(s, now);
 		if (wake > now) {
 			stops_before_sleep(&s->seats.stops);
+			if (wake == s->schedule.next_ns && !s->seats.stops.is_hurried)
+				hold_before(&s->hold);
 			if (s->drain.kernel && !seats_want_ticks(&s->seats))
 				drain_wait(&s->drain, wake);
 			else
@@ -307,6 +309,7 @@ static enum wire_reason run_loop(struct session *s, int *error)
 		} else {
 			seats_poll(&s->seats);
 		}
+		hold_after(&s->hold);
 		if (s->drain.kernel && now >= s->drain.next_ns)
 			drain_take(&s->drain);
 		if (s->schedule.stop_next_ns && now >= s->schedule.stop_next_ns)
@@ -339,6 +342,7 @@ static void finish(struct session *s, enum wire_reason reason, int error)
 {
 	struct session_result *r = s->r;
 	uint64_t now = clock_mono_ns();
+	hold_after(&s->hold);
 	settle_all(s);
 	hold_release(&s->hold);
 	seats_poll(&s->seats);

@@ -48,6 +48,22 @@ void hold_hurry(bool on)
 		prctl(PR_SET_TIMERSLACK, slack_ns, 0, 0, 0);
 }
 
+void hold_before(struct hold *h)
+{
+	if (!h->may_move || h->cpu < 0 || h->is_ready)
+		return;
+	h->is_ready = true;
+	hold_hurry(true);
+}
+
+void hold_after(struct hold *h)
+{
+	if (!h->is_ready)
+		return;
+	h->is_ready = false;
+	hold_hurry(false);
+}
+
 static bool scheduler_fits(void)
 {
 	struct utsname u;

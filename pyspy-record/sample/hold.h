@@ -21,6 +21,7 @@ struct hold {
 	int cpu;                  /* the only CPU we run on now; -1 = several */
 	uint64_t paused_until_ns; /* CLOCK_MONOTONIC: wake-ups came too late too often, no holding until then */
 	uint32_t wakes, late;     /* wake-ups on a CPU held, and those that came too late */
+	bool is_ready;            /* we are hurried for the next tick */
 };
 
 void hold_init(struct hold *h);
@@ -33,6 +34,11 @@ void hold_release(struct hold *h);
 /* While a thread stands for us nobody shall take our CPU away: run before all ordinary programs, where we may (on), as
  * usual again (off). */
 void hold_hurry(bool on);
+/* Around the sleep that a tick ends, where a CPU is held: the thread is put aside when our timer fires, not when the
+ * scheduler next thinks of it. Without that (no right to a real-time priority) one in fourteen wake-ups waits until the
+ * thread's time is counted, up to a tick: a system call that asks for CPU time has more samples than it should. */
+void hold_before(struct hold *h);
+void hold_after(struct hold *h);
 /* A wake-up on a CPU held came at `now_ns`, late_ns after its time. Where that happens often holding is given up for a
  * while: moments would not be random. */
 void hold_woke(struct hold *h, uint64_t now_ns, uint64_t late_ns);

@@ -31,7 +31,7 @@ def held(py):
         if r.info["tid"] == v.pid and r.way == recording.STILL:
             n[r.stack[-1].name == "ask"] += r.ticks
     whole = sum(n.values())
-    h.check(whole >= 200, "%d held samples, of %d" % (whole, sum(r.ticks for r in rec.runs if r.info["tid"] == v.pid)))
+    h.check(whole >= 50, "%d held samples, of %d" % (whole, sum(r.ticks for r in rec.runs if r.info["tid"] == v.pid)))
     got = n[True] / max(whole, 1)
     h.check(abs(got - true) <= MORE + 5 * (true * (1 - true) / max(whole, 1)) ** 0.5,
             "%.2f %% of %d held samples in the call; by its own clock %.2f %%" % (100 * got, whole, 100 * true))

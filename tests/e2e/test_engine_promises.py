@@ -302,6 +302,17 @@ def suspended(py, rate):
 
 # ---------------------------------------------------------------- limits
 
+def open_files(pid, end):
+    """how many of its open files have a name that ends so"""
+    folder, n = "/proc/%d/fd/" % pid, 0
+    for fd in os.listdir(folder):
+        try:
+            n += os.readlink(folder + fd).endswith(end)
+        except FileNotFoundError:  # closed meanwhile
+            pass
+    return n
+
+
 def few_files(py, n):
     """no clock for each thread: the others are sampled on the tick, and no time is lost"""
     specs = ["cycle:2:20*20", "cycle:0.3:9*30"]
@@ -309,13 +320,16 @@ def few_files(py, n):
         account = accounts.Account(v.pid, threads=False)
         p, out = begin(["-p", v.pid], 1000, [(resource.RLIMIT_NOFILE, n)])
         time.sleep(2.0 * MUCH)
+        states = open_files(p.pid, "/stat")
         r = interrupt(p, out)
         account.close()
         h.check(r.stderr.count("no clocks for more threads") == 1, "it said %r" % r.stderr)
         adds_up(r.rec, v.pid, account, 0.02)
         by_tick, by_clock = h.count(r.rec, 19), h.count(r.rec, 20)
-        # files of /proc, two a thread, come first: with 60 nothing is left for clocks, with 190 there are some
-        h.check(by_tick > 0 and (by_clock > 0) == (n > 60), "%d samples by tick, %d by clock" % (by_tick, by_clock))
+        # files of /proc, two a thread, come first: with 60 nothing is left for clocks; with 190 some 25 are for them and for a third
+        # file of threads whose state was asked for, whichever is wanted first
+        h.check(by_tick > 0 and (by_clock == 0 or n > 60), "%d samples by tick, %d by clock" % (by_tick, by_clock))
+        h.check(n == 60 or by_clock > 0 or states >= 20, "no samples by clock, and %d files for states" % states)
 
 
 def little_locked(py):

@@ -333,7 +333,7 @@ int build_on_block(void *ctx, struct epoch *e, struct runs *r, const struct rec_
 		TRY(build_end_chunk(b));
 	if (!b->chunk.blocks.n) {
 		build_begin_chunk(b, block, of);
-		r->coded = build_sums_wanted(b) ? &b->coded : NULL;
+		r->coded = &b->coded;
 	}
 	b->n_blocks++;
 	TRY(build_entries(b, e, r, &to));

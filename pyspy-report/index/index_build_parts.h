@@ -84,9 +84,8 @@ int build_reach_recording(struct build *b, size_t n);
 int build_on_block(void *ctx, struct epoch *e, struct runs *r, const struct rec_block *block);
 int build_on_epoch_end(void *ctx, struct epoch *e);
 
-/* Sums of chunks. `wanted`: the next chunk's rows, in b->coded. A chunk of `n` entries and events is complete, the
- * recording has `n_chunks` of them now; the epoch is over. */
-bool build_sums_wanted(const struct build *b);
+/* Sums of chunks. A chunk of `n` entries and events is complete, its rows are in b->coded, the recording has `n_chunks`
+ * of them now; the epoch is over. */
 int build_sums_chunk(struct build *b, uint32_t n_chunks, uint64_t n);
 int build_sums_epoch(struct build *b, struct epoch *e);
 void build_sums_done(struct build *b);

@@ -3,14 +3,6 @@
 
 #include "libcommon/err.h"
 
-bool build_sums_wanted(const struct build *b)
-{
-	for (unsigned i = 0; i < BUILD_SUMS; i++)
-		if (!b->sums[i].is_many)
-			return true;
-	return false;
-}
-
 static void sums_restart(struct sums *s)
 {
 	tally_clear(&s->tally);

@@ -53,8 +53,8 @@ def hosts(py, engine, word):
     h.note(h.cost(rec))
     gil = {}
     for run in rec.runs:
-        for when in run.when if run.gil else ():
-            gil.setdefault(when, set()).add(run.info["tid"])
+        for tick in range(run.first, run.first + run.ticks) if run.gil else ():  # by number: times may be the same
+            gil.setdefault((id(run.times), tick), set()).add(run.info["tid"])
     most = max((len(s) for s in gil.values()), default=0)
     if not rec.timed and not py.free_threaded:
         h.check(most <= (3 if py.version >= (3, 12) else 1), "GILs are held by %d threads at once" % most)

@@ -51,7 +51,8 @@ def one(py, engine):
                 (doubted if r.doubted else wrong)[pair] += r.ticks
     h.note("%d samples below one_round, %d with [gone]; %d kinds of calls seen of %d, wrong %d, and where the file has doubts %d" % (
         samples, gone, len(pairs), len(calls), sum(wrong.values()), sum(doubted.values())))
-    h.check(samples > 300 * SECONDS, "only %d samples" % samples)
+    # some 600 a second on an idle machine; from outside ticks are late on a busy one
+    h.check(samples > (300 if engine == "kernel" else 100) * SECONDS, "only %d samples" % samples)
     h.check(len(pairs) > 100, "only %d kinds of calls" % len(pairs))
     h.check(not wrong, "calls that were never made: %s" % dict(wrong.most_common(3)))
     if not h.FULL:

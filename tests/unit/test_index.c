@@ -17,42 +17,13 @@
 #include "pyspy-report/profile/load.h"
 #include "tests/unit/support_any.h"
 #include "tests/unit/support_golden.h"
+#include "tests/unit/support_index.h"
 #include "tests/unit/support_mutate.h"
 #include "tests/unit/support_same.h"
 #include "tests/unit/support_test.h"
 
 static char folder[] = "/tmp/pyspy-index-XXXXXX";
 static char recording_path[100], index_path[100], other_path[100];
-
-static void progress_begin(const char *name, uint64_t all)
-{
-	(void)name, (void)all;
-}
-static void progress_bytes(uint64_t bytes)
-{
-	(void)bytes;
-}
-static void progress_end(void)
-{
-}
-static const struct index_progress progress = {progress_begin, progress_bytes, progress_end};
-
-static void write_file(const char *path, const void *bytes, size_t n)
-{
-	FILE *f = fopen(path, "wb");
-
-	assert_non_null(f);
-	assert_int_equal(fwrite(bytes, 1, n, f), n);
-	assert_int_equal(fclose(f), 0);
-}
-
-static int build(const char *path, const char *const *inputs, size_t n)
-{
-	struct index_built built;
-
-	unlink(path);
-	return index_build(path, false, inputs, n, &progress, &built);
-}
 
 /* ---- the same by two ways */
 
@@ -153,7 +124,7 @@ static void compare(const struct span *span)
 	index_build_limits.tally = support_noise(2) ? 1 << 14 : 0;
 	index_build_limits.sum_share = support_noise(4) ? 1 : 32;
 	index_build_limits.group = 2 + support_noise(3);
-	int rc = build(index_path, inputs, 1);
+	int rc = support_index_build(index_path, false, inputs, 1);
 
 	assert_true(fd >= 0);
 	(void)!ends_fd(fd, UINT64_MAX, &ends, &fed);
@@ -199,7 +170,7 @@ static void test_golden(void **state)
 
 		buf_init(&b, 0);
 		SUPPORT_GOLDEN[i].build(&b);
-		write_file(recording_path, b.data, b.len);
+		support_write_file(recording_path, b.data, b.len);
 		compare(&everything);
 		for (unsigned k = 0; k < 4; k++) {
 			struct span s = any_span();
@@ -220,7 +191,7 @@ static void test_any_recordings(void **state)
 
 		buf_init(&b, 0);
 		support_any_recording(&b);
-		write_file(recording_path, b.data, b.len);
+		support_write_file(recording_path, b.data, b.len);
 		for (unsigned k = 0; k < 3; k++) {
 			struct span s = any_span();
 
@@ -252,7 +223,7 @@ static void test_wrong_recordings(void **state)
 			buf_put(&b, file.data, file.len);
 			support_mutate(&b);
 		}
-		write_file(recording_path, b.len ? b.data : (void *)"", b.len);
+		support_write_file(recording_path, b.len ? b.data : (void *)"", b.len);
 		compare(&s);
 	}
 	buf_done(&file);
@@ -272,8 +243,8 @@ static void golden_index(const char *name)
 		if (strcmp(SUPPORT_GOLDEN[i].name, name) == 0)
 			SUPPORT_GOLDEN[i].build(&b);
 	assert_true(b.len > 0);
-	write_file(recording_path, b.data, b.len);
-	assert_int_equal(build(index_path, inputs, 1), 0);
+	support_write_file(recording_path, b.data, b.len);
+	assert_int_equal(support_index_build(index_path, false, inputs, 1), 0);
 	buf_done(&b);
 }
 
@@ -349,7 +320,7 @@ static void test_wrong_bytes(void **state)
 			wrong[support_noise(support_noise(4) ? (uint32_t)n
 			                    : n < 4096       ? (uint32_t)n
 			                                     : 4096)] ^= (unsigned char)(1 + support_noise(255));
-		write_file(other_path, wrong, n);
+		support_write_file(other_path, wrong, n);
 		read_any(other_path);
 	}
 	free(bytes);
@@ -441,7 +412,6 @@ static void test_several(void **state)
 	struct load_options o = {.span = everything};
 	struct profile a, b;
 	struct feed_result r;
-	struct index_built built;
 	struct index x;
 	struct buf one, two;
 	int error_number;
@@ -454,16 +424,16 @@ static void test_several(void **state)
 		buf_reset(&two);
 		SUPPORT_GOLDEN[i].build(&one);
 		SUPPORT_GOLDEN[SUPPORT_GOLDEN[i + 1].name ? i + 1 : 0].build(&two);
-		write_file(recording_path, one.data, one.len);
-		write_file(other_path, two.data, two.len);
+		support_write_file(recording_path, one.data, one.len);
+		support_write_file(other_path, two.data, two.len);
 		assert_int_equal(profile_init(&a), 0);
 		assert_int_equal(load_file(&a, recording_path, &o, &r), 0);
 		assert_int_equal(load_file(&a, other_path, &o, &r), 0);
 		/* both at once; one added to the other */
 		for (unsigned k = 0; k < 2; k++) {
-			assert_int_equal(build(index_path, both, k ? 1 : 2), 0);
+			assert_int_equal(support_index_build(index_path, false, both, k ? 1 : 2), 0);
 			if (k)
-				assert_int_equal(index_build(index_path, true, both + 1, 1, &progress, &built), 0);
+				assert_int_equal(support_index_build(index_path, true, both + 1, 1), 0);
 			assert_int_equal(profile_init(&b), 0);
 			assert_int_equal(index_open(&x, index_path, &error_number), 0);
 			assert_int_equal(index_load(&x, &b, NULL, &o), 0);

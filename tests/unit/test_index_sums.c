@@ -8,42 +8,25 @@
 #include "pyspy-report/index/index_build.h"
 #include "pyspy-report/index/index_load.h"
 #include "tests/unit/support_any.h"
+#include "tests/unit/support_index.h"
 #include "tests/unit/support_same.h"
 #include "tests/unit/support_test.h"
 
 static char folder[] = "/tmp/pyspy-sums-XXXXXX";
 static char recording_path[100], index_path[100];
 
-static void progress_begin(const char *name, uint64_t all)
-{
-	(void)name, (void)all;
-}
-static void progress_bytes(uint64_t bytes)
-{
-	(void)bytes;
-}
-static void progress_end(void)
-{
-}
-
 /* An index of any recording, without a tally, with as many sums as can be. */
 static void build(void)
 {
-	static const struct index_progress progress = {progress_begin, progress_bytes, progress_end};
 	const char *const inputs[] = {recording_path};
-	struct index_built built;
 	struct buf b;
-	FILE *f = fopen(recording_path, "wb");
 
 	buf_init(&b, 0);
 	support_any_recording(&b);
-	assert_non_null(f);
-	assert_int_equal(fwrite(b.data, 1, b.len, f), b.len);
-	assert_int_equal(fclose(f), 0);
+	support_write_file(recording_path, b.data, b.len);
 	buf_done(&b);
 	index_build_limits = (struct index_build_limits){.chunk = 1, .share = 1 << 30, .sum_share = 1, .group = 2};
-	unlink(index_path);
-	assert_int_equal(index_build(index_path, false, inputs, 1, &progress, &built), 0);
+	assert_int_equal(support_index_build(index_path, false, inputs, 1), 0);
 }
 
 static void sql(const char *words, uint64_t first, uint64_t last)

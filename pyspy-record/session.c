@@ -117,18 +117,6 @@ static void take_stop(struct session *s)
 		want_stop(s);
 }
 
-static void tell_stops(struct session *s)
-{
-	const struct stops *stops = &s->seats.stops;
-	writer_count(s->w, WIRE_COUNTER_STOPS, stops->n);
-	writer_count(s->w, WIRE_COUNTER_STOPPED_NS, stops->total_ns);
-	writer_count(s->w, WIRE_COUNTER_STOPS_IN_SYSCALL, stops->in_syscall);
-	writer_count(s->w, WIRE_COUNTER_STOPS_GIVEN_UP, stops->given_up);
-	writer_count(s->w, WIRE_COUNTER_LONGEST_STOP_NS, stops->longest_ns);
-	for (uint32_t b = 0; b < WIRE_STOP_LENGTHS; b++)
-		writer_count(s->w, WIRE_COUNTER_STOP_LENGTHS + b, stops->lengths[b]);
-}
-
 static void tell_throttle(struct session *s)
 {
 	const struct throttle *t = &s->throttle;
@@ -147,7 +135,7 @@ static void tell_counters(struct session *s)
 	writer_count(s->w, WIRE_COUNTER_TICKS, s->ticks);
 	writer_count(s->w, WIRE_COUNTER_SAMPLES, writer_samples(s->w));
 	writer_count(s->w, WIRE_COUNTER_LATE, s->schedule.late);
-	tell_stops(s);
+	stops_tell(&s->seats.stops, s->w);
 	writer_count(s->w, WIRE_COUNTER_UNCERTIFIED, t.counts.uncertified);
 	writer_count(s->w, WIRE_COUNTER_READS_FAILED, t.counts.reads_failed);
 	writer_count(s->w, WIRE_COUNTER_READS, t.reads);
@@ -284,8 +272,13 @@ static enum wire_reason run_loop(struct session *s, int *error)
 		uint64_t now = clock_mono_ns(), wake = wake_time(s, now);
 		if (wake > now) {
 			stops_before_sleep(&s->seats.stops);
-			if (wake == s->schedule.next_ns && !s->seats.stops.is_hurried)
-				hold_before(&s->hold);
+			if (wake != s->schedule.next_ns || !seats_want_ticks(&s->seats)) {
+				hold_after();
+			} else if (!hold_before(&s->hold, now, wake, s->schedule.mean_gap_ns)) {
+				s->schedule.late++;
+				draw_tick(s);
+				continue;
+			}
 			if (s->drain.kernel && !seats_want_ticks(&s->seats))
 				drain_wait(&s->drain, wake);
 			else
@@ -306,10 +299,11 @@ static enum wire_reason run_loop(struct session *s, int *error)
 			take_tick(s, now);
 			draw_tick(s);
 			plan_certificates(s);
+			hold_worked(&s->hold, clock_mono_ns() - now);
 		} else {
+			hold_after();
 			seats_poll(&s->seats);
 		}
-		hold_after(&s->hold);
 		if (s->drain.kernel && now >= s->drain.next_ns)
 			drain_take(&s->drain);
 		if (s->schedule.stop_next_ns && now >= s->schedule.stop_next_ns)
@@ -317,6 +311,7 @@ static enum wire_reason run_loop(struct session *s, int *error)
 		if (seats_all_ended(&s->seats))
 			return WIRE_END_TARGET;
 		if (now >= s->flush_next_ns || writer_is_full(s->w) || seats_are_large(&s->seats)) {
+			hold_after();
 			*error = flush(s, NULL);
 			if (*error)
 				return WIRE_END_OUTPUT;
@@ -342,7 +337,7 @@ static void finish(struct session *s, enum wire_reason reason, int error)
 {
 	struct session_result *r = s->r;
 	uint64_t now = clock_mono_ns();
-	hold_after(&s->hold);
+	hold_after();
 	settle_all(s);
 	hold_release(&s->hold);
 	seats_poll(&s->seats);

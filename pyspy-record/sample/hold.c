@@ -1,67 +1,51 @@
 #include "pyspy-record/sample/hold.h"
 
 #include <stdio.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
-enum { SLICE_NS = 100 * 1000, LATE_NS = 300 * 1000, WAKES_WEIGHED = 32, LATE_PART = 4 };
+#include "libcommon/clock.h"
+#include "pyspy-record/sample/priority.h"
+#include "pyspy-record/sample/schedattr.h"
+
+enum {
+	SLICE_NS = 100 * 1000,
+	LATE_NS = 300 * 1000,
+	WAKES_WEIGHED = 32,
+	LATE_PART = 4,
+	PLACED_EACH = 32,
+	WORK_WEIGHED = 16
+};
 #define PAUSE_NS (UINT64_C(3) * 1000 * 1000 * 1000)
 
-/* struct sched_attr of linux/sched/types.h, first version */
-struct attr {
-	uint32_t size, policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime, deadline, period;
-};
-
-static bool attr_get(struct attr *a)
+/* With the priority we stay where we are, whoever runs there: sleep until then without it, so that the scheduler moves
+ * us. */
+static void be_placed(struct hold *h, uint64_t until_ns)
 {
-	*a = (struct attr){.size = sizeof *a};
-	return syscall(SYS_sched_getattr, 0, a, sizeof *a, 0) == 0;
+	h->sleeps = 0;
+	h->was_held = false;
+	hold_after();
+	clock_sleep_until(until_ns);
 }
 
-static bool attr_set(struct attr *a)
+bool hold_before(struct hold *h, uint64_t now_ns, uint64_t tick_ns, uint64_t gap_ns)
 {
-	return syscall(SYS_sched_setattr, 0, a, 0) == 0;
+	bool is_over = false, is_due = h->was_held || (++h->sleeps >= PLACED_EACH && tick_ns - now_ns >= gap_ns);
+	if (h->cpu < 0 && is_due && priority_is_had()) {
+		be_placed(h, now_ns + (tick_ns - now_ns) / 2);
+		is_over = clock_mono_ns() >= tick_ns;
+	}
+	priority_want(PRIORITY_TICK, h->work_ns <= gap_ns);
+	return !is_over;
 }
 
-void hold_hurry(bool on)
+void hold_after(void)
 {
-	static struct attr usual;
-	static int slack_ns;
-	static enum { UNTRIED, MAY, MAY_NOT } state;
-	struct attr first = {.size = sizeof first, .policy = SCHED_FIFO, .priority = 1};
-	if (state == UNTRIED)
-		state = attr_get(&usual) && usual.policy == SCHED_OTHER ? MAY : MAY_NOT;
-	if (state != MAY)
-		return;
-	if (on)
-		slack_ns = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
-	if (!attr_set(on ? &first : &usual))
-		state = MAY_NOT;
-	if (!on && slack_ns > 0) /* the kernel gives back what we were born with */
-		prctl(PR_SET_TIMERSLACK, slack_ns, 0, 0, 0);
+	priority_want(PRIORITY_TICK, false);
 }
 
-void hold_before(struct hold *h)
+void hold_worked(struct hold *h, uint64_t ns)
 {
-	if (!h->may_move || h->cpu < 0 || h->is_ready)
-		return;
-	h->is_ready = true;
-	hold_hurry(true);
-}
-
-void hold_after(struct hold *h)
-{
-	if (!h->is_ready)
-		return;
-	h->is_ready = false;
-	hold_hurry(false);
+	h->work_ns += ns / WORK_WEIGHED - h->work_ns / WORK_WEIGHED;
 }
 
 static bool scheduler_fits(void)
@@ -73,11 +57,11 @@ static bool scheduler_fits(void)
 	unsigned version = major * 1000 + minor;
 	if (version <= 6005)
 		return true;
-	struct attr a;
-	if (version < 6012 || !attr_get(&a) || a.policy != SCHED_OTHER)
+	struct schedattr a;
+	if (version < 6012 || !schedattr_get(&a) || a.policy != SCHED_OTHER)
 		return false;
 	a.runtime = SLICE_NS;
-	return attr_set(&a);
+	return schedattr_set(&a);
 }
 
 void hold_init(struct hold *h)
@@ -85,8 +69,9 @@ void hold_init(struct hold *h)
 	*h = (struct hold){.cpu = -1};
 	if (sched_getaffinity(0, sizeof h->allowed, &h->allowed) < 0)
 		return;
+	bool fits = scheduler_fits();
 	if (CPU_COUNT(&h->allowed) > 1) {
-		h->may_move = scheduler_fits();
+		h->may_move = fits;
 		return;
 	}
 	for (int i = 0; i < CPU_SETSIZE; i++)
@@ -117,6 +102,7 @@ void hold_release(struct hold *h)
 		return;
 	sched_setaffinity(0, sizeof h->allowed, &h->allowed);
 	h->cpu = -1;
+	h->was_held = true;
 }
 
 bool hold_may(const struct hold *h, uint64_t now_ns)

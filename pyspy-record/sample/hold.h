@@ -18,10 +18,12 @@
 struct hold {
 	cpu_set_t allowed;        /* where we might run when we came */
 	bool may_move;            /* holding is possible, and not all the time anyway */
+	bool was_held;            /* we are where a thread was held, and shall not stay there */
 	int cpu;                  /* the only CPU we run on now; -1 = several */
 	uint64_t paused_until_ns; /* CLOCK_MONOTONIC: wake-ups came too late too often, no holding until then */
 	uint32_t wakes, late;     /* wake-ups on a CPU held, and those that came too late */
-	bool is_ready;            /* we are hurried for the next tick */
+	uint64_t work_ns;         /* what a tick takes, on average over the last ones */
+	uint32_t sleeps;          /* no CPU held, since the scheduler found us one */
 };
 
 void hold_init(struct hold *h);
@@ -31,14 +33,17 @@ bool hold_may(const struct hold *h, uint64_t now_ns);
 bool hold_take(struct hold *h, int cpu);
 /* Anywhere again. */
 void hold_release(struct hold *h);
-/* While a thread stands for us nobody shall take our CPU away: run before all ordinary programs, where we may (on), as
- * usual again (off). */
-void hold_hurry(bool on);
-/* Around the sleep that a tick ends, where a CPU is held: the thread is put aside when our timer fires, not when the
- * scheduler next thinks of it. Without that (no right to a real-time priority) one in fourteen wake-ups waits until the
- * thread's time is counted, up to a tick: a system call that asks for CPU time has more samples than it should. */
-void hold_before(struct hold *h);
-void hold_after(struct hold *h);
+/* Before the sleep that a tick at tick_ns ends; ticks are gap_ns apart. From here to hold_after we run before all
+ * ordinary programs, where we may: else, where the thread's CPU is ours as well (held, the only one, or all are busy),
+ * one wake-up in fourteen waits until the scheduler counts the thread's time, up to a tick of its own, and that is at
+ * once when it asks for its CPU time: such a call has several times the samples that it should. Now and then, where we
+ * may run anywhere, a part of the time is slept without it: that is when the scheduler can find us a CPU that is free.
+ * False: that took too long, the tick is over. */
+bool hold_before(struct hold *h, uint64_t now_ns, uint64_t tick_ns, uint64_t gap_ns);
+/* Before anything else that takes time. */
+void hold_after(void);
+/* A tick took so long. */
+void hold_worked(struct hold *h, uint64_t ns);
 /* A wake-up on a CPU held came at `now_ns`, late_ns after its time. Where that happens often holding is given up for a
  * while: moments would not be random. */
 void hold_woke(struct hold *h, uint64_t now_ns, uint64_t late_ns);

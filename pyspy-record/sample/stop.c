@@ -15,7 +15,7 @@
 #include "format/lengths.h"
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
-#include "pyspy-record/sample/hold.h"
+#include "pyspy-record/sample/priority.h"
 #include "pyspy-record/sample/target.h"
 
 enum {
@@ -82,18 +82,10 @@ void stops_end(struct stops *s)
 	sigprocmask(SIG_SETMASK, &mask_before, NULL);
 }
 
-/* Nobody shall take our CPU away while a thread stands for us. */
-static void hurry(struct stops *s, bool on)
-{
-	if (on != s->is_hurried)
-		hold_hurry(on);
-	s->is_hurried = on;
-}
-
 void stops_before_sleep(struct stops *s)
 {
 	if (s->n_pending > 0)
-		hurry(s, true);
+		priority_want(PRIORITY_STOP, true);
 }
 
 static bool is_in_system_call(pid_t tid)
@@ -207,7 +199,7 @@ bool stops_settle(struct stops *s)
 	s->n_pending = kept;
 	if (kept == 0 && !s->is_open)
 		guard_set(0);
-	hurry(s, s->is_waiting);
+	priority_want(PRIORITY_STOP, s->is_waiting);
 	return kept > 0;
 }
 
@@ -294,7 +286,7 @@ bool stops_while(struct stops *s, struct target *t, struct sample_thread *th, ui
 	uint64_t since;
 	bool stood = false, was_waiting = s->is_waiting;
 	s->is_waiting = true;
-	hurry(s, true);
+	priority_want(PRIORITY_STOP, true);
 	*rc = ask(s, t->facts.pid, th->tid, &since);
 	if (*rc == 0) {
 		*rc = ERR_GONE;
@@ -303,6 +295,18 @@ bool stops_while(struct stops *s, struct target *t, struct sample_thread *th, ui
 		t->census_due |= *rc == ERR_GONE;
 	}
 	s->is_waiting = was_waiting;
-	hurry(s, was_waiting || s->n_pending > 0); /* until the next stops_settle, before the next tick */
+	priority_want(PRIORITY_STOP,
+	              was_waiting || s->n_pending > 0); /* until the next stops_settle, before the next tick */
 	return stood;
+}
+
+void stops_tell(const struct stops *s, struct writer *w)
+{
+	writer_count(w, WIRE_COUNTER_STOPS, s->n);
+	writer_count(w, WIRE_COUNTER_STOPPED_NS, s->total_ns);
+	writer_count(w, WIRE_COUNTER_STOPS_IN_SYSCALL, s->in_syscall);
+	writer_count(w, WIRE_COUNTER_STOPS_GIVEN_UP, s->given_up);
+	writer_count(w, WIRE_COUNTER_LONGEST_STOP_NS, s->longest_ns);
+	for (uint32_t b = 0; b < WIRE_STOP_LENGTHS; b++)
+		writer_count(w, WIRE_COUNTER_STOP_LENGTHS + b, s->lengths[b]);
 }

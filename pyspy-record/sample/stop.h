@@ -16,6 +16,7 @@
 
 struct target;
 struct sample_thread;
+struct writer;
 
 enum { STOPS_PENDING_MAX = 64 };
 
@@ -34,7 +35,6 @@ struct stops {
 	size_t n_pending;
 	bool is_open;     /* between stops_begin and stops_end */
 	bool is_waiting;  /* within stops_one */
-	bool is_hurried;  /* we run before all ordinary programs (hold_hurry) */
 	pid_t ended_pid;  /* waiting for a stop brought the end of this process instead, 0 = of none ... */
 	int ended_status; /* ... with this wait status */
 };
@@ -60,3 +60,5 @@ bool stops_has_room(const struct stops *s);
 void stops_before_sleep(struct stops *s);
 /* Let go of threads that have come to rest by now; true while there are any that have not. */
 bool stops_settle(struct stops *s);
+/* What became of them: the counters of the recording. */
+void stops_tell(const struct stops *s, struct writer *w);

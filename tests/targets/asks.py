@@ -49,12 +49,11 @@ def rounds(seconds):
 
 
 def loop():
-    while not asked:
-        for _ in range(1000):
-            left(random.getrandbits(16), 16)
-            ask()
-        if asked:
-            print(json.dumps({"ask": rounds(asked.pop())}), flush=True)
+    for _ in range(1000):
+        left(random.getrandbits(16), 16)
+        ask()
+    if asked:
+        print(json.dumps({"ask": rounds(asked.pop())}), flush=True)
 
 
 def listen():

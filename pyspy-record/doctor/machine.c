@@ -12,6 +12,7 @@
 
 #include "pyspy-record/doctor/machine_parts.h"
 #include "pyspy-record/kernel/engine.h"
+#include "pyspy-record/sample/priority.h"
 #include "pyspy-record/target/access.h"
 #include "pyspy-record/target/process.h"
 #include "pyspy-record/target/procfile.h"
@@ -285,6 +286,21 @@ static void examine_others(struct machine *m, struct findings *f)
 		    concluded ? "can" : "cannot", m->effective >> CAP_SYS_PTRACE & 1 ? "" : "no ");
 }
 
+static void examine_priority(struct findings *f)
+{
+	priority_want(PRIORITY_TICK, true);
+	bool can = priority_is_had();
+	priority_want(PRIORITY_TICK, false);
+	findings_add(
+	    f, "priority", can ? FINDING_OK : FINDING_WARNING, 0, "sched_setattr(2)",
+	    can ? "we may have a real-time priority: samples from outside come at random moments on a busy machine too"
+	        : "we may not have a real-time priority: from outside, where no CPU is free, calls that ask for "
+	          "the thread's CPU time have several times their share of the samples");
+	if (!can)
+		findings_advise(f, "CAP_SYS_NICE gives it (root has it; setcap cap_sys_nice+ep, --cap-add SYS_NICE); "
+		                   "a CPU that is free, or the kernel's engine, does without");
+}
+
 static void examine_output(struct findings *f)
 {
 	bool can = access(".", W_OK) == 0;
@@ -310,5 +326,6 @@ void machine_examine(struct machine *m, struct findings *f, bool alone, pid_t pi
 	examine_own(m, f, alone);
 	examine_others(m, f);
 	machine_examine_kernel(m, f);
+	examine_priority(f);
 	examine_output(f);
 }

@@ -280,7 +280,7 @@ def pairs_of_processes(out):
 
 def pairs_of_nobody(out):
     """without a pid"""
-    out += [Pair("here", 0, ()), Pair("here, an ordinary user", 0, user(NOBODY), plain=True, warnings=("other_users", "kernel_engine"), remedies=("setcap", "cap_bpf")),
+    out += [Pair("here", 0, ()), Pair("here, an ordinary user", 0, user(NOBODY), plain=True, warnings=("other_users", "kernel_engine", "priority"), remedies=("setcap", "cap_bpf")),
             Pair("here, in a user namespace", 0, ["unshare", "-U", "-r"], warnings=("user_namespace",))]
 
 

@@ -1,12 +1,34 @@
 #include "pyspy-record/memory/reader.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 
+#include "libcommon/clock.h"
 #include "libcommon/err.h"
 
+enum { SLOW_NS = 8000, SLOW_PIECE_NS = 1000, WATCHED_READS = 1024 };
+
+/* How often we lost the CPU, waiting for something or put aside. */
+static long switches(void)
+{
+	struct rusage u;
+	return getrusage(RUSAGE_THREAD, &u) == 0 ? u.ru_nvcsw + u.ru_nivcsw : 0;
+}
+
+/* The kernel reads under the lock of the target's mappings, and we sleep while one of its threads changes them: each read of a
+ * socket by asyncio maps and unmaps its buffer of 256 KB. Counting costs something, so it begins when a read was slow. */
 static ssize_t live_readv(struct reader *r, const struct iovec *local, const struct iovec *remote, size_t n)
 {
-	return process_vm_readv(r->pid, local, n, remote, n, 0);
+	bool counts = r->watched_reads > 0;
+	long before = counts ? switches() : 0;
+	uint64_t begin = clock_mono_ns();
+	ssize_t got = process_vm_readv(r->pid, local, n, remote, n, 0);
+	bool is_slow = clock_mono_ns() - begin > SLOW_NS + n * SLOW_PIECE_NS;
+	int error = errno;
+	r->is_delayed |= counts ? switches() != before : is_slow;
+	r->watched_reads = is_slow ? WATCHED_READS : r->watched_reads - counts;
+	errno = error;
+	return got;
 }
 
 void reader_live(struct reader *r, pid_t pid)

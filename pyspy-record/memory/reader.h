@@ -24,6 +24,8 @@ struct reader {
 	void *ctx;             /* a fake's memory */
 	uint64_t calls;        /* system calls made */
 	int last_errno;        /* of the last failure: ESRCH = gone, EPERM, EFAULT */
+	bool is_delayed;       /* we lost the CPU in a read of a live process since the caller set this to false */
+	unsigned watched_reads;
 };
 
 /* Read a live process. */

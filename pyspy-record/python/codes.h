@@ -54,11 +54,12 @@ struct code {
 	uint64_t read_ns;         /* the caller's clock (codes.now_ns) when it was read */
 	uint32_t function_epoch;  /* writer's; valid when function != 0 */
 	function_id function;
-	uint64_t check_mark; /* the caller's: last check it was put down for */
-	bool is_stale;       /* the address holds another object by now */
-	bool is_gone;        /* stands for objects that were gone before they could be read */
-	uint32_t ident;      /* index in codes.idents */
-	code_id same;        /* another entry of this address (run with other globals, or stale), 0 = none */
+	uint64_t check_mark;  /* the caller's: last check it was put down for */
+	bool is_stale;        /* the address holds another object by now */
+	bool is_gone;         /* stands for objects that were gone before they could be read */
+	uint32_t ident;       /* index in codes.idents */
+	uint32_t frame_bytes; /* the caller's: of its frames on a data stack, 0 = not known */
+	code_id same;         /* another entry of this address (run with other globals, or stale), 0 = none */
 };
 
 struct codes {

@@ -147,6 +147,7 @@ struct walk {
 	VEC(struct walk_frame) frames; /* result of walk_frames, walk_copied */
 	bool is_cut;                   /* of the last walk: outermost frames are missing */
 	bool has_chunks;    /* of the last walk_frames: the chunks are those that the thread state speaks of */
+	raddr_t innermost;  /* of the last walk, 3.11 and later: where its chain began; may be an entry frame */
 	raddr_t outermost;  /* of the last walk: the outermost frame object, up to 3.10; 0: there was none */
 	bool wants_entries; /* set by the caller: fill `entries` too */
 	VEC(struct walk_entry) entries; /* of the last walk, innermost first */

@@ -232,6 +232,7 @@ int walk_chain_follow(struct walk_chain *c, const unsigned char *tstate, struct 
 	if (l->frame_root == LAYOUT_ROOT_FRAME)
 		return follow_frame_objects(c, tstate, w);
 	TRY(find_start(c, tstate, &at));
+	w->innermost = at;
 	while (at) {
 		const unsigned char *p;
 		size_t offset = (size_t)(at - c->base);

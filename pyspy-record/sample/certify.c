@@ -37,6 +37,8 @@ void target_stop(struct target *t, struct writer *w, struct sample_thread *th)
 	target_note_own(th);
 	/* the names of new code objects are read with the thread running again: what they prove is weighed as for any
 	 * sample */
-	if (target_resolve(t, th, &node, &unproved) == 0 && !unproved)
+	if (target_resolve(t, th, &node, &unproved) == 0 && !unproved) {
+		target_note_end(t, th);
 		th->wants_certificate = trie_certify(&t->trie, w, node); /* where one stack was new, others are */
+	}
 }

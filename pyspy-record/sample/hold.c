@@ -22,14 +22,16 @@ enum {
 static void be_placed(struct hold *h, uint64_t until_ns)
 {
 	h->sleeps = 0;
-	h->was_held = false;
+	if (h->keeps_off)
+		sched_setaffinity(0, sizeof h->allowed, &h->allowed);
+	h->keeps_off = false;
 	hold_after();
 	clock_sleep_until(until_ns);
 }
 
 bool hold_before(struct hold *h, uint64_t now_ns, uint64_t tick_ns, uint64_t gap_ns)
 {
-	bool is_over = false, is_due = h->was_held || (++h->sleeps >= PLACED_EACH && tick_ns - now_ns >= gap_ns);
+	bool is_over = false, is_due = ++h->sleeps >= PLACED_EACH && tick_ns - now_ns >= gap_ns;
 	if (h->cpu < 0 && is_due && priority_is_had()) {
 		be_placed(h, now_ns + (tick_ns - now_ns) / 2);
 		is_over = clock_mono_ns() >= tick_ns;
@@ -100,9 +102,12 @@ void hold_release(struct hold *h)
 {
 	if (!h->may_move || h->cpu < 0)
 		return;
-	sched_setaffinity(0, sizeof h->allowed, &h->allowed);
+	cpu_set_t others = h->allowed;
+	h->keeps_off = priority_is_had();
+	if (h->keeps_off)
+		CPU_CLR(h->cpu, &others);
+	sched_setaffinity(0, sizeof others, &others);
 	h->cpu = -1;
-	h->was_held = true;
 }
 
 bool hold_may(const struct hold *h, uint64_t now_ns)

@@ -18,7 +18,7 @@
 struct hold {
 	cpu_set_t allowed;        /* where we might run when we came */
 	bool may_move;            /* holding is possible, and not all the time anyway */
-	bool was_held;            /* we are where a thread was held, and shall not stay there */
+	bool keeps_off;           /* not where a thread was held, for a while */
 	int cpu;                  /* the only CPU we run on now; -1 = several */
 	uint64_t paused_until_ns; /* CLOCK_MONOTONIC: wake-ups came too late too often, no holding until then */
 	uint32_t wakes, late;     /* wake-ups on a CPU held, and those that came too late */
@@ -31,7 +31,7 @@ void hold_init(struct hold *h);
 bool hold_may(const struct hold *h, uint64_t now_ns);
 /* Sit on this CPU from the next sleep on. False: we may not. */
 bool hold_take(struct hold *h, int cpu);
-/* Anywhere again. */
+/* Elsewhere, or anywhere again. */
 void hold_release(struct hold *h);
 /* Before the sleep that a tick at tick_ns ends; ticks are gap_ns apart. From here to hold_after we run before all
  * ordinary programs, where we may: else, where the thread's CPU is ours as well (held, the only one, or all are busy),

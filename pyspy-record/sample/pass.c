@@ -69,10 +69,24 @@ static void fail_piece(struct target *t, struct sample_thread *th, size_t piece)
 		th->look = LOOK_GONE;
 }
 
+/* Who was put aside for us ran while the read waited for it. If it is aside again, it is where it left what we waited for. */
+static bool look_again(struct target *t, struct sample_thread **threads, size_t n)
+{
+	bool is_aside = false;
+	for (size_t i = 0; i < n; i++) {
+		if (threads[i]->held || threads[i]->beside)
+			target_look(t, threads[i]);
+		is_aside |= threads[i]->held || threads[i]->beside;
+	}
+	return is_aside;
+}
+
 int target_read_some(struct target *t, struct sample_thread **threads, size_t n)
 {
 	size_t first[READER_BATCH_MAX];
+	t->is_delayed = false;
 	for (int tries = 0; tries < READ_TRIES; tries++) {
+		t->reader.is_delayed = false;
 		reader_batch_clear(&t->batch);
 		spans_plan(t);
 		size_t words = t->batch.n, taken = 0;
@@ -87,6 +101,10 @@ int target_read_some(struct target *t, struct sample_thread **threads, size_t n)
 		spans_plan_after(t);
 		int got = reader_batch_read(&t->reader, &t->batch);
 		if (got == (int)t->batch.n) {
+			bool was_delayed = t->is_delayed;
+			t->is_delayed |= t->reader.is_delayed;
+			if (t->reader.is_delayed && !was_delayed && look_again(t, threads, taken))
+				continue;
 			spans_take(t);
 			return (int)taken;
 		}
@@ -192,14 +210,17 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 	if (th->stopped && rc == 0) { /* it runs again, so that code objects have to be proved */
 		flags |= WIRE_STATE_ACTIVE | (unproved ? WIRE_FLAG_UNPROVED : 0);
 		target_note_own(th);
-		if (!unproved)
+		if (!unproved) {
+			target_note_end(t, th);
 			trie_certify(&t->trie, w, node);
+		}
 		show(t, w, th, node, false, flags | WIRE_WAY_STOPPED << WIRE_FLAG_WAY_SHIFT);
 		return true;
 	}
 	bool stands = target_still_stands(th);
 	if (stands && rc == 0) {
 		target_note_own(th);
+		target_note_end(t, th);
 		bool news = trie_certify(&t->trie, w, node);
 		if (th->beside) {
 			show(t, w, th, node, false, flags | WIRE_STATE_ACTIVE);
@@ -223,7 +244,7 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 	}
 	if (t->stops_each && !th->stopped && !stands)
 		return false;
-	if (rc == 0 && !target_is_own(t, th)) {
+	if (rc == 0 && (t->is_delayed || !target_is_own(t, th) || !target_ends_fit(t, th))) {
 		rc = ERR_TORN;
 		th->path.n = 0;
 	}
@@ -241,6 +262,8 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 	}
 	flags |= WIRE_STATE_ACTIVE | (unproved ? WIRE_FLAG_UNPROVED : 0);
 	show(t, w, th, node, torn, flags);
+	if (t->is_delayed)
+		th->wants_hold = TARGET_HOLD_SAMPLES;
 	return true;
 }
 
@@ -391,6 +414,7 @@ int target_take_still(struct target *t, struct writer *w, struct sample_thread *
 	    !target_still_stands(th))
 		return 0;
 	target_note_own(th);
+	target_note_end(t, th);
 	trie_certify(&t->trie, w, *node);
 	return 1;
 }

@@ -243,6 +243,7 @@ struct target {
 	bool may_stop;       /* its threads, to certify their stacks */
 	bool stops_each;     /* --blocking: each running thread is stopped for its sample (blocking.c) */
 	bool is_traced;      /* by another one, so that it cannot be stopped: that was said */
+	bool is_delayed;     /* the last read waited for something: what it brought is of several moments, and later */
 	int held_cpu;        /* the only CPU that we run on, -1 = several (hold.h) */
 	unsigned failures;   /* passes in a row that could not read anything */
 	uint64_t facts_hash; /* of the facts last told to the writer */
@@ -301,6 +302,10 @@ int target_walk(struct target *t, struct sample_thread *th);
  * that stood still it is its own; then target_note_own. */
 bool target_is_own(const struct target *t, struct sample_thread *th);
 void target_note_own(struct sample_thread *th);
+/* After target_resolve of a thread that ran meanwhile: does its innermost frame end where its data stack does (stack_end.c)?
+ * The frame's end, of a thread that stood still. */
+bool target_ends_fit(struct target *t, const struct sample_thread *th);
+void target_note_end(struct target *t, const struct sample_thread *th);
 /* The same, state by state: begin (running: the state that runs, 0 = not known); add after each walk (rc: what the walk
  * said; its frames are in t->walk); end. */
 void target_join_begin(struct target *t, raddr_t running);

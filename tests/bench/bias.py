@@ -8,19 +8,23 @@ which of its looks met the program on a CPU: the kernel engine's time is that, a
               share is of the time of its own size: that is stricter than a share of all time, by a factor of six
     polling   an event loop that never sleeps. `select` is the standard library's, its call to epoll_wait included
 
-The ways take turns, in slices; the witness looks before, between and after them, as long as they, so that what the program does
-otherwise from one minute to the next is not taken for bias. One difference for each slice: to the mean of the witness just
-before and just after. What is printed is their mean and its 95 % interval (Student's). So the interval holds everything that
-differs between slices: chance, the program's drift, and that samples 50 us apart in a function of 1 ms are not independent.
+The ways take turns, in slices; the witness looks before, between and after them, and while they record. One difference for each
+slice; what is printed is their mean and its 95 % interval (Student's). So the interval holds everything that differs between
+slices: chance, the program's drift, and that samples 50 us apart in a function of 1 ms are not independent.
 
-    ok          within 0.3 points                 NOT     not within, and the interval says so as well
-    ?           not to be told: the interval reaches over the 0.3
+    the sample's own error    to the witness meanwhile: of one and the same time. It is what is judged:
+                              ok   within 0.3 points
+                              NOT  not within, and the interval says so as well
+                              ?    not to be told: the interval reaches over the 0.3
+    what recording changed    the witness meanwhile, to what it said just before and after. Interrupts of a clock, a CPU that is
+                              held, stops, and two CPUs that share a core change a program, the more the higher the rate is
+    both                      the recorder, to the witness while nobody recorded
 
-Samples in motion are set apart: shares are of the others, and how many there were stands below. "meanwhile" is the witness
-itself, looking on while that way was sampling: what the program did otherwise because it was recorded. (The interrupts of a
-clock, stops, and two CPUs that share a core change a program.) "to the witness meanwhile" is what is left then: the sample's own
-error. It is of one and the same time, so its interval is the narrowest. In the polling program its own
-clock around select is a third opinion, and more than it no sample can be right to say.
+Samples in motion are set apart: a name of its own, [in motion] below the last caller that is certain, as in every view. Their time is
+some function's, nobody knows whose: so a function's share may be short of the witness's by as much as is in motion, and not too
+large by anything. "Of what is not in motion" says how the shares of the others compare.
+
+In the polling program its own clock around select is a third opinion, and more than it no sample can be right to say.
 """
 import argparse
 import json
@@ -118,11 +122,11 @@ class Polling:
 PROGRAMS = {p.name: p for p in (Leaves, Polling)}
 
 
-def shares(program, counts):
-    """{function: points of its group's time}, and {group: of all}"""
-    out, whole = {}, sum(counts.get(n, 0) for g in program.groups for n in g)
+def shares(program, counts, motion={}):
+    """{function: points of its group's time}, and {group: of all}; motion: {group: samples}"""
+    out, whole = {}, sum(counts.get(n, 0) for g in program.groups for n in g) + sum(motion.values())
     for i, g in enumerate(program.groups):
-        n = sum(counts.get(x, 0) for x in g)
+        n = sum(counts.get(x, 0) for x in g) + motion.get(i, 0)
         for x in g:
             out[x] = 100.0 * counts.get(x, 0) / n if n else None
         if len(program.groups) > 1:
@@ -154,8 +158,10 @@ class Bench:
         self.differences = {w: [] for w in able}  # a slice: {name: points}
         self.beside = {w: [] for w in able}
         self.own = {w: [] for w in able}  # to the witness meanwhile
+        self.certain = {w: [] for w in able}  # the same, of what is not in motion
         self.clock = {w: [] for w in able}  # polling: (own clock, Timed.select and what it calls, EpollSelector.select), of the wall time
         self.witness, self.looks = [], 0
+        self.of_group = {w: Counter() for w in able}
         self.samples, self.motion, self.late, self.ticks = Counter(), {w: Counter() for w in able}, Counter(), Counter()
 
     def witnessed(self, v, mean_us):
@@ -172,7 +178,7 @@ class Bench:
         return got
 
     def slice(self, v, way):
-        """-> shares by the recorder, shares by the witness meanwhile"""
+        """-> shares by the recorder, the same of what is not in motion, shares by the witness meanwhile"""
         out = os.path.join(h.folder(), "x.pyspy")
         p = h.start([h.RECORD, "-q", "-o", out, "-r", str(A.rate), "-p", str(v.pid)] + self.able[way], stderr=subprocess.PIPE,
                     cpu=h.RECORD_CPU if way in ("kernel", "nonblocking", "blocking") else None)
@@ -186,11 +192,13 @@ class Bench:
         for x in rec.lost:
             self.late[way] += x["count"] * (recording.CAUSES[x["cause"]] == "late")
         self.ticks[way] += rec.ticks
-        counts, over = self.counted(rec, v.pid, begin["wall"], end["wall"], way)
+        counts, over, motion = self.counted(rec, v.pid, begin["wall"], end["wall"], way)
+        self.motion[way] += motion
+        self.of_group[way] += Counter({i: sum(counts[n] for n in g) + motion[i] for i, g in enumerate(self.program.groups)})
         if "select" in begin:
             wall = end["wall"] - begin["wall"]
             self.clock[way].append(((end["select"] - begin["select"]) / wall, over["timed"] / max(over["all"], 1)))
-        return shares(self.program, counts), beside[way == "kernel"]
+        return shares(self.program, counts, motion), shares(self.program, counts), beside[way == "kernel"]
 
     def ask(self, v):
         if self.program is not Polling:
@@ -199,9 +207,9 @@ class Bench:
         return json.loads(v.line(60))
 
     def counted(self, rec, tid, begin, end, way):
-        """samples of the main thread on a CPU, by leaf; {`all`: and in any state, `timed`: those under Timed.select}"""
-        counts, over, begin, end = Counter(), Counter(), begin * 1e9, end * 1e9
-        of_frame, motion = self.program.of_frame, self.motion[way]
+        """samples of the main thread on a CPU, by leaf; {`all`: and in any state, `timed`: those under Timed.select}; in motion, by group"""
+        counts, over, motion, begin, end = Counter(), Counter(), Counter(), begin * 1e9, end * 1e9
+        of_frame = self.program.of_frame
         for r in rec.runs:
             if r.info["tid"] != tid:
                 continue
@@ -222,7 +230,7 @@ class Bench:
                 motion[self.program.group_of(stack[:-1])] += n
             elif stack[-1].kind != "synthetic":
                 counts[of_frame(stack[-1].name)] += n
-        return counts, over
+        return counts, over, motion
 
     def run(self):
         program, end = self.program, time.monotonic() + 60 * A.minutes
@@ -232,11 +240,11 @@ class Bench:
             before, rounds = self.undisturbed(v), 0
             while self.able and (rounds < 3 or min(self.samples[w] for w in self.able) < A.samples) and time.monotonic() < end:
                 for way in self.able:
-                    got, beside = self.slice(v, way)
+                    got, certain, beside = self.slice(v, way)
                     after = self.undisturbed(v)
                     pair = [w[way == "kernel"] for w in (before, after)]
                     base = {k: (pair[0][k] + pair[1][k]) / 2 for k in pair[0] if None not in (pair[0][k], pair[1][k])}
-                    for what, than, to in ((got, base, self.differences), (beside, base, self.beside), (got, beside, self.own)):
+                    for what, than, to in ((got, base, self.differences), (beside, base, self.beside), (got, beside, self.own), (certain, beside, self.certain)):
                         to[way].append({k: what[k] - than[k] for k in than if None not in (what.get(k), than[k])})
                     before = after
                 rounds += 1
@@ -244,18 +252,29 @@ class Bench:
         return self
 
 
-def verdict(mean, ci):
-    if abs(mean) <= REACH:
-        return "ok" if abs(mean) + ci <= 2 * REACH else "ok ?"
-    return "NOT" if abs(mean) - ci > REACH else "?"
+def verdict(mean, ci, motion):
+    """motion: points that may be missing"""
+    over = mean if mean > 0 else min(0, mean + motion)
+    if abs(over) <= REACH:
+        return "ok" if abs(over) + ci <= 2 * REACH else "ok ?"
+    return "NOT" if abs(over) - ci > REACH else "?"
 
 
-def cell(slices, name, judge):
+def cell(slices, name, judge, motion=0):
     values = [s[name] for s in slices if name in s]
     if not values:
         return "-"
     mean, ci = rig.mean_ci(values)
-    return "%+6.2f +-%4.2f %s" % (mean, ci, verdict(mean, ci) if judge else "")
+    return "%+6.2f +-%4.2f %s" % (mean, ci, verdict(mean, ci, motion) if judge else "")
+
+
+def in_motion(bench, way, key):
+    """points of the key's group, or of all, that are in motion"""
+    program, motion = bench.program, bench.motion[way]
+    if isinstance(key, int):
+        return 100.0 * sum(motion.values()) / max(bench.samples[way], 1)
+    group = [key in g for g in program.groups].index(True)
+    return 100.0 * motion[group] / max(bench.of_group[way][group], 1)
 
 
 def label(program, key):
@@ -270,13 +289,15 @@ def show(bench, all_ways):
     width = 22
     print("%-22s %15s  %s" % ("function", "witness", "".join("%-*s" % (width, w if w in ("kernel", "outside") else "--" + w) for w in all_ways)))
     judged = lambda k: SIZES[k] >= 1000 if isinstance(k, int) else program.judged(k)  # noqa: E731
-    for title, where in ((None, bench.differences), ("the witness meanwhile, to what it said when nobody recorded:", bench.beside), ("to the witness meanwhile:", bench.own)):
-        if title:
-            print(title)
+    for title, where in (("the sample's own error: to the witness meanwhile", bench.own), ("of what is not in motion: to the witness meanwhile", bench.certain),
+                         ("what recording changed: the witness meanwhile, to what it said when nobody recorded", bench.beside),
+                         ("both: to the witness when nobody recorded", bench.differences)):
+        print(title)
         for k in n:
             seen = [s[k] for s in bench.witness if s[k] is not None]
             mean, ci = rig.mean_ci(seen)
-            cells = [cell(where[w], k, judged(k) and not title) if w in where else all_ways[w] if not title else "" for w in all_ways]
+            judge = judged(k) and where is bench.own
+            cells = [cell(where[w], k, judge, in_motion(bench, w, k)) if w in where else all_ways[w] if where is bench.own else "" for w in all_ways]
             print("%-22s %6.2f +-%5.2f  %s" % (label(program, k), mean, ci, "".join("%-*s" % (width, c[:width - 1]) for c in cells)))
     print("%-38s  %s" % ("samples", "".join("%-*d" % (width, bench.samples[w]) if w in where else " " * width for w in all_ways)))
     total = {w: max(bench.samples[w], 1) for w in where}
@@ -302,7 +323,7 @@ def main():
     for name in A.programs.split(","):
         b = Bench(PROGRAMS[name], able).run()
         show(b, all_ways)
-        record[name] = dict(witness=b.witness, differences=b.differences, beside=b.beside, own=b.own, clock=b.clock, samples=b.samples, motion=b.motion)
+        record[name] = dict(witness=b.witness, differences=b.differences, beside=b.beside, own=b.own, certain=b.certain, clock=b.clock, samples=b.samples, motion=b.motion)
     print("%d min %d s; load now %.1f" % (*divmod(int(time.monotonic() - begin), 60), os.getloadavg()[0]))
     if A.json:
         with open(A.json, "w") as f:

@@ -175,6 +175,52 @@ static void test_live(void **state)
 	munmap(at, (size_t)page * 3);
 }
 
+enum { AREA = 64 << 20, READS = 400 };
+
+/* A child that changes its mappings all the time (`busy`), the kernel under their lock; -> reads of it that waited */
+static unsigned delayed(bool busy)
+{
+	int ready[2];
+	char c;
+	assert_int_equal(pipe(ready), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		unsigned char *area = mmap(NULL, AREA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		memset(area, 1, AREA);
+		close(ready[0]);
+		close(ready[1]);
+		for (bool writes = false; busy; writes = !writes)
+			mprotect(area, AREA, writes ? PROT_READ | PROT_WRITE : PROT_READ);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 0);
+	close(ready[0]);
+	struct reader r;
+	reader_live(&r, pid);
+	unsigned n = 0;
+	uint64_t word;
+	for (int i = 0; i < READS; i++) {
+		r.is_delayed = false;
+		assert_int_equal(reader_word(&r, (uintptr_t)&batch, &word), 0);
+		n += r.is_delayed;
+		usleep(200);
+	}
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return n;
+}
+
+/* A read that waited for the target's mappings says so: what it brought is later than it seems. */
+static void test_delayed(void **state)
+{
+	unsigned busy = delayed(true), quiet = delayed(false);
+	if (busy <= READS / 4 || quiet >= READS / 8)
+		fail_msg("waited: %u of %d reads where mappings change, %u where they do not", busy, READS, quiet);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +229,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_batch, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_batch_limits, set_up, tear_down),
 	    cmocka_unit_test(test_live),
+	    cmocka_unit_test(test_delayed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,12 +134,6 @@ def shares(program, counts, motion={}):
     return out
 
 
-def build_witness():
-    out = os.path.join(h.folder(), "witness.so")
-    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-shared", "-fPIC", "-o", out, os.path.join(h.TARGETS, "witness.c"), "-lm"], check=True, timeout=60)
-    return out
-
-
 def ways():
     """{way: options, or why it is not there}"""
     known = subprocess.run([h.RECORD, "--help"], stdout=subprocess.PIPE, universal_newlines=True).stdout
@@ -234,7 +228,7 @@ class Bench:
 
     def run(self):
         program, end = self.program, time.monotonic() + 60 * A.minutes
-        with h.Victim(h.pythons()[-1], program.script, program.command(build_witness()), cpu=h.VICTIM_CPU) as v:
+        with h.Victim(h.pythons()[-1], program.script, program.command(h.build_witness()), cpu=h.VICTIM_CPU) as v:
             for tid in h.tids(v.pid):
                 os.setpriority(os.PRIO_PROCESS, tid, A.nice)
             before, rounds = self.undisturbed(v), 0

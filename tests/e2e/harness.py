@@ -211,6 +211,13 @@ def need_kernel():
         raise Skip("no kernel engine here: " + _kernel[0])
 
 
+def build_witness():
+    """tests/targets/witness.c as a library, for targets/looks.py"""
+    out = os.path.join(folder(), "witness.so")
+    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-shared", "-fPIC", "-o", out, os.path.join(TARGETS, "witness.c"), "-lm"], check=True, timeout=60)
+    return out
+
+
 def start_record(args, out, cpu=None, engine="outside", **kw):
     if not os.access(RECORD, os.X_OK):
         raise SystemExit("%s is missing: run make first (or set PYSPY_BUILD)" % RECORD)

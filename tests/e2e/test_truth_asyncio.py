@@ -15,6 +15,7 @@ import harness as h
 import recording
 
 SECONDS = 8.0 if h.FULL else 2.5
+LATE_SECONDS = 8.0 if h.FULL else 1.5
 
 
 def is_select(run):
@@ -96,7 +97,31 @@ def loop(py, rate, shape):
     h.check(sum(select_ns.values()) / wall <= own + 5 * se + 0.03, "select %.1f %%, the program's clock says %.1f %%" % (100 * sum(select_ns.values()) / wall, 100 * own))
 
 
-cases = []
+def read_late(py):
+    """The loop's reads map and unmap their buffers. A recorder on another CPU that reads memory meanwhile waits, and sees what the
+    program does some time after that: nothing may have more samples than it has of the time."""
+    with h.Victim(py, "polling.py", ["polls", h.build_witness()], cpu=h.VICTIM_CPU) as v:
+        def witness():
+            v.say("witness %g 60 %d" % (LATE_SECONDS, h.RECORD_CPU))
+            return Counter(json.loads(v.line(LATE_SECONDS * 3 + 30)))
+        seen = witness()
+        rec = h.record(v.pid, 2 * LATE_SECONDS, 10000, cpu=h.RECORD_CPU).rec
+        seen += witness()
+    n = Counter()
+    for r in rec.runs:
+        if r.info["tid"] == v.pid:
+            n[r.stack[-1].name] += r.ticks
+    h.check(sum(n.values()) >= 2000, "%d samples" % sum(n.values()))
+    for name in ("EpollSelector.select", "Timed.select"):
+        got, true = n[name] / sum(n.values()), seen[name] / sum(seen.values())
+        error = (got * (1 - got) / sum(n.values()) + true * (1 - true) / sum(seen.values())) ** 0.5
+        told = "%s: %.2f %% of %d samples, the witness says %.2f %% of %d looks" % (name, 100 * got, sum(n.values()), 100 * true, sum(seen.values()))
+        h.check(got <= true + 0.004 + 4 * error, told)
+        h.note(told)
+    h.note("in motion: %.0f %%" % (100 * n[recording.IN_MOTION.name] / sum(n.values())))
+
+
+cases = [("read from another CPU %s" % py, read_late, py) for py in h.pythons(one_per_minor=True) if py.minor in (11, 12, 13) and (h.FULL or py.minor == 13)]
 for py in h.pythons(one_per_minor=True):
     for rate, shape in (1000, "waits"), (100, "waits"), (1000, "polls"):
         if h.FULL or (py.minor, rate, shape) == (12, 1000, "waits"):

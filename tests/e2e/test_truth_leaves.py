@@ -17,12 +17,6 @@ SIZES = (25, 100, 1000, 10000, 100000, 1000000)
 AGREE_FROM_NS = 1000
 
 
-def build_witness():
-    out = os.path.join(h.folder(), "witness.so")
-    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-shared", "-fPIC", "-o", out, os.path.join(h.TARGETS, "witness.c"), "-lm"], check=True, timeout=60)
-    return out
-
-
 def shares_of(counts):
     """{function: (share within its size, standard error)}, {size: samples}"""
     out, n = {}, {}
@@ -48,7 +42,7 @@ def leaf_counts(rec):
 def leaves(py, rates):
     """shares of leaf, middle, outer for leaves of each size; asserted where all must agree"""
     got = {}
-    with h.Victim(py, "leaves.py", [build_witness()], cpu=h.VICTIM_CPU) as v:
+    with h.Victim(py, "leaves.py", [h.build_witness()], cpu=h.VICTIM_CPU) as v:
         def witness():
             # it looks from the recorder's CPU, while nobody records
             for t in h.tids(v.pid):

@@ -69,7 +69,8 @@ static void fail_piece(struct target *t, struct sample_thread *th, size_t piece)
 		th->look = LOOK_GONE;
 }
 
-/* Who was put aside for us ran while the read waited for it. If it is aside again, it is where it left what we waited for. */
+/* Who was put aside for us ran while the read waited for it. If it is aside again, it is where it left what we waited
+ * for. */
 static bool look_again(struct target *t, struct sample_thread **threads, size_t n)
 {
 	bool is_aside = false;

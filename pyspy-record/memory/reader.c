@@ -6,7 +6,7 @@
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 
-enum { SLOW_NS = 8000, SLOW_PIECE_NS = 1000, WATCHED_READS = 1024 };
+enum { SLOW_NS = 8000, SLOW_PIECE_NS = 1000, WATCHED_READS = 1024, PROBE_EACH = 16 };
 
 /* How often we lost the CPU, waiting for something or put aside. */
 static long switches(void)
@@ -15,18 +15,20 @@ static long switches(void)
 	return getrusage(RUSAGE_THREAD, &u) == 0 ? u.ru_nvcsw + u.ru_nivcsw : 0;
 }
 
-/* The kernel reads under the lock of the target's mappings, and we sleep while one of its threads changes them: each read of a
- * socket by asyncio maps and unmaps its buffer of 256 KB. Counting costs something, so it begins when a read was slow. */
+/* The kernel reads under the lock of the target's mappings, and we sleep while one of its threads changes them: each
+ * read of a socket by asyncio maps and unmaps its buffer of 256 KB. Counting costs something: one read in 16 tells
+ * whether it is worth while, and so does one that was slow. */
 static ssize_t live_readv(struct reader *r, const struct iovec *local, const struct iovec *remote, size_t n)
 {
-	bool counts = r->watched_reads > 0;
+	bool counts = r->watched_reads > 0 || r->calls % PROBE_EACH == 0;
 	long before = counts ? switches() : 0;
 	uint64_t begin = clock_mono_ns();
 	ssize_t got = process_vm_readv(r->pid, local, n, remote, n, 0);
-	bool is_slow = clock_mono_ns() - begin > SLOW_NS + n * SLOW_PIECE_NS;
 	int error = errno;
-	r->is_delayed |= counts ? switches() != before : is_slow;
-	r->watched_reads = is_slow ? WATCHED_READS : r->watched_reads - counts;
+	bool is_slow = clock_mono_ns() - begin > SLOW_NS + n * SLOW_PIECE_NS;
+	bool has_waited = counts ? switches() != before : is_slow;
+	r->is_delayed |= has_waited;
+	r->watched_reads = has_waited || is_slow ? WATCHED_READS : r->watched_reads - (r->watched_reads > 0);
 	errno = error;
 	return got;
 }

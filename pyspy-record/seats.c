@@ -210,6 +210,13 @@ bool seats_want_ticks(const struct seats *s)
 	return false;
 }
 
+void seats_hold(struct seats *s, int cpu)
+{
+	s->held_cpu = cpu;
+	for (size_t i = 0; i < s->n; i++)
+		s->v[i].target.held_cpu = s->v[i].target.stops_each ? -1 : cpu;
+}
+
 void seats_pass(struct seats *s, uint64_t now)
 {
 	for (size_t i = 0; i < s->n; i++) {

@@ -99,9 +99,12 @@ static void plan_certificates(struct session *s)
 	int cpu = -1;
 	if (hold_may(&s->hold, now) && schedule_may_hold(&s->schedule, now))
 		cpu = seats_cpu_to_hold(&s->seats, schedule_random(&s->schedule));
-	if (cpu >= 0 && hold_take(&s->hold, cpu))
+	bool holds = cpu >= 0 && hold_take(&s->hold, cpu);
+	if (!holds)
+		hold_release(&s->hold);
+	seats_hold(&s->seats, s->hold.cpu); /* a stop comes before the next tick */
+	if (holds)
 		return;
-	hold_release(&s->hold);
 	if (!s->held && seats_want_stop(&s->seats))
 		want_stop(s);
 }

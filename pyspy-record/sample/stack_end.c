@@ -14,20 +14,20 @@
  */
 #include "pyspy-record/sample/target.h"
 
-/* The innermost frame on the top chunk, and its code object. False: none is there. */
+/* The innermost frame on the top chunk, and its code object. False: none is there, or it was not met before. */
 static bool innermost(const struct target *t, const struct sample_thread *th, raddr_t *at, code_id *code)
 {
 	const struct walk *w = &t->walk;
 	const struct walk_chunk *top = &th->states.v[0]->walk.top;
-	size_t n = w->frames.n;
-	if (!w->has_chunks || !top->at || th->states.n != 1 || th->path.n != n)
+	if (!w->has_chunks || !top->at || th->states.n != 1)
 		return false;
-	for (size_t i = 0; i < n; i++) {
-		if (w->frames.v[i].owner != 0)
+	for (size_t i = 0; i < w->frames.n; i++) {
+		const struct walk_frame *f = &w->frames.v[i];
+		if (f->owner != 0)
 			continue;
-		*at = w->frames.v[i].at;
-		*code = th->path.v[n - 1 - i].code;
-		return *at - top->at < top->len;
+		*at = f->at;
+		*code = codes_known(&t->codes, f->code, f->globals);
+		return *code && *at - top->at < top->len;
 	}
 	return false;
 }
@@ -45,13 +45,13 @@ static bool is_callee(const struct target *t, const struct sample_thread *th, ra
 	return offset < top->len && word + 8 <= top->len && walk_u64(top->image, word) == t->walk.innermost;
 }
 
-bool target_ends_fit(struct target *t, const struct sample_thread *th)
+bool target_ends_fit(const struct target *t, const struct sample_thread *th)
 {
 	raddr_t at;
 	code_id id;
-	if (!innermost(t, th, &at, &id) || !codes_at(&t->codes, id)->frame_bytes)
+	if (!innermost(t, th, &at, &id) || !t->codes.v.v[id].frame_bytes)
 		return true;
-	raddr_t end = at + codes_at(&t->codes, id)->frame_bytes, end_of_all = end_of_stack(t, th);
+	raddr_t end = at + t->codes.v.v[id].frame_bytes, end_of_all = end_of_stack(t, th);
 	return end == end_of_all || (end < end_of_all && is_callee(t, th, end));
 }
 

@@ -302,9 +302,9 @@ int target_walk(struct target *t, struct sample_thread *th);
  * that stood still it is its own; then target_note_own. */
 bool target_is_own(const struct target *t, struct sample_thread *th);
 void target_note_own(struct sample_thread *th);
-/* After target_resolve of a thread that ran meanwhile: does its innermost frame end where its data stack does
+/* Of a thread that ran meanwhile: does its innermost frame end where its data stack does
  * (stack_end.c)? The frame's end, of a thread that stood still. */
-bool target_ends_fit(struct target *t, const struct sample_thread *th);
+bool target_ends_fit(const struct target *t, const struct sample_thread *th);
 void target_note_end(struct target *t, const struct sample_thread *th);
 /* The same, state by state: begin (running: the state that runs, 0 = not known); add after each walk (rc: what the walk
  * said; its frames are in t->walk); end. */

@@ -15,6 +15,7 @@ static void begin(uint32_t version)
 	support_stack_begin(&s, version);
 	t = (struct target){.interpreter.layout = *s.l};
 	walk_init(&t.walk, &s.m.reader, &t.interpreter.layout);
+	map_init(&t.codes.by_address, 0);
 	th = (struct sample_thread){0};
 	thread_state = (struct sample_state){.walk.tstate = SUPPORT_STACK_TSTATE};
 	assert_true(vec_push(&th.states, &thread_state));
@@ -25,7 +26,7 @@ static void begin(uint32_t version)
 static void end(void)
 {
 	vec_free(&t.codes.v);
-	vec_free(&th.path);
+	map_done(&t.codes.by_address);
 	vec_free(&th.states);
 	walk_done(&t.walk);
 	walk_thread_done(&thread_state.walk);
@@ -37,9 +38,15 @@ static void look(const code_id *codes, size_t n)
 {
 	static struct reader_batch batch;
 	assert_int_equal(walk_alone(&t.walk, &thread_state.walk, &batch), 0);
-	th.path.n = 0;
-	for (size_t i = t.walk.frames.n; i-- > 0;)
-		assert_true(vec_push(&th.path, ((struct path_step){.code = codes[i < n ? i : n - 1]})));
+	map_clear(&t.codes.by_address);
+	for (size_t i = 0; i < t.walk.frames.n; i++) {
+		const struct walk_frame *f = &t.walk.frames.v[i];
+		bool is_new;
+		uint32_t *id = map_put(&t.codes.by_address, f->code, f->globals, &is_new);
+		assert_non_null(id);
+		if (is_new) /* frames further out may be run by the same code */
+			*id = codes[i < n ? i : n - 1];
+	}
 }
 
 /* One frame of this many words on top of what is there. */

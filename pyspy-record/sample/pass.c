@@ -181,7 +181,7 @@ static void fall_asleep(struct target *t, struct sample_thread *th)
 static bool is_of_moments(const struct target *t, const struct sample_thread *th)
 {
 	bool has_chunks = t->interpreter.layout.frame_root != LAYOUT_ROOT_FRAME;
-	return has_chunks && (t->is_delayed || !target_ends_fit(t, th));
+	return has_chunks && t->walk.frames.n > 0 && (t->is_delayed || !target_ends_fit(t, th));
 }
 
 bool target_take(struct target *t, struct writer *w, struct sample_thread *th, int rc)

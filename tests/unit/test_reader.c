@@ -126,6 +126,33 @@ static void test_batch_limits(void **state)
 	assert_int_equal(reader_batch_read(&m.reader, &batch), 2);
 }
 
+/* A child that does this, closes `ready` at the latest when it is done, and waits to be killed. */
+static pid_t child(void (*work)(int ready, void *at), void *at)
+{
+	int ready[2];
+	char c;
+	assert_int_equal(pipe(ready), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(ready[0]);
+		if (work)
+			work(ready[1], at);
+		close(ready[1]);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 0);
+	close(ready[0]);
+	return pid;
+}
+
+static void set_first(int ready, void *at)
+{
+	*(unsigned char *)at = 99;
+}
+
 /* The kernel itself, on a child: a page that may not be read, and after its end. */
 static void test_live(void **state)
 {
@@ -134,21 +161,7 @@ static void test_live(void **state)
 	assert_ptr_not_equal(at, MAP_FAILED);
 	memset(at, 7, (size_t)page * 3);
 	mprotect(at + 2 * page, (size_t)page, PROT_NONE);
-	int ready[2];
-	char c;
-	assert_int_equal(pipe(ready), 0);
-	pid_t pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		at[0] = 99;
-		close(ready[0]);
-		close(ready[1]);
-		for (;;)
-			pause();
-	}
-	close(ready[1]);
-	assert_int_equal(read(ready[0], &c, 1), 0);
-	close(ready[0]);
+	pid_t pid = child(set_first, at);
 	struct reader r;
 	reader_live(&r, pid);
 	unsigned char *to = calloc(4, (size_t)page);
@@ -177,27 +190,21 @@ static void test_live(void **state)
 
 enum { AREA = 64 << 20, READS = 400 };
 
+static void change_mappings(int ready, void *area)
+{
+	memset(area, 2, AREA); /* its own pages */
+	close(ready);
+	for (bool writes = false;; writes = !writes)
+		mprotect(area, AREA, writes ? PROT_READ | PROT_WRITE : PROT_READ);
+}
+
 /* A child that changes its mappings all the time (`busy`), the kernel under their lock; -> reads of it that waited */
 static unsigned delayed(bool busy)
 {
-	int ready[2];
-	char c;
-	assert_int_equal(pipe(ready), 0);
-	pid_t pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		unsigned char *area = mmap(NULL, AREA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		memset(area, 1, AREA);
-		close(ready[0]);
-		close(ready[1]);
-		for (bool writes = false; busy; writes = !writes)
-			mprotect(area, AREA, writes ? PROT_READ | PROT_WRITE : PROT_READ);
-		for (;;)
-			pause();
-	}
-	close(ready[1]);
-	assert_int_equal(read(ready[0], &c, 1), 0);
-	close(ready[0]);
+	void *area = mmap(NULL, AREA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(area, MAP_FAILED);
+	memset(area, 1, AREA);
+	pid_t pid = busy ? child(change_mappings, area) : child(NULL, area);
 	struct reader r;
 	reader_live(&r, pid);
 	unsigned n = 0;
@@ -210,6 +217,7 @@ static unsigned delayed(bool busy)
 	}
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	munmap(area, AREA);
 	return n;
 }
 

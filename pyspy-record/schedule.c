@@ -84,6 +84,11 @@ void schedule_pay_stop(struct schedule *s, uint64_t took_ns)
 	s->stops.credit_ns -= (int64_t)took_ns;
 }
 
+void schedule_pay_way_back(struct schedule *s, uint64_t ns)
+{
+	s->stops.credit_ns -= (int64_t)ns;
+}
+
 bool schedule_may_hold(struct schedule *s, uint64_t now_ns)
 {
 	return s->mean_gap_ns <= SCHEDULE_HOLD_GAP_NS && budget_has(&s->holds, now_ns, SCHEDULE_HOLD_NS);

@@ -46,6 +46,8 @@ void schedule_again(struct schedule *s, uint64_t now_ns);
 void schedule_want_stop(struct schedule *s, uint64_t now_ns);
 /* A stop took this long. */
 void schedule_pay_stop(struct schedule *s, uint64_t took_ns);
+/* After stops that were paid for, threads waited so long for a CPU. */
+void schedule_pay_way_back(struct schedule *s, uint64_t ns);
 /* May the CPU of a thread be held at the next tick? */
 bool schedule_may_hold(struct schedule *s, uint64_t now_ns);
 void schedule_pay_hold(struct schedule *s, uint64_t took_ns);

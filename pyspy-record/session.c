@@ -94,6 +94,7 @@ static void plan_certificates(struct session *s)
 		schedule_pay_hold(&s->schedule, now - s->woke_ns);
 		s->held_ns += now - s->woke_ns;
 	}
+	schedule_pay_way_back(&s->schedule, stops_ways_back(&s->seats.stops));
 	if (s->o->nonblocking || s->o->blocking)
 		return;
 	int cpu = -1;
@@ -120,16 +121,6 @@ static void take_stop(struct session *s)
 		want_stop(s);
 }
 
-static void tell_throttle(struct session *s)
-{
-	const struct throttle *t = &s->throttle;
-	if (t->longest > 1)
-		writer_count(s->w, WIRE_COUNTER_LONGEST_GAP_NS, (uint64_t)((double)t->gap_ns * t->longest));
-	writer_count(s->w, WIRE_COUNTER_LOWERED_NS, (uint64_t)t->lowered_ns);
-	writer_count(s->w, WIRE_COUNTER_RATE_NS, (uint64_t)t->rate_ns);
-	writer_count(s->w, WIRE_COUNTER_BOUNDED_CPU_NS, clock_process_cpu_ns() - t->begin_cpu_ns);
-}
-
 static void tell_counters(struct session *s)
 {
 	struct seats_totals t = seats_totals(&s->seats);
@@ -150,7 +141,7 @@ static void tell_counters(struct session *s)
 	writer_count(s->w, WIRE_COUNTER_HELD, t.counts.held);
 	writer_count(s->w, WIRE_COUNTER_HELD_NS, s->held_ns);
 	if (s->o->cpu_ppm)
-		tell_throttle(s);
+		throttle_tell(&s->throttle, s->w);
 	if (!s->drain.kernel)
 		return;
 	writer_count(s->w, WIRE_COUNTER_EVENTS_TICK, t.events.tick);
@@ -274,8 +265,9 @@ static enum wire_reason run_loop(struct session *s, int *error)
 	for (;;) {
 		uint64_t now = clock_mono_ns(), wake = wake_time(s, now);
 		if (wake > now) {
+			bool is_tick = wake == s->schedule.next_ns && seats_want_ticks(&s->seats);
 			stops_before_sleep(&s->seats.stops);
-			if (wake != s->schedule.next_ns || !seats_want_ticks(&s->seats)) {
+			if (!is_tick) {
 				hold_after();
 			} else if (!hold_before(&s->hold, now, wake, s->schedule.mean_gap_ns)) {
 				s->schedule.late++;
@@ -285,7 +277,7 @@ static enum wire_reason run_loop(struct session *s, int *error)
 			if (s->drain.kernel && !seats_want_ticks(&s->seats))
 				drain_wait(&s->drain, wake);
 			else
-				clock_sleep_until(wake);
+				hold_sleep_until(&s->hold, wake, is_tick ? s->schedule.mean_gap_ns : UINT64_MAX);
 			now = clock_mono_ns();
 		}
 		if (s->signals->stop_signal)
@@ -342,7 +334,7 @@ static void finish(struct session *s, enum wire_reason reason, int error)
 	uint64_t now = clock_mono_ns();
 	hold_after();
 	settle_all(s);
-	hold_release(&s->hold);
+	hold_done(&s->hold);
 	seats_poll(&s->seats);
 	s->end.time_ns = clock_boot_ns();
 	s->end.reason = reason;
@@ -480,7 +472,7 @@ int session_run(const struct record_options *o, const struct choice *choice, str
 	status_started(r->target, o->rate_hz, sink->path);
 	s.cpu_begin_ns = clock_process_cpu_ns();
 	s.seats.w = s.w;
-	hold_init(&s.hold);
+	hold_init(&s.hold, !o->cpu_ppm);
 	s.seats.held_cpu = s.hold.cpu;
 	for (size_t i = 0; i < s.seats.n; i++)
 		seats_take(&s.seats, &s.seats.v[i]);

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "libcommon/clock.h"
+
 #define MS         1e6
 #define S          1e9
 #define STEP_NS    (250 * MS) /* a measurement is made at least so often ... */
@@ -155,4 +157,13 @@ uint64_t throttle_gap_ns(const struct throttle *t)
 bool throttle_fails(const struct throttle *t)
 {
 	return t->fails;
+}
+
+void throttle_tell(const struct throttle *t, struct writer *w)
+{
+	if (t->longest > 1)
+		writer_count(w, WIRE_COUNTER_LONGEST_GAP_NS, (uint64_t)((double)t->gap_ns * t->longest));
+	writer_count(w, WIRE_COUNTER_LOWERED_NS, (uint64_t)t->lowered_ns);
+	writer_count(w, WIRE_COUNTER_RATE_NS, (uint64_t)t->rate_ns);
+	writer_count(w, WIRE_COUNTER_BOUNDED_CPU_NS, clock_process_cpu_ns() - t->begin_cpu_ns);
 }

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pyspy-record/emit/writer.h"
+
 enum { THROTTLE_PPM = 1000000 }; /* of one CPU */
 
 struct throttle {
@@ -50,3 +52,5 @@ uint64_t throttle_gap_ns(const struct throttle *t);
 /* More is used than the bound, for long and at a rate that was lowered for it: what does not depend on the rate is too
  * much. */
 bool throttle_fails(const struct throttle *t);
+/* For the file, before a flush. */
+void throttle_tell(const struct throttle *t, struct writer *w);

@@ -32,6 +32,7 @@ void target_stop(struct target *t, struct writer *w, struct sample_thread *th)
 		return; /* a thread seen sleeping is never sent a stop */
 	bool stood = stops_one(t->stops, t, th, WAIT_NS, &rc);
 	stops_end(t->stops);
+	th->stop_run = th->run;
 	if (!stood || rc < 0)
 		return;
 	target_note_own(th);

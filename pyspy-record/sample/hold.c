@@ -29,6 +29,13 @@ static void be_placed(struct hold *h, uint64_t until_ns)
 	clock_sleep_until(until_ns);
 }
 
+/* Not on a CPU that is held: its thread is to run there until the tick. The only one that we may run on (-1 is not said
+ * of it) may be another than the program's. */
+static bool stays_awake(const struct hold *h, uint64_t now_ns, uint64_t gap_ns)
+{
+	return (h->cpu < 0 || !h->may_move) && awake_wants(&h->awake, now_ns, gap_ns);
+}
+
 bool hold_before(struct hold *h, uint64_t now_ns, uint64_t tick_ns, uint64_t gap_ns)
 {
 	bool is_over = false, is_due = ++h->sleeps >= PLACED_EACH && tick_ns - now_ns >= gap_ns;
@@ -36,8 +43,22 @@ bool hold_before(struct hold *h, uint64_t now_ns, uint64_t tick_ns, uint64_t gap
 		be_placed(h, now_ns + (tick_ns - now_ns) / 2);
 		is_over = clock_mono_ns() >= tick_ns;
 	}
-	priority_want(PRIORITY_TICK, h->work_ns <= gap_ns);
+	priority_want(PRIORITY_TICK, h->work_ns <= gap_ns && !stays_awake(h, now_ns, gap_ns));
 	return !is_over;
+}
+
+void hold_sleep_until(struct hold *h, uint64_t tick_ns, uint64_t gap_ns)
+{
+	h->gap_ns = gap_ns;
+	if (stays_awake(h, clock_mono_ns(), gap_ns))
+		awake_until(&h->awake, tick_ns);
+	else {
+		if (h->keeps_off && h->cpu < 0 && !priority_is_had()) {
+			sched_setaffinity(0, sizeof h->allowed, &h->allowed);
+			h->keeps_off = false;
+		}
+		clock_sleep_until(tick_ns);
+	}
 }
 
 void hold_after(void)
@@ -66,9 +87,10 @@ static bool scheduler_fits(void)
 	return schedattr_set(&a);
 }
 
-void hold_init(struct hold *h)
+void hold_init(struct hold *h, bool may_stay_awake)
 {
 	*h = (struct hold){.cpu = -1};
+	awake_init(&h->awake, may_stay_awake);
 	if (sched_getaffinity(0, sizeof h->allowed, &h->allowed) < 0)
 		return;
 	bool fits = scheduler_fits();
@@ -79,6 +101,12 @@ void hold_init(struct hold *h)
 	for (int i = 0; i < CPU_SETSIZE; i++)
 		if (CPU_ISSET(i, &h->allowed))
 			h->cpu = i;
+}
+
+void hold_done(struct hold *h)
+{
+	hold_release(h);
+	awake_done(&h->awake);
 }
 
 bool hold_take(struct hold *h, int cpu)
@@ -103,7 +131,7 @@ void hold_release(struct hold *h)
 	if (!h->may_move || h->cpu < 0)
 		return;
 	cpu_set_t others = h->allowed;
-	h->keeps_off = priority_is_had();
+	h->keeps_off = priority_is_had() || awake_wants(&h->awake, clock_mono_ns(), h->gap_ns);
 	if (h->keeps_off)
 		CPU_CLR(h->cpu, &others);
 	sched_setaffinity(0, sizeof others, &others);

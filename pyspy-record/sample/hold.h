@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pyspy-record/sample/awake.h"
+
 struct hold {
 	cpu_set_t allowed;        /* where we might run when we came */
 	bool may_move;            /* holding is possible, and not all the time anyway */
@@ -23,10 +25,14 @@ struct hold {
 	uint64_t paused_until_ns; /* CLOCK_MONOTONIC: wake-ups came too late too often, no holding until then */
 	uint32_t wakes, late;     /* wake-ups on a CPU held, and those that came too late */
 	uint64_t work_ns;         /* what a tick takes, on average over the last ones */
+	struct awake awake;       /* instead of the sleep before a tick */
+	uint64_t gap_ns;          /* between ticks */
 	uint32_t sleeps;          /* no CPU held, since the scheduler found us one */
 };
 
-void hold_init(struct hold *h);
+/* may_stay_awake: our CPU time is not bounded. */
+void hold_init(struct hold *h, bool may_stay_awake);
+void hold_done(struct hold *h);
 /* Is it worth while to look for a CPU to hold? */
 bool hold_may(const struct hold *h, uint64_t now_ns);
 /* Sit on this CPU from the next sleep on. False: we may not. */
@@ -42,6 +48,8 @@ void hold_release(struct hold *h);
 bool hold_before(struct hold *h, uint64_t now_ns, uint64_t tick_ns, uint64_t gap_ns);
 /* Before anything else that takes time. */
 void hold_after(void);
+/* The sleep before a tick, or awake (awake.h), not on a CPU that is held. */
+void hold_sleep_until(struct hold *h, uint64_t tick_ns, uint64_t gap_ns);
 /* A tick took so long. */
 void hold_worked(struct hold *h, uint64_t ns);
 /* A wake-up on a CPU held came at `now_ns`, late_ns after its time. Where that happens often holding is given up for a

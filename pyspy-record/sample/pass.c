@@ -260,7 +260,30 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 	show(t, w, th, node, torn, flags);
 	if (t->is_delayed)
 		th->wants_hold = TARGET_HOLD_SAMPLES;
+	if (torn && t->is_delayed) /* it will be again, whatever a stop finds: what that can tell is the callers */
+		th->wants_certificate = !trie_is_certified(&t->trie, t->trie.nodes.v[node].parent);
 	return true;
+}
+
+/* It runs again after a stop: as long as its waits for a CPU since then were on average, its way back was. */
+static void note_way_back(struct target *t, struct sample_thread *th)
+{
+	uint64_t n = th->run.count - th->stop_run.count;
+	if (!th->stop_run.count || n == 0)
+		return;
+	t->stops->back_ns += (th->run.wait_ns - th->stop_run.wait_ns) / n;
+	th->stop_run.count = 0;
+}
+
+/* Does it wait for a CPU that we are on? Their order matters: count of runs, then its CPU, then ours: if its count is
+ * the same after the read, then it has not run since the moment when we were on the CPU that it waits for. */
+static void look_beside(const struct target *t, struct sample_thread *th)
+{
+	char letter = 0;
+	int cpu = taskstate_cpu(&th->task, &letter);
+	bool waits = cpu >= 0 && letter == 'R';
+	th->held = waits && cpu == t->held_cpu;
+	th->beside = waits && t->held_cpu < 0 && !t->stops_each && cpu == sched_getcpu();
 }
 
 void target_look(struct target *t, struct sample_thread *th)
@@ -276,15 +299,15 @@ void target_look(struct target *t, struct sample_thread *th)
 	}
 	th->asleep = false;
 	th->look = LOOK_READ;
+	th->blocked = th->held = th->beside = false;
+	note_way_back(t, th);
+	if (t->held_cpu >= 0) /* most likely: what waits for a CPU is not blocked */
+		look_beside(t, th);
+	if (th->held)
+		return;
 	th->blocked = taskstate_blocked(&th->task, &th->block) == 1;
-	/* count of runs, then its CPU, then ours, in this order: if its count is the same after the read, then it has
-	 * not run since the moment when we were on the CPU that it waits for */
-	bool wants = t->held_cpu >= 0 || th->wants_certificate || th->wants_hold;
-	char letter = 0;
-	int cpu = !th->blocked && wants ? taskstate_cpu(&th->task, &letter) : -1;
-	bool waits = cpu >= 0 && letter == 'R';
-	th->held = waits && cpu == t->held_cpu;
-	th->beside = waits && t->held_cpu < 0 && !t->stops_each && cpu == sched_getcpu();
+	if (!th->blocked && t->held_cpu < 0 && (th->wants_certificate || th->wants_hold))
+		look_beside(t, th);
 }
 
 int target_cpu_to_hold(struct target *t, uint64_t draw)

@@ -300,6 +300,13 @@ bool stops_while(struct stops *s, struct target *t, struct sample_thread *th, ui
 	return stood;
 }
 
+uint64_t stops_ways_back(struct stops *s)
+{
+	uint64_t ns = s->back_ns;
+	s->back_ns = 0;
+	return ns;
+}
+
 void stops_tell(const struct stops *s, struct writer *w)
 {
 	writer_count(w, WIRE_COUNTER_STOPS, s->n);

@@ -33,6 +33,7 @@ struct stops {
 	uint64_t in_syscall, given_up;       /* came to rest in a system call; not in time */
 	struct stops_pending pending[STOPS_PENDING_MAX];
 	size_t n_pending;
+	uint64_t back_ns; /* threads that ran waited so long for a CPU after their stops: see stops_ways_back */
 	bool is_open;     /* between stops_begin and stops_end */
 	bool is_waiting;  /* within stops_one */
 	pid_t ended_pid;  /* waiting for a stop brought the end of this process instead, 0 = of none ... */
@@ -60,5 +61,8 @@ bool stops_has_room(const struct stops *s);
 void stops_before_sleep(struct stops *s);
 /* Let go of threads that have come to rest by now; true while there are any that have not. */
 bool stops_settle(struct stops *s);
+/* What threads waited for a CPU after their stops, since the last call: where others want that CPU, the stop is the
+ * smaller part of what it costs them. */
+uint64_t stops_ways_back(struct stops *s);
 /* What became of them: the counters of the recording. */
 void stops_tell(const struct stops *s, struct writer *w);

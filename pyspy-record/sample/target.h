@@ -78,6 +78,8 @@ struct sample_thread {
 
 	struct taskstate task;
 	struct taskstate_run run; /* of this tick */
+	struct taskstate_run
+	    stop_run; /* when it was stopped last, until the way back from there is known; count 0 = it is */
 	enum thread_look look;
 	bool blocked; /* stood still when looked at in this tick: it waits in the kernel */
 	bool held;    /* the same: it waits for the CPU that we hold */

@@ -100,6 +100,7 @@ void seats_take(struct seats *s, struct seat *seat)
 	struct target *t = &seat->target;
 	t->exec_number = seat->exec_number++;
 	t->stops = &s->stops;
+	t->hold = s->hold;
 	seat->open = true;
 	seat->reopening = false;
 	seat->census_next_ns = seat->names_next_ns = 0;
@@ -210,13 +211,6 @@ bool seats_want_ticks(const struct seats *s)
 	return false;
 }
 
-void seats_hold(struct seats *s, int cpu)
-{
-	s->held_cpu = cpu;
-	for (size_t i = 0; i < s->n; i++)
-		s->v[i].target.held_cpu = s->v[i].target.stops_each ? -1 : cpu;
-}
-
 void seats_pass(struct seats *s, uint64_t now)
 {
 	for (size_t i = 0; i < s->n; i++) {
@@ -225,7 +219,6 @@ void seats_pass(struct seats *s, uint64_t now)
 			reopen_seat(s, seat, now);
 		if (!seat->open || events_is_on(&seat->target.events))
 			continue;
-		seat->target.held_cpu = seat->target.stops_each ? -1 : s->held_cpu;
 		int rc = target_pass(&seat->target, s->w);
 		pass_on_end(s);
 		if (rc < 0 || seat->target.threads.n == 0)

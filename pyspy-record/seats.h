@@ -34,7 +34,7 @@ struct seats {
 	struct spawn *spawn; /* the started program among them, or NULL */
 	struct writer *w;
 	struct drain *drain; /* of what the kernel samples; its kernel is NULL when all is sampled from outside */
-	int held_cpu;        /* the only CPU that we run on, -1 = several */
+	struct hold *hold;   /* the session's */
 	enum seats_stop stop;
 	struct stops stops;
 	uint64_t least_share;     /* looking who is there takes at most 1 / this of the time; 0 = the usual part */
@@ -50,8 +50,6 @@ void seats_take(struct seats *s, struct seat *seat);
 bool seats_want_ticks(const struct seats *s);
 /* Is the process of this seat still there, and still the program that we know? */
 void seats_check(struct seats *s, struct seat *seat, uint64_t now);
-/* The only CPU that we run on from now on, -1 = several. */
-void seats_hold(struct seats *s, int cpu);
 /* A tick: a sample of every thread of every process that the kernel does not sample. `now`: CLOCK_MONOTONIC. */
 void seats_pass(struct seats *s, uint64_t now);
 /* Who is there, what are they called: where due, within a share of the time. */

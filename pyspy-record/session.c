@@ -70,7 +70,6 @@ static void take_tick(struct session *s, uint64_t now)
 {
 	uint64_t held = seats_held(&s->seats);
 	hold_woke(&s->hold, now, now - s->schedule.next_ns);
-	s->seats.held_cpu = s->hold.cpu;
 	writer_tick(s->w, clock_boot_ns());
 	s->ticks++;
 	seats_pass(&s->seats, now);
@@ -91,8 +90,9 @@ static void plan_certificates(struct session *s)
 {
 	uint64_t now = clock_mono_ns();
 	if (s->held) {
-		schedule_pay_hold(&s->schedule, now - s->woke_ns);
-		s->held_ns += now - s->woke_ns;
+		uint64_t took = hold_until(&s->hold, now) - s->woke_ns;
+		schedule_pay_hold(&s->schedule, took);
+		s->held_ns += took;
 	}
 	schedule_pay_way_back(&s->schedule, stops_ways_back(&s->seats.stops));
 	if (s->o->nonblocking || s->o->blocking)
@@ -100,12 +100,9 @@ static void plan_certificates(struct session *s)
 	int cpu = -1;
 	if (hold_may(&s->hold, now) && schedule_may_hold(&s->schedule, now))
 		cpu = seats_cpu_to_hold(&s->seats, schedule_random(&s->schedule));
-	bool holds = cpu >= 0 && hold_take(&s->hold, cpu);
-	if (!holds)
-		hold_release(&s->hold);
-	seats_hold(&s->seats, s->hold.cpu); /* a stop comes before the next tick */
-	if (holds)
+	if (cpu >= 0 && hold_take(&s->hold, cpu))
 		return;
+	hold_release(&s->hold);
 	if (!s->held && seats_want_stop(&s->seats))
 		want_stop(s);
 }
@@ -292,9 +289,10 @@ static enum wire_reason run_loop(struct session *s, int *error)
 		} else if (now >= s->schedule.next_ns) {
 			s->woke_ns = now;
 			take_tick(s, now);
-			draw_tick(s);
 			plan_certificates(s);
-			hold_worked(&s->hold, clock_mono_ns() - now);
+			/* what was due while we moved to a CPU is late: we arrive there when its thread lets us */
+			draw_tick(s);
+			hold_worked(&s->hold, now, clock_mono_ns());
 		} else {
 			hold_after();
 			seats_poll(&s->seats);
@@ -473,7 +471,7 @@ int session_run(const struct record_options *o, const struct choice *choice, str
 	s.cpu_begin_ns = clock_process_cpu_ns();
 	s.seats.w = s.w;
 	hold_init(&s.hold, !o->cpu_ppm);
-	s.seats.held_cpu = s.hold.cpu;
+	s.seats.hold = &s.hold;
 	for (size_t i = 0; i < s.seats.n; i++)
 		seats_take(&s.seats, &s.seats.v[i]);
 	seats_look_around(&s.seats);

@@ -13,7 +13,8 @@ enum {
 	WAKES_WEIGHED = 32,
 	LATE_PART = 4,
 	PLACED_EACH = 32,
-	WORK_WEIGHED = 16
+	WORK_WEIGHED = 16,
+	LEAVE_NS = 20 * 1000, /* to leave a CPU and to come back to it */
 };
 #define PAUSE_NS (UINT64_C(3) * 1000 * 1000 * 1000)
 
@@ -66,9 +67,17 @@ void hold_after(void)
 	priority_want(PRIORITY_TICK, false);
 }
 
-void hold_worked(struct hold *h, uint64_t ns)
+static void weigh(uint64_t *mean, uint64_t ns)
 {
-	h->work_ns += ns / WORK_WEIGHED - h->work_ns / WORK_WEIGHED;
+	*mean += ns / WORK_WEIGHED - *mean / WORK_WEIGHED;
+}
+
+void hold_worked(struct hold *h, uint64_t begin_ns, uint64_t end_ns)
+{
+	weigh(&h->work_ns, end_ns - begin_ns);
+	if (h->read_ns)
+		weigh(&h->after_ns, end_ns - h->read_ns);
+	h->read_ns = h->left_ns = 0;
 }
 
 static bool scheduler_fits(void)
@@ -136,6 +145,19 @@ void hold_release(struct hold *h)
 		CPU_CLR(h->cpu, &others);
 	sched_setaffinity(0, sizeof others, &others);
 	h->cpu = -1;
+}
+
+bool hold_would_leave(struct hold *h)
+{
+	h->read_ns = h->may_move && h->cpu >= 0 ? clock_mono_ns() : 0;
+	return h->read_ns && h->after_ns >= LEAVE_NS;
+}
+
+void hold_leave(struct hold *h)
+{
+	/* the thread goes on when we are taken off its CPU, long before the next one, which sleeps, has us */
+	h->left_ns = clock_mono_ns() + LEAVE_NS / 2;
+	hold_release(h);
 }
 
 bool hold_may(const struct hold *h, uint64_t now_ns)

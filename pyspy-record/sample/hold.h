@@ -25,6 +25,9 @@ struct hold {
 	uint64_t paused_until_ns; /* CLOCK_MONOTONIC: wake-ups came too late too often, no holding until then */
 	uint32_t wakes, late;     /* wake-ups on a CPU held, and those that came too late */
 	uint64_t work_ns;         /* what a tick takes, on average over the last ones */
+	uint64_t after_ns;        /* of that, after a thread's CPU need not be held any more */
+	uint64_t read_ns;         /* in this tick all is read that must be read on that CPU; 0 = not, or not there */
+	uint64_t left_ns;         /* and then we left it; 0 = no */
 	struct awake awake;       /* instead of the sleep before a tick */
 	uint64_t gap_ns;          /* between ticks */
 	uint32_t sleeps;          /* no CPU held, since the scheduler found us one */
@@ -50,8 +53,18 @@ bool hold_before(struct hold *h, uint64_t now_ns, uint64_t tick_ns, uint64_t gap
 void hold_after(void);
 /* The sleep before a tick, or awake (awake.h), not on a CPU that is held. */
 void hold_sleep_until(struct hold *h, uint64_t tick_ns, uint64_t gap_ns);
+/* In a tick, on a CPU that is held: all is read that must be read there. True: what is left to do takes longer than
+ * going away and coming back (new stacks, deep ones, cold caches), and the thread need not wait for that. */
+bool hold_would_leave(struct hold *h);
+/* Elsewhere, for the rest of the tick. */
+void hold_leave(struct hold *h);
 /* A tick took so long. */
-void hold_worked(struct hold *h, uint64_t ns);
+void hold_worked(struct hold *h, uint64_t begin_ns, uint64_t end_ns);
+/* The end of the time in this tick for which a thread waited for us. */
+static inline uint64_t hold_until(const struct hold *h, uint64_t now_ns)
+{
+	return h->left_ns ? h->left_ns : now_ns;
+}
 /* A wake-up on a CPU held came at `now_ns`, late_ns after its time. Where that happens often holding is given up for a
  * while: moments would not be random. */
 void hold_woke(struct hold *h, uint64_t now_ns, uint64_t late_ns);

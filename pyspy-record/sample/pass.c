@@ -191,6 +191,10 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 	/* what cannot stand still is not resolved: the path stays that of the last look, for its known part */
 	if (rc == 0 && !th->stopped && !th->blocked && !th->held && !th->beside && is_of_moments(t, th))
 		rc = ERR_TORN;
+	bool is_left = rc == 0 && th->held && t->n_held == 1 && hold_would_leave(t->hold) && target_knows_codes(t) &&
+	               target_still_stands(th);
+	if (is_left)
+		hold_leave(t->hold);
 	if (rc == 0)
 		rc = target_resolve(t, th, &node, &unproved);
 	if (rc == ERR_FULL) {
@@ -213,11 +217,12 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 		show(t, w, th, node, false, flags | WIRE_WAY_STOPPED << WIRE_FLAG_WAY_SHIFT);
 		return true;
 	}
-	bool stands = target_still_stands(th);
+	bool stands = is_left || target_still_stands(th);
 	if (stands && rc == 0) {
+		bool is_proved = !is_left || !unproved; /* what stood all the time proves what was read of it */
 		target_note_own(th);
 		target_note_end(t, th);
-		bool news = trie_certify(&t->trie, w, node);
+		bool news = !is_proved || trie_certify(&t->trie, w, node);
 		if (th->beside) {
 			show(t, w, th, node, false, flags | WIRE_STATE_ACTIVE);
 			th->wants_certificate = news;
@@ -227,6 +232,7 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 		}
 		waiters_check(t, th, node);
 		if (th->held) { /* it would run, were it not for us */
+			flags |= is_proved ? 0 : WIRE_FLAG_UNPROVED;
 			show(t, w, th, node, false, flags | WIRE_STATE_ACTIVE | WIRE_WAY_STILL << WIRE_FLAG_WAY_SHIFT);
 			th->wants_certificate = news;
 			if (news)
@@ -282,8 +288,8 @@ static void look_beside(const struct target *t, struct sample_thread *th)
 	char letter = 0;
 	int cpu = taskstate_cpu(&th->task, &letter);
 	bool waits = cpu >= 0 && letter == 'R';
-	th->held = waits && cpu == t->held_cpu;
-	th->beside = waits && t->held_cpu < 0 && !t->stops_each && cpu == sched_getcpu();
+	th->held = waits && cpu == target_held_cpu(t);
+	th->beside = waits && target_held_cpu(t) < 0 && !t->stops_each && cpu == sched_getcpu();
 }
 
 void target_look(struct target *t, struct sample_thread *th)
@@ -301,12 +307,12 @@ void target_look(struct target *t, struct sample_thread *th)
 	th->look = LOOK_READ;
 	th->blocked = th->held = th->beside = false;
 	note_way_back(t, th);
-	if (t->held_cpu >= 0) /* most likely: what waits for a CPU is not blocked */
+	if (target_held_cpu(t) >= 0) /* most likely: what waits for a CPU is not blocked */
 		look_beside(t, th);
 	if (th->held)
 		return;
 	th->blocked = taskstate_blocked(&th->task, &th->block) == 1;
-	if (!th->blocked && t->held_cpu < 0 && (th->wants_certificate || th->wants_hold))
+	if (!th->blocked && target_held_cpu(t) < 0 && (th->wants_certificate || th->wants_hold))
 		look_beside(t, th);
 }
 
@@ -357,13 +363,14 @@ static bool want_census_now(const struct target *t)
 static int pass(struct target *t, struct writer *w, bool may_look)
 {
 	size_t n = t->threads.n;
-	t->active.n = 0;
+	t->active.n = t->n_held = 0;
 	waiters_weigh(t);
 	for (size_t i = 0; i < n; i++) {
 		if (waiters_skip(t, t->threads.v[i]))
 			t->threads.v[i]->look = LOOK_SAME;
 		else
 			target_look(t, t->threads.v[i]);
+		t->n_held += t->threads.v[i]->look == LOOK_READ && t->threads.v[i]->held;
 		if (t->threads.v[i]->look == LOOK_READ && !vec_push(&t->active, t->threads.v[i]))
 			return ERR_NO_MEMORY;
 	}

@@ -288,6 +288,14 @@ int target_resolve(struct target *t, struct sample_thread *th, node_id *node, bo
 	return 0;
 }
 
+bool target_knows_codes(const struct target *t)
+{
+	for (size_t i = 0; i < t->walk.frames.n; i++)
+		if (!codes_known(&t->codes, t->walk.frames.v[i].code, t->walk.frames.v[i].globals))
+			return false;
+	return true;
+}
+
 int target_resolve_frame(struct target *t, uint32_t interp, const struct walk_frame *f, code_id *id, uint32_t *instr)
 {
 	const struct sample_interp *in = &t->interps[interp];

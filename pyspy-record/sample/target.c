@@ -29,7 +29,6 @@ static int open_read(struct target *t)
 	t->trie.codes = &t->codes;
 	t->enough_bytes = ENOUGH_BYTES;
 	t->census_due = t->names_due = true;
-	t->held_cpu = -1;
 	return rc;
 }
 

@@ -10,6 +10,7 @@
 #include "pyspy-record/python/object_trail.h"
 #include "pyspy-record/python/walk.h"
 #include "pyspy-record/sample/events.h"
+#include "pyspy-record/sample/hold.h"
 #include "pyspy-record/sample/stop.h"
 #include "pyspy-record/sample/trie.h"
 #include "pyspy-record/target/process.h"
@@ -246,7 +247,8 @@ struct target {
 	bool stops_each;     /* --blocking: each running thread is stopped for its sample (blocking.c) */
 	bool is_traced;      /* by another one, so that it cannot be stopped: that was said */
 	bool is_delayed;     /* the last read waited for something: what it brought is of several moments, and later */
-	int held_cpu;        /* the only CPU that we run on, -1 = several (hold.h) */
+	struct hold *hold;   /* the session's; NULL = nothing is held */
+	size_t n_held;       /* threads that wait for the CPU that we hold, in this tick */
 	unsigned failures;   /* passes in a row that could not read anything */
 	uint64_t facts_hash; /* of the facts last told to the writer */
 	uint64_t sampled_ns; /* the sample at hand was taken then, by the kernel; 0 = is being taken */
@@ -294,10 +296,17 @@ int target_cpu_to_hold(struct target *t, uint64_t draw);
 void target_stop(struct target *t, struct writer *w, struct sample_thread *th);
 
 /* Between the parts of sample/: */
+/* The only CPU that we run on; -1 = several, or nobody wants to know. */
+static inline int target_held_cpu(const struct target *t)
+{
+	return t->hold && !t->stops_each ? t->hold->cpu : -1;
+}
 static inline uint32_t target_interp(const struct sample_thread *th)
 {
 	return th->states.v[0]->interp;
 }
+/* Were all code objects of the frames just walked met before? */
+bool target_knows_codes(const struct target *t);
 /* The frames of all states of th that were just read, as one stack: t->walk.frames, is_cut; th->top. As walk_frames. */
 int target_walk(struct target *t, struct sample_thread *th);
 /* Is the stack just walked certainly not another thread's? (roots.c) Once for each look at a thread that runs. Of one

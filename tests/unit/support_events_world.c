@@ -60,7 +60,6 @@ static void make_target(struct support_world *w)
 	walk_init(&t->walk, &t->reader, &t->interpreter.layout);
 	assert_int_equal(codes_init(&t->codes, &t->reader, &t->interpreter.layout), 0);
 	assert_int_equal(trie_init(&t->trie), 0);
-	t->held_cpu = -1;
 	t->n_interps = 1;
 	t->interps[0] = (struct sample_interp){.at = w->interp, .gil = w->gil};
 	t->id = writer_process(w->w, 0, &(struct writer_process){.pid = (uint32_t)getpid(), .exe = "python"});

@@ -252,6 +252,26 @@ static void test_credit(void **state)
 	assert_int_equal(n, 100);
 }
 
+/* What a thread waits for a CPU after its stop counts as much as the stop, whenever it is known. */
+static void test_ways_back(void **state)
+{
+	struct schedule s;
+	schedule_init(&s, MS, 2000, 0, 1);
+	schedule_want_stop(&s, 31 * MS); /* 62 us */
+	assert_true(s.stop_next_ns > 0);
+	schedule_pay_stop(&s, 2 * US);
+	schedule_want_stop(&s, 32 * MS); /* 62 us again */
+	uint64_t planned = s.stop_next_ns;
+	assert_true(planned > 0);
+	schedule_pay_way_back(&s, 100 * US);
+	assert_int_equal(s.stop_next_ns, planned); /* it stays planned */
+	schedule_pay_stop(&s, 2 * US);             /* 40 us are owed, 60 needed: 50 ms */
+	schedule_want_stop(&s, 81 * MS);
+	assert_int_equal(s.stop_next_ns, 0);
+	schedule_want_stop(&s, 83 * MS);
+	assert_true(s.stop_next_ns > 0);
+}
+
 static void test_holds(void **state)
 {
 	struct schedule s;
@@ -277,7 +297,7 @@ int main(void)
 	    cmocka_unit_test(test_gaps),   cmocka_unit_test(test_seeds),     cmocka_unit_test(test_in_time),
 	    cmocka_unit_test(test_late),   cmocka_unit_test(test_suspended), cmocka_unit_test(test_again),
 	    cmocka_unit_test(test_budget), cmocka_unit_test(test_no_stops),  cmocka_unit_test(test_credit),
-	    cmocka_unit_test(test_holds),
+	    cmocka_unit_test(test_holds),  cmocka_unit_test(test_ways_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ enum {
 	LATE_PART = 4,
 	PLACED_EACH = 32,
 	WORK_WEIGHED = 16,
-	LEAVE_NS = 20 * 1000, /* to leave a CPU and to come back to it */
+	LEAVE_NS = 30 * 1000, /* to leave a CPU and to come back to it */
 };
 #define PAUSE_NS (UINT64_C(3) * 1000 * 1000 * 1000)
 
@@ -156,8 +156,9 @@ bool hold_would_leave(struct hold *h)
 void hold_leave(struct hold *h)
 {
 	/* the thread goes on when we are taken off its CPU, long before the next one, which sleeps, has us */
-	h->left_ns = clock_mono_ns() + LEAVE_NS / 2;
+	h->left_ns = clock_mono_ns() + LEAVE_NS / 3;
 	hold_release(h);
+	h->read_ns = clock_mono_ns(); /* to move is no part of the work */
 }
 
 bool hold_may(const struct hold *h, uint64_t now_ns)

@@ -11,7 +11,7 @@ import harness as h
 import recording
 from pythons import HOST
 
-SECONDS, RATE = (15.0, 2000) if h.FULL else (4.0, 3000)
+SECONDS, RATE = (15.0, 2000) if h.FULL else (3.0, 3000)
 shares = h.Shares(alarm=1e-5)
 with open(os.path.join(h.TARGETS, "shares.py")) as f:
     SOURCE = f.read().split("\n")

@@ -51,15 +51,15 @@ bool hold_before(struct hold *h, uint64_t now_ns, uint64_t tick_ns, uint64_t gap
 void hold_sleep_until(struct hold *h, uint64_t tick_ns, uint64_t gap_ns)
 {
 	h->gap_ns = gap_ns;
-	if (stays_awake(h, clock_mono_ns(), gap_ns))
+	if (stays_awake(h, clock_mono_ns(), gap_ns)) {
 		awake_until(&h->awake, tick_ns);
-	else {
-		if (h->keeps_off && h->cpu < 0 && !priority_is_had()) {
-			sched_setaffinity(0, sizeof h->allowed, &h->allowed);
-			h->keeps_off = false;
-		}
-		clock_sleep_until(tick_ns);
+		return;
 	}
+	if (h->keeps_off && h->cpu < 0 && !priority_is_had()) {
+		sched_setaffinity(0, sizeof h->allowed, &h->allowed);
+		h->keeps_off = false;
+	}
+	clock_sleep_until(tick_ns);
 }
 
 void hold_after(void)

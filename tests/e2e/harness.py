@@ -127,6 +127,11 @@ class Victim:
         self.p.stdin.write((text + "\n").encode())
         self.p.stdin.flush()
 
+    def ask(self, text, timeout=30):
+        """its answer, which is JSON"""
+        self.say(text)
+        return json.loads(self.line(timeout))
+
     def alive(self):
         return self.p.poll() is None
 

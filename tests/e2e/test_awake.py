@@ -1,7 +1,6 @@
 # serial
 # Above 20 kHz the recorder waits for the next tick awake, for a sleep is longer than the gap; but only where nobody else wants its CPU
 # and its CPU time is not bounded. Its sleeps are what the kernel counts of it; moments are as random as those that are slept for.
-import json
 import resource
 
 import harness as h
@@ -26,12 +25,9 @@ def elsewhere(py):
     if len(h.CPUS) < 2:
         raise h.Skip("one CPU")
     with h.Victim(py, "asks.py", cpu=h.VICTIM_CPU) as v:
-        def ask():
-            v.say("share?")
-            return json.loads(v.line(30))["ask"]
-        before = ask()
+        before = v.ask("share?")["ask"]
         r, slept = sleeps(v.pid, RATE, [], h.RECORD_CPU)
-        true = (before + ask()) / 2
+        true = (before + v.ask("share?")["ask"]) / 2
         h.note("awake: %.3f sleeps a tick, %d ticks" % (slept, r.rec.ticks))
         # the machine's other work sends us to sleep for a part of the time, so this is not 0
         h.check(slept < AWAKE, "it sleeps %.2f times a tick" % slept)

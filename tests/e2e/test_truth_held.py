@@ -1,7 +1,6 @@
 # serial
 # (j) Where recorder and program share a CPU, moments are the timer's, not the scheduler's. A program that asks the kernel for its CPU
 # time has the scheduler look at each call, and is put aside there if it was not before.
-import json
 import os
 
 import harness as h
@@ -17,12 +16,9 @@ def asking(py, args=(), cpu=None):
     if os.getuid():
         raise h.Skip("only root may have a real-time priority for certain")
     with h.Victim(py, "asks.py", cpu=h.VICTIM_CPU) as v:
-        def ask():
-            v.say("share?")
-            return json.loads(v.line(30))["ask"]
-        before = ask()
+        before = v.ask("share?")["ask"]
         rec = h.record(v.pid, SECONDS, RATE, args, cpu=cpu).rec
-        return [r for r in rec.runs if r.info["tid"] == v.pid], (before + ask()) / 2
+        return [r for r in rec.runs if r.info["tid"] == v.pid], (before + v.ask("share?")["ask"]) / 2
 
 
 def judge(runs, true, least, what):

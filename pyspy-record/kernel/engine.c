@@ -344,9 +344,9 @@ uint64_t kernel_period_ns(const struct kernel *k)
 	return (uint64_t)(1e9 / k->rate_hz * k->stretch);
 }
 
-uint64_t kernel_clock_ns(const struct kernel *k)
+uint64_t kernel_clock_ns(const struct kernel *k, unsigned times)
 {
-	uint64_t period = kernel_period_ns(k);
+	uint64_t period = kernel_period_ns(k) * times;
 	return period / CLOCK_TICKS >= CLOCK_LEAST_NS ? period / CLOCK_TICKS : period;
 }
 
@@ -360,15 +360,16 @@ double kernel_stretch(const struct kernel *k)
 	return k->stretch;
 }
 
-int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock)
+int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock, unsigned clock_times)
 {
 	struct kernel_process q = *p;
 	uint32_t key = (uint32_t)tgid;
 	double chance = k->tick_hz ? k->rate_hz / k->stretch / k->tick_hz : 1;
 	q.triggers = KERNEL_ON_SWITCH | KERNEL_ON_CLOCK | (own_clock ? KERNEL_ON_TICK_FOR_SOME : KERNEL_ON_TICK);
 	q.tick_chance = chance >= 1 ? UINT32_MAX : (uint32_t)(chance * UINT32_MAX);
-	bool is_chosen = k->stretch > 1 || (own_clock && kernel_clock_ns(k) < kernel_period_ns(k));
-	q.clock_period_ns = is_chosen ? kernel_period_ns(k) : 0;
+	uint64_t period = kernel_period_ns(k) * clock_times;
+	bool is_chosen = k->stretch > 1 || kernel_clock_ns(k, clock_times) < period;
+	q.clock_period_ns = is_chosen ? period : 0;
 	uint8_t *mark = &k->config->processes[kernel_mark_of_process(key)];
 	struct kernel_process known;
 	bool is_new = bpf_map_lookup(k->loading.maps[MAP_PROCESSES].fd, &key, &known) < 0;
@@ -444,9 +445,9 @@ int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inh
 	return fd < 0 ? ERR_FULL : fd;
 }
 
-void kernel_clock_vary(struct kernel *k, int fd, uint64_t draw)
+void kernel_clock_vary(struct kernel *k, int fd, unsigned times, uint64_t draw)
 {
-	uint64_t mean = kernel_clock_ns(k);
+	uint64_t mean = kernel_clock_ns(k, times);
 	cpuclock_set_period(fd, mean - mean / 4 + draw % (mean / 2 + 1));
 }
 
@@ -459,11 +460,6 @@ static int visit_record(void *ctx, const void *record, size_t n)
 {
 	struct visit *v = ctx;
 	return n < sizeof(struct kernel_record) ? 0 : v->visit(v->ctx, record, n);
-}
-
-void kernel_clock_slow(struct kernel *k, int fd, unsigned times)
-{
-	cpuclock_set_period(fd, kernel_period_ns(k) * times);
 }
 
 int kernel_drain(struct kernel *k, kernel_visit *visit, void *ctx)

@@ -38,9 +38,10 @@ uint32_t kernel_tick_hz(const struct kernel *k);
 
 /* Look at this process from now on, as `p` says (triggers and the chance of a tick are filled in here), or by other
  * rules than so far. `own_clock`: its running threads are sampled by clocks of their own, whatever the engine's way is.
+ * `clock_times`: what clocks it has are that much slower than the rate (1; more: they are there to compare).
  * 0 or error.
  */
-int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock);
+int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock, unsigned clock_times);
 void kernel_leave(struct kernel *k, pid_t tgid);
 int kernel_bind(struct kernel *k, pid_t tid, const struct kernel_binding *b);
 void kernel_unbind(struct kernel *k, pid_t tid);
@@ -49,9 +50,10 @@ int kernel_frames(struct kernel *k, const struct kernel_sample *m, const struct 
                   const struct kernel_frame **frames, size_t *n);
 
 uint64_t kernel_period_ns(const struct kernel *k); /* between two samples of a running thread, in the mean */
-/* Between two ticks of a thread's own clock, in the mean: as much, or, where that is long, a part of it. Then a random
- * choice of the ticks is taken: a program whose work comes back in step with the clock is seen at all its places. */
-uint64_t kernel_clock_ns(const struct kernel *k);
+/* Between two ticks of a thread's own clock, in the mean: `times` as much, or, where that is long, a part of it. Then a
+ * random choice of the ticks is taken: a program whose work comes back in step with the clock is seen at all its
+ * places. */
+uint64_t kernel_clock_ns(const struct kernel *k, unsigned times);
 /* Make it `stretch` (1 or more) times what was asked for, from kernel_watch on: clocks that are faster lose some of
  * their samples until kernel_clock_vary. */
 void kernel_slow(struct kernel *k, double stretch);
@@ -69,9 +71,7 @@ bool kernel_has_clocks(const struct kernel *k);
  * ERR_SYSTEM. */
 int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits);
 /* Another period: kernel_clock_ns, a quarter more or less at most. `draw`: a random number. */
-void kernel_clock_vary(struct kernel *k, int fd, uint64_t draw);
-/* `times` times the period from now on: only for comparison. */
-void kernel_clock_slow(struct kernel *k, int fd, unsigned times);
+void kernel_clock_vary(struct kernel *k, int fd, unsigned times, uint64_t draw);
 
 typedef int kernel_visit(void *ctx, const struct kernel_record *r, size_t n);
 /* What the kernel has sent since the last time, in order; r points into the ring. Stops, with what it returned, when

@@ -63,7 +63,7 @@ int events_watch(struct target *t)
 		p->gils[p->n_gils].gil = in->gil;
 		p->gils[p->n_gils++].interp = in->at;
 	}
-	return kernel_watch(t->events.kernel, t->facts.pid, p, t->events.own_clock);
+	return kernel_watch(t->events.kernel, t->facts.pid, p, t->events.own_clock, events_clock_times(&t->events));
 }
 
 struct events_thread *events_find(struct events *e, pid_t tid)
@@ -75,7 +75,7 @@ struct events_thread *events_find(struct events *e, pid_t tid)
 static struct events_thread *add_thread(struct events *e, pid_t tid)
 {
 	bool is_new;
-	struct events_thread fresh = {.tid = tid, .clock_fd = -1, .vary_at = EVENTS_VARY_EACH};
+	struct events_thread fresh = {.tid = tid, .clock_fd = -1};
 	if (!vec_room(&e->threads, 1) || !e->threads.v)
 		return NULL;
 	e->threads.v[e->threads.n++] = fresh;

@@ -200,6 +200,8 @@ void events_bind_thread(struct target *t, struct events_thread *et);
 /* A clock that samples the thread, or one that the tick is compared with. To be bound afterwards: without a clock it
  * wants the tick. */
 void events_open_clock(struct events *e, struct events_thread *et);
+/* Clocks are so many times slower than the rate: those that the tick is compared with, once it is trusted. */
+unsigned events_clock_times(const struct events *e);
 /* What this sample on a CPU counts for, beside others of the thread: the period that it was taken with. */
 double events_worth(const struct events *e, const struct events_thread *et, const struct kernel_record *r);
 /* The tick beside the clock. True: this sample was taken for that only. */

@@ -15,8 +15,23 @@ enum {
 	GAP_MOST_NS = 1000 * 1000 * 1000,
 	COMPARED_MOST = 64,   /* threads whose clocks the tick is compared with */
 	COMPARED_SLOWLY = 10, /* times the period, once the tick is trusted */
+	COMPARED_VARY = 3,    /* samples, after which such a clock gets another period: what it met is evidence */
 	CALLERS_MOST = 32,    /* of a sample that is compared */
 };
+
+unsigned events_clock_times(const struct events *e)
+{
+	return !e->own_clock && e->lockstep.verdict == LOCKSTEP_NO ? COMPARED_SLOWLY : 1;
+}
+
+/* Samples, after which a clock gets another period. */
+static uint64_t vary_after(const struct events *e)
+{
+	uint64_t by_time = EVENTS_VARY_NS / kernel_period_ns(e->kernel);
+	if (!e->own_clock)
+		return COMPARED_VARY;
+	return by_time > EVENTS_VARY_EACH ? by_time : EVENTS_VARY_EACH;
+}
 
 /* A clock that samples the thread, or one that the tick is compared with. */
 void events_open_clock(struct events *e, struct events_thread *et)
@@ -28,13 +43,14 @@ void events_open_clock(struct events *e, struct events_thread *et)
 	/* Threads that it starts do not inherit it: each would begin a period anew, and the kernel swaps events between
 	 * threads that inherited the same, so that one that starts many others loses its own samples. */
 	/* no two alike, and none that a program may have for its own timers */
-	uint64_t mean = e->own_clock ? kernel_clock_ns(e->kernel) : kernel_period_ns(e->kernel),
+	uint64_t mean = kernel_clock_ns(e->kernel, events_clock_times(e)),
 	         draw = map_hash(clock_mono_ns(), (uint64_t)et->tid);
 	int fd = kernel_clock_open(e->kernel, et->tid, mean - mean / 4 + draw % (mean / 2 + 1), NULL);
 	e->n_clocks += fd >= 0;
 	et->compared_cpu_ns = et->task.cpu_ns;
 	et->has_clock = true; /* once tried: without one its time goes to what else is seen of it */
 	et->clock_fd = fd >= 0 ? fd : -1;
+	et->vary_at = et->n_clock + vary_after(e);
 	et->period_ns = kernel_period_ns(e->kernel);
 	et->lacks_clock = e->own_clock && fd < 0 && fd != ERR_GONE;
 	if (et->lacks_clock && e->counts.no_clock++ == 0)
@@ -69,6 +85,16 @@ static bool is_too_slow(const struct events *e, const struct events_thread *et)
 	return et->n_clock > et->varied_n && et->period_ns > 2 * kernel_period_ns(e->kernel);
 }
 
+/* `draw`: a random number. */
+static void vary(struct events *e, struct events_thread *et, uint64_t draw)
+{
+	et->varied_n = et->n_clock;
+	et->period_ns = kernel_period_ns(e->kernel);
+	et->vary_at = et->n_clock + vary_after(e);
+	kernel_clock_vary(e->kernel, et->clock_fd, events_clock_times(e),
+	                  draw ^ (uint64_t)et->tid * UINT64_C(0x9e3779b97f4a7c15));
+}
+
 double events_worth(const struct events *e, const struct events_thread *et, const struct kernel_record *r)
 {
 	double worth = r->time_ns < e->worth_ns ? e->worth_before : e->worth;
@@ -91,17 +117,13 @@ void events_task(struct target *t, const struct kernel_task *task, uint64_t stam
 			    (double)(task->cpu_ns - et->compared_cpu_ns) / (double)kernel_period_ns(e->kernel);
 		et->compared_cpu_ns = task->cpu_ns;
 	}
-	if (!e->own_clock || et->has_ended)
+	if (et->has_ended)
 		return;
-	if (!et->has_clock && et->n_clock == 0 && task->cpu_ns > CLOCK_LACKS * kernel_period_ns(e->kernel))
+	if (e->own_clock && !et->has_clock && et->n_clock == 0 &&
+	    task->cpu_ns > CLOCK_LACKS * kernel_period_ns(e->kernel))
 		open_clock_now(t, et);
-	else if (et->clock_fd >= 0 && (et->n_clock >= et->vary_at || is_too_slow(e, et))) {
-		uint64_t by_time = EVENTS_VARY_NS / kernel_period_ns(e->kernel);
-		et->varied_n = et->n_clock;
-		et->period_ns = kernel_period_ns(e->kernel);
-		et->vary_at = et->n_clock + (by_time > EVENTS_VARY_EACH ? by_time : EVENTS_VARY_EACH);
-		kernel_clock_vary(e->kernel, et->clock_fd, draw ^ (uint64_t)et->tid * UINT64_C(0x9e3779b97f4a7c15));
-	}
+	else if (et->clock_fd >= 0 && (et->n_clock >= et->vary_at || is_too_slow(e, et)))
+		vary(e, et, draw);
 }
 
 void events_judge(struct target *t)
@@ -113,7 +135,7 @@ void events_judge(struct target *t)
 	for (size_t i = 0; i < e->threads.n; i++) {
 		struct events_thread *et = &e->threads.v[i];
 		if (!e->own_clock && et->clock_fd >= 0) {
-			kernel_clock_slow(e->kernel, et->clock_fd, COMPARED_SLOWLY);
+			vary(e, et, map_hash(clock_mono_ns(), i));
 		} else if (e->own_clock && et->thread && !et->has_ended) {
 			events_thread_done(et); /* the one that it has is not inherited */
 			open_clock_now(t, et);

@@ -5,7 +5,7 @@
 
 enum {
 	CODES_MOST = 1 << 16,
-	CLOCKS_LEAST = 100, /* samples by clocks before the tick is trusted */
+	CLOCKS_LEAST = 200, /* samples by clocks before the tick is trusted */
 	CLOCKS_EARLY = 12,  /* so many may be enough to distrust it */
 	KEPT = 1 << 13,     /* samples that are remembered, about: a program may begin to run in step later */
 };

@@ -17,6 +17,7 @@ struct kernel {
 	int clocks_error;            /* not 0: there are no clocks to be had */
 	int watch_error;             /* not 0: kernel_watch fails */
 	bool is_watched, own_clock;
+	unsigned clock_times; /* as watched last */
 	struct kernel_process rules;
 	unsigned n_watches, n_binds; /* calls */
 	struct {
@@ -28,7 +29,7 @@ struct kernel {
 		int fd;
 		uint64_t period_ns;
 		bool inherits;
-		unsigned slow, varied; /* times the period; calls */
+		unsigned times, varied; /* the period, by the last call; calls */
 	} clocks[ENGINE_CLOCKS];
 	unsigned n_clocks;
 };
@@ -54,9 +55,9 @@ uint32_t kernel_tick_hz(const struct kernel *k)
 	return 250;
 }
 
-uint64_t kernel_clock_ns(const struct kernel *k)
+uint64_t kernel_clock_ns(const struct kernel *k, unsigned times)
 {
-	return kernel_period_ns(k) / 4;
+	return kernel_period_ns(k) * times / 4;
 }
 
 uint64_t kernel_period_ns(const struct kernel *k)
@@ -69,7 +70,7 @@ void kernel_slow(struct kernel *k, double stretch)
 	k->stretch = stretch;
 }
 
-int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock)
+int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, bool own_clock, unsigned clock_times)
 {
 	(void)tgid;
 	k->n_watches++;
@@ -78,6 +79,7 @@ int kernel_watch(struct kernel *k, pid_t tgid, const struct kernel_process *p, b
 	k->is_watched = true;
 	k->rules = *p;
 	k->own_clock = own_clock;
+	k->clock_times = clock_times;
 	return 0;
 }
 
@@ -157,13 +159,9 @@ static size_t support_engine_clock(const struct kernel *k, int fd)
 	return 0;
 }
 
-void kernel_clock_vary(struct kernel *k, int fd, uint64_t draw)
+void kernel_clock_vary(struct kernel *k, int fd, unsigned times, uint64_t draw)
 {
 	(void)draw;
 	k->clocks[support_engine_clock(k, fd)].varied++;
-}
-
-void kernel_clock_slow(struct kernel *k, int fd, unsigned times)
-{
-	k->clocks[support_engine_clock(k, fd)].slow = times;
+	k->clocks[support_engine_clock(k, fd)].times = times;
 }

@@ -308,7 +308,7 @@ bool kt_has_loop(void)
 
 void kt_tell(struct kernel_target *t)
 {
-	assert_int_equal(kernel_watch(t->k, t->pid, &t->rules, true), 0);
+	assert_int_equal(kernel_watch(t->k, t->pid, &t->rules, true, 1), 0);
 	assert_int_equal(kernel_bind(t->k, t->pid, &t->binding), 0);
 }
 

@@ -230,15 +230,18 @@ static void test_tick_is_trusted(void **state)
 {
 	begin(KERNEL_CLOCK_TICK, 0);
 	assert_true(!e->own_clock && engine.n_clocks == 2);
-	take_both(99, true);
-	assert_int_equal(e->list.n, 99); /* the clock's alone */
+	take_both(199, true);
+	/* each thread's at another rhythm every now and then: a program may be in step with any one of them */
+	assert_int_equal(engine.clocks[support_engine_clock(&engine, thread(main_tid)->clock_fd)].varied, 66);
+	assert_int_equal(e->list.n, 199); /* the clock's alone */
 	assert_int_equal(e->counts.tick, 0);
 	assert_int_equal(e->lockstep.verdict, LOCKSTEP_UNKNOWN);
 	take_both(1, true);
 	assert_int_equal(e->lockstep.verdict, LOCKSTEP_NO);
 	assert_true(!e->own_clock && !engine.own_clock);
 	for (unsigned i = 0; i < engine.n_clocks; i++)
-		assert_int_equal(engine.clocks[i].slow, 10);
+		assert_int_equal(engine.clocks[i].times, 10);
+	assert_int_equal(engine.clock_times, 10);
 	size_t before = e->list.n;
 	sample(main_tid, KERNEL_ON_TICK);
 	sample(main_tid, KERNEL_ON_CLOCK);
@@ -257,7 +260,8 @@ static void test_tick_is_not_trusted(void **state)
 	assert_int_equal(e->lockstep.verdict, LOCKSTEP_YES);
 	assert_true(e->own_clock && engine.own_clock);
 	assert_int_equal(engine.n_clocks, 4); /* new ones, at full rate */
-	assert_int_equal(engine.clocks[support_engine_clock(&engine, thread(main_tid)->clock_fd)].slow, 0);
+	assert_int_equal(engine.clocks[support_engine_clock(&engine, thread(main_tid)->clock_fd)].times, 1);
+	assert_int_equal(engine.clock_times, 1);
 	uint64_t ticks = e->counts.tick;
 	take_both(1, true); /* the tick's are taken as they come: the engine sends none but of those without a clock */
 	assert_int_equal(e->counts.tick, ticks + 1);

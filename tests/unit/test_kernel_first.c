@@ -17,7 +17,7 @@ static bool open_first(bool without_loop)
 	if (!k)
 		return false;
 	kt_open(&t, k);
-	assert_int_equal(kernel_watch(k, t.pid, &t.rules, false), 0); /* each tick, and no clock */
+	assert_int_equal(kernel_watch(k, t.pid, &t.rules, false, 1), 0); /* each tick, and no clock */
 	return true;
 }
 
@@ -202,7 +202,7 @@ static void test_ring_of_large_samples(void **state)
 	kt_chunk(&t, 200000);
 	kt_push(&t, KT_FRAME_SIZE, 2000); /* 144 KB: three in the first ring, 50 in the last one */
 	kt_set_root(&t, t.frames[t.n_frames - 1]);
-	assert_int_equal(kernel_watch(k, t.pid, &t.rules, false), 0); /* each tick */
+	assert_int_equal(kernel_watch(k, t.pid, &t.rules, false, 1), 0); /* each tick */
 	kt_run(&t, KT_SPIN, 40);
 	assert_true(kt_count(&t, KERNEL_SAMPLE, KERNEL_ON_TICK) > 0);
 	kernel_counts(k, counts);

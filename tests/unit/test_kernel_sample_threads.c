@@ -153,7 +153,7 @@ static void hold_gil(uint32_t locked)
 static void expect_found(bool found)
 {
 	kernel_unbind(k, t.pid);
-	assert_int_equal(kernel_watch(k, t.pid, &t.rules, true), 0);
+	assert_int_equal(kernel_watch(k, t.pid, &t.rules, true, 1), 0);
 	kt_run(&t, KT_SPIN, 30);
 	size_t n = 0;
 	for (size_t i = 0; i < t.records.n; i++) {
@@ -248,7 +248,7 @@ static void by_tick(struct kernel *engine)
 	assert_true(kt_count(&t, KERNEL_SAMPLE, KERNEL_ON_TICK) > 4);
 	t.binding.wants_tick = 0;
 	kt_tell(&t);
-	assert_int_equal(kernel_watch(engine, t.pid, &t.rules, false), 0);
+	assert_int_equal(kernel_watch(engine, t.pid, &t.rules, false, 1), 0);
 	kt_begin(&t, KT_WAIT);
 	uint64_t before = t.control->cpu_ns;
 	kt_run(&t, KT_SPIN, 600);
@@ -298,7 +298,7 @@ static void test_clock(void **state)
 	}
 	kernel_slow(k, 10); /* as many as of a clock with ten times the period, of one that has its own still */
 	assert_int_equal(kernel_period_ns(k), 10 * MS);
-	assert_int_equal(kernel_watch(k, t.pid, &t.rules, true), 0);
+	assert_int_equal(kernel_watch(k, t.pid, &t.rules, true, 1), 0);
 	kt_begin(&t, KT_WAIT);
 	before = t.control->cpu_ns;
 	kt_run(&t, KT_SPIN, 300);
@@ -307,17 +307,19 @@ static void test_clock(void **state)
 	if (n > ms / 10 * 2 + 4 || n < ms / 30 - 3)
 		fail_msg("%.0f samples in %.1f ms at a tenth of the rate", n, ms);
 	kernel_slow(k, 1);
-	assert_int_equal(kernel_watch(k, t.pid, &t.rules, true), 0);
+	assert_int_equal(kernel_watch(k, t.pid, &t.rules, true, 10), 0);
+	assert_int_equal(kernel_clock_ns(k, 10), 10 * MS / 4); /* in step with nothing: one of four, by chance */
 	double all = 0, all_ms = 0; /* slower, and around the mean again */
-	kernel_clock_slow(k, t.clock_fd, 10);
+	kernel_clock_vary(k, t.clock_fd, 10, 0);
 	kt_begin(&t, KT_WAIT);
 	before = t.control->cpu_ns;
 	kt_run(&t, KT_SPIN, 200);
 	ms = (double)(t.control->cpu_ns - before) / 1e6;
 	n = (double)kt_count(&t, KERNEL_SAMPLE, KERNEL_ON_CLOCK);
 	assert_true(n > ms / 30 - 2 && n < ms / 10 * 2 + 3);
+	assert_int_equal(kernel_watch(k, t.pid, &t.rules, true, 1), 0);
 	for (uint64_t draw = 0; draw < 20; draw++) {
-		kernel_clock_vary(k, t.clock_fd, draw * UINT64_C(0x9e3779b97f4a7c15));
+		kernel_clock_vary(k, t.clock_fd, 1, draw * UINT64_C(0x9e3779b97f4a7c15));
 		kt_begin(&t, KT_WAIT);
 		before = t.control->cpu_ns;
 		kt_run(&t, KT_SPIN, 20);

@@ -37,6 +37,22 @@ static __always_inline bool begin_chunk(struct scratch *s, __u64 chunk, __u64 us
 	return true;
 }
 
+/* The chain came to its end before the innermost call was found to fit: what called it stands. False: it fits, or there
+ * is no such call and all frames are listed (a generator that yields, in the outermost call, has no caller any more). */
+static __always_inline bool begin_at_caller(struct scratch *s)
+{
+	__u64 before = s->before;
+	s->before = NO_CALL;
+	if (!s->is_list || before == NO_CALL || (!before && !s->frame))
+		return false;
+	s->frame = before;
+	s->list_end = s->list_begin;
+	s->sample.cut = 0;
+	if (s->top && !begin_chunk(s, s->top, s->top_used))
+		s->sample.cut |= KERNEL_CUT_ABSENT;
+	return true;
+}
+
 /* Copy what fits into one call of what is left of the chunk. */
 static __always_inline bool continue_chunk(struct scratch *s)
 {
@@ -113,7 +129,7 @@ static __always_inline int step(struct scratch *s)
 			return STEP_DONE;
 		unsigned char *p = s->data + offset;
 		OPAQUE(p);
-		if (s->is_list && !list_frame(s, f, p))
+		if (s->is_list && (!fits_call(s, f, p) || !list_frame(s, f, p)))
 			return STEP_DONE;
 		s->frame = *(__u64 *)(p + (s->process.frame_previous & 0xff));
 		if (s->frame - s->at < inside || s->frame - s->at >= s->len)
@@ -145,7 +161,7 @@ static __always_inline int step(struct scratch *s)
 	if (s->is_list) {
 		s->n = before;
 		/* a frame of the thread's own lies on its data stack: this is torn, the recorder will see it */
-		if (frame[s->process.frame_owner & 0xff] == 0 || !list_frame(s, f, frame))
+		if (frame[s->process.frame_owner & 0xff] == 0 || !fits_call(s, f, frame) || !list_frame(s, f, frame))
 			return STEP_DONE;
 	}
 	s->frame = previous;

@@ -162,6 +162,20 @@ static __always_inline void read_words(struct scratch *s, struct kernel_process 
 		bpf_probe_read_user(&m->generation, 4, (void *)(m->interp + p->interp_generation));
 }
 
+/* 3.11, 3.12: the innermost call of the evaluator, and what the one before it says that this must lead to. */
+static __always_inline bool begin_call(struct scratch *s, struct kernel_process *p, __u64 cframe)
+{
+	__u64 previous = 0, before = NO_CALL;
+	if (bpf_probe_read_user(&s->frame, sizeof s->frame, (void *)(cframe + p->cframe_current_frame)) ||
+	    bpf_probe_read_user(&previous, sizeof previous, (void *)(cframe + p->cframe_previous)))
+		return false;
+	/* the thread state's own has none before it: nothing was called yet */
+	if (previous && bpf_probe_read_user(&before, sizeof before, (void *)(previous + p->cframe_current_frame)))
+		return false;
+	s->before = before;
+	return true;
+}
+
 /* Where the chain begins, and the top chunk. `at`: of the thread state's piece. False: nothing to follow. */
 static __always_inline bool begin_chain(struct scratch *s, struct kernel_process *p, __u64 at)
 {
@@ -176,7 +190,14 @@ static __always_inline bool begin_chain(struct scratch *s, struct kernel_process
 	s->header = NO_HEADER;
 	if (p->frames_are_objects)
 		return true;
-	if (p->root_is_cframe && root) {
+	s->before = NO_CALL;
+	s->top = 0;
+	if (s->is_list)
+		begin_list(s);
+	if (p->root_is_cframe && root && s->is_list) {
+		if (!begin_call(s, p, root))
+			goto absent;
+	} else if (p->root_is_cframe && root) {
 		__u64 before = 0;
 		if (!append(s, root, p->cframe_size, KERNEL_PIECE_EXTRA))
 			goto absent;
@@ -185,12 +206,12 @@ static __always_inline bool begin_chain(struct scratch *s, struct kernel_process
 		if (before && !append(s, before, p->cframe_size, KERNEL_PIECE_EXTRA))
 			goto absent;
 	}
-	if (s->is_list)
-		begin_list(s);
-	if (!p->datastack_chunk || !chunk || !s->frame)
+	if (!p->datastack_chunk || !chunk || (!s->frame && s->before == NO_CALL))
 		return true;
 	if (top < chunk || !begin_chunk(s, chunk, top - chunk))
 		goto absent;
+	s->top = chunk;
+	s->top_used = top - chunk;
 	return true;
 absent:
 	s->sample.cut |= KERNEL_CUT_ABSENT;
@@ -275,7 +296,7 @@ static __always_inline void follow(void *ctx, struct scratch *s, void *more, enu
 		if (s->rc == STEP_CHUNK && !begin_next_chunk(s))
 			s->rc = STEP_DONE;
 	}
-	if (s->rc != STEP_DONE || begin_next(s))
+	if (s->rc != STEP_DONE || begin_at_caller(s) || begin_next(s))
 		go_on(ctx, s, more);
 	else
 		finish(s, how);

@@ -11,6 +11,7 @@
 static __always_inline bool list_frame(struct scratch *s, __u64 f, const unsigned char *p)
 {
 	__u64 at = s->list_end, owner = p[s->process.frame_owner & 0xff], code = 0, globals = 0, instr = 0, copy = 0;
+	__u64 is_flag = s->process.entry_is_flag & 1, flag = p[s->process.entry_at & 0xff] & is_flag;
 	if (owner < s->process.owner_cstack) {
 		code = *(__u64 *)(p + (s->process.frame_code & 0xff));
 		globals = *(__u64 *)(p + (s->process.frame_globals & 0xff));
@@ -18,7 +19,8 @@ static __always_inline bool list_frame(struct scratch *s, __u64 f, const unsigne
 		if (s->process.frame_copy)
 			copy = *(__u32 *)(p + (s->process.frame_copy & 0xff));
 	}
-	if (f & 7 || owner >> KERNEL_OWNER_BITS || instr >> KERNEL_INSTR_BITS || copy >> (64 - KERNEL_INSTR_BITS))
+	if (f & 7 || owner >> (KERNEL_OWNER_BITS - is_flag) || instr >> KERNEL_INSTR_BITS ||
+	    copy >> (64 - KERNEL_INSTR_BITS))
 		return false;
 	OPAQUE(at);
 	if (at > LIST_BYTES - sizeof(struct kernel_frame)) {
@@ -27,11 +29,28 @@ static __always_inline bool list_frame(struct scratch *s, __u64 f, const unsigne
 	}
 	struct kernel_frame *k = (void *)(s->data + at);
 	OPAQUE(k);
-	k->at = f | owner;
+	k->at = f | owner | flag << (KERNEL_OWNER_BITS - 1);
 	k->code = code;
 	k->globals = globals;
 	k->instr = instr | copy << KERNEL_INSTR_BITS;
 	s->list_end += sizeof *k;
+	return true;
+}
+
+/* 3.11 and 3.12 hang a new cframe into the thread state before its current_frame is set, which then shows what an
+ * earlier call left there: so the innermost call must begin where the one before it is. False: it does not. */
+static __always_inline bool fits_call(struct scratch *s, __u64 f, const unsigned char *p)
+{
+	__u64 before = s->before;
+	if (before == NO_CALL)
+		return true;
+	if (f == before)
+		return false;
+	if (p[s->process.entry_at & 0xff] < s->process.entry_least)
+		return true;
+	if (*(__u64 *)(p + (s->process.frame_previous & 0xff)) != before)
+		return false;
+	s->before = NO_CALL;
 	return true;
 }
 

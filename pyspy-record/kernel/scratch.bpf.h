@@ -14,6 +14,8 @@ enum {
 	LIST_BYTES = 96 << 10,
 };
 
+#define NO_CALL (~0ULL)
+
 /* Where the copying of one sample stands. Kept in memory, so that the verifier sees the same state at each turn. */
 struct scratch {
 	__u64 frame;              /* to look at next */
@@ -29,6 +31,8 @@ struct scratch {
 	__u64 n_states, next_state;
 	__u64 is_list, list_begin, list_end; /* where in `data` the list is; list_end: as far as it goes by now */
 	__u64 same;                          /* frames that are as they were */
+	__u64 top, top_used;                 /* the chunk that the chain begins in */
+	__u64 before;                        /* the frame that the innermost call must lead to; NO_CALL = it does */
 	__u64 states[KERNEL_STATES_MAX];     /* those of a thread that has several; the first one is begun by take() */
 	struct kernel_process process;
 	struct kernel_sample sample;

@@ -10,7 +10,6 @@ enum {
 	KERNEL_STATES_MAX = 8,   /* thread states of one OS thread (sub-interpreters) that are known */
 	KERNEL_TSTATE_MAX = 512, /* bytes copied of a thread state at most */
 	KERNEL_FRAME_MAX = 104,  /* bytes copied of a frame that lies outside of the data stack */
-	KERNEL_EXTRAS = 384,     /* frames outside of the data stack that are followed */
 	KERNEL_OBJECTS = 8000,   /* frame objects (up to 3.10) that are followed */
 	KERNEL_MARKS = 1 << 16,
 	KERNEL_LENGTHS = 8,
@@ -75,12 +74,15 @@ struct kernel_process {
 	 * they were in its last sample. frame_copy: offset of the index of its copy of the code; 0 = there is none.
 	 * Frames of the owners from owner_cstack on run no code: their other words are anything. */
 	__u32 frames_are_listed, frame_copy, owner_cstack;
+	/* A frame is the outermost of one call of the evaluator when the byte at entry_at is entry_least or more.
+	 * entry_is_flag: 1 = that is no owner, but a byte of its own (3.11) */
+	__u32 entry_at, entry_least, entry_is_flag;
 	__u32 gil_last_holder;              /* followed by `locked` */
 	__u32 interp_gc, interp_generation; /* in an interpreter; 0 = there is none */
 	__u32 n_gils;
-	__u32 is_eager, unused; /* each sample wakes the recorder */
-	__u64 gil_current;      /* address of the word that names the running thread state (up to 3.11); 0 = none */
-	__u64 gc; /* address of the word that tells of the collector where there is one for all; 0 = none */
+	__u32 is_eager;    /* each sample wakes the recorder */
+	__u64 gil_current; /* address of the word that names the running thread state (up to 3.11); 0 = none */
+	__u64 gc;          /* address of the word that tells of the collector where there is one for all; 0 = none */
 	struct {
 		__u64 gil, interp;
 	} gils[KERNEL_GILS_MAX]; /* where an unknown thread's state is looked for */
@@ -200,7 +202,7 @@ struct kernel_object {
 };
 /* An interpreter frame, wherever it lies. */
 struct kernel_frame {
-	__u64 at; /* a multiple of 8, and its owner in the bits below */
+	__u64 at; /* a multiple of 8, and its owner in the bits below; with entry_is_flag, the flag in the highest */
 	__u64 code, globals;
 	__u64 instr; /* below KERNEL_INSTR_BITS, and the index of the copy of the code above */
 };

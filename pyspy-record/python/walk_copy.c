@@ -67,20 +67,23 @@ static int walk_objects(struct walk *w, const struct walk_copy *c, raddr_t root)
 	return 0;
 }
 
-/* 3.13 and later, frame by frame: whoever listed them followed the chain, and saw to it that callers lie below on the
- * data stack, and that what lies outside of it is no frame of the thread's own. */
+/* 3.11 and later, frame by frame: whoever listed them followed the chain, and saw to it that callers lie below on the
+ * data stack, that what lies outside of it is no frame of the thread's own, and, in 3.11 and 3.12, that the innermost
+ * call leads to the one before it. */
 static int walk_list(struct walk *w, const struct walk_copy *c, raddr_t root)
 {
 	const struct layout *l = w->layout;
-	const raddr_t owner_mask = 7, instr_mask = (UINT64_C(1) << 48) - 1;
+	const raddr_t at_mask = 7, flag = l->frame.is_entry ? 4 : 0, owner_mask = at_mask & ~flag;
+	const raddr_t instr_mask = (UINT64_C(1) << 48) - 1;
 	raddr_t mark = 0;
 	if (!vec_room(&w->frames, c->n_listed))
 		return ERR_NO_MEMORY;
-	if ((c->n_listed ? c->listed[c->n_listed - 1].at & ~owner_mask : c->next) != root)
+	if (l->frame_root == LAYOUT_ROOT_TSTATE &&
+	    (c->n_listed ? c->listed[c->n_listed - 1].at & ~at_mask : c->next) != root)
 		return ERR_TORN;
 	for (size_t i = 0; i < c->n_listed; i++) {
 		const struct walk_listed *f = &c->listed[c->n_listed - 1 - i];
-		raddr_t at = f->at & ~owner_mask;
+		raddr_t at = f->at & ~at_mask;
 		uint8_t owner = f->at & owner_mask;
 		if (!walk_is_address(at) || at == mark || owner > l->frame.owner_last)
 			return ERR_TORN;
@@ -98,7 +101,13 @@ static int walk_list(struct walk *w, const struct walk_copy *c, raddr_t root)
 		w->is_cut = c->is_cut && w->frames.n;
 		return w->is_cut ? 0 : ERR_TORN;
 	}
-	return c->n_listed && (c->listed[0].at & owner_mask) < l->frame.owner_cstack ? ERR_TORN : 0;
+	if (!c->n_listed)
+		return c->is_cut ? ERR_TORN : 0;
+	raddr_t owner = c->listed[0].at & owner_mask;
+	bool is_outermost = flag ? owner == 0 && c->listed[0].at & flag : owner >= l->frame.owner_cstack;
+	/* see is_leaving_generator in walk_chain.c */
+	w->is_cut = !is_outermost && owner == 1 && l->frame_root == LAYOUT_ROOT_CFRAME;
+	return is_outermost || w->is_cut ? 0 : ERR_TORN;
 }
 
 int walk_copied(struct walk *w, const struct walk_copy *c)

@@ -27,12 +27,13 @@ static void fill_rules(struct target *t)
 	    .cframe_previous = l->cframe.previous,
 	    .frame_size = (uint32_t)((walk_frame_bytes(l) + 7) / 8 * 8),
 	    .frame_first = l->frame.first,
-	    .frames_max = l->frame_root == LAYOUT_ROOT_FRAME    ? KERNEL_OBJECTS
-	                  : l->frame_root == LAYOUT_ROOT_TSTATE ? KERNEL_LISTED
-	                                                        : KERNEL_EXTRAS,
-	    .frames_are_listed = l->frame_root == LAYOUT_ROOT_TSTATE,
+	    .frames_max = l->frame_root == LAYOUT_ROOT_FRAME ? KERNEL_OBJECTS : KERNEL_LISTED,
+	    .frames_are_listed = l->frame_root != LAYOUT_ROOT_FRAME,
 	    .frame_copy = l->frame.tlbc_index,
 	    .owner_cstack = l->frame.owner_cstack,
+	    .entry_at = l->frame.is_entry ? l->frame.is_entry : l->frame.owner,
+	    .entry_least = l->frame.is_entry ? 1 : l->frame.owner_cstack,
+	    .entry_is_flag = l->frame.is_entry != 0,
 	    .frames_are_objects = l->frame_root == LAYOUT_ROOT_FRAME,
 	    .frame_code = l->frame.code,
 	    .frame_globals = l->frame.globals,

@@ -349,7 +349,7 @@ void kt_open(struct kernel_target *t, struct kernel *k)
 	                                   .cframe_previous = 8,
 	                                   .frame_size = KT_FRAME_SIZE,
 	                                   .frame_previous = PREVIOUS,
-	                                   .frames_max = KERNEL_EXTRAS,
+	                                   .frames_max = KT_OUTSIDE_MAX,
 	                                   .frame_owner = OWNER,
 	                                   .gil_last_holder = 32,
 	                                   .interp_gc = 100,

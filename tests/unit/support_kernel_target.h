@@ -24,6 +24,7 @@ enum {
 	KT_FRAME_SIZE = 72,
 	KT_CFRAME_SIZE = 32,
 	KT_FRAMES_MAX = 8192,
+	KT_OUTSIDE_MAX = 384, /* frames outside of the data stack that the rules allow for */
 };
 enum kt_owner { KT_THREAD, KT_GENERATOR, KT_CSTACK = 3 };
 enum kt_order {

@@ -195,7 +195,7 @@ static void test_circles(void **state)
 	expect("a circle in a chunk", 0, 2, 2);
 	build();
 	kt_put(&t, frame(10) + PREVIOUS, frame(0)); /* from a chunk below */
-	expect("a circle over chunks", KERNEL_CUT_FULL, KERNEL_EXTRAS, 400);
+	expect("a circle over chunks", KERNEL_CUT_FULL, KT_OUTSIDE_MAX, 400);
 	build();
 	kt_push_outside(&t, KT_GENERATOR);
 	kt_put(&t, frame(0) + PREVIOUS, frame(0));
@@ -205,7 +205,7 @@ static void test_circles(void **state)
 	kt_push_outside(&t, KT_GENERATOR);
 	kt_push_outside(&t, KT_CSTACK);
 	kt_put(&t, frame(2) + PREVIOUS, frame(0));
-	expect("a circle outside", KERNEL_CUT_FULL, 2 + KERNEL_EXTRAS, 2 + KERNEL_EXTRAS);
+	expect("a circle outside", KERNEL_CUT_FULL, 2 + KT_OUTSIDE_MAX, 2 + KT_OUTSIDE_MAX);
 	kt_close(&t);
 }
 

@@ -55,6 +55,8 @@ struct code {
 	uint32_t function_epoch;  /* writer's; valid when function != 0 */
 	function_id function;
 	uint64_t check_mark;  /* the caller's: last check it was put down for */
+	uint64_t judged_by;   /* the caller's: the drain that is_foreign was found out in; 0 = none */
+	bool is_foreign;      /* see codes_is_foreign */
 	bool is_stale;        /* the address holds another object by now */
 	bool is_gone;         /* stands for objects that were gone before they could be read */
 	uint32_t ident;       /* index in codes.idents */

@@ -143,6 +143,17 @@ static int read_code(struct target *t, const struct walk_frame *f, struct codes_
 	return codes_gone(&t->codes, id);
 }
 
+/* By the globals that it is known with, which are read once for all the samples of a drain: those lie before it. */
+static bool is_foreign(struct target *t, const struct walk_frame *f, code_id id)
+{
+	struct code *code = codes_at(&t->codes, id);
+	if (code->judged_by != t->events.stamp) {
+		code->is_foreign = codes_is_foreign(&t->codes, id, f->globals);
+		code->judged_by = t->events.stamp;
+	}
+	return code->is_foreign;
+}
+
 /* The sample is older than the object: did its frame run another one, whose address this one has by now? Versions tell
  * for certain; without them, the globals that it ran with. */
 static bool is_another(struct target *t, const struct walk_frame *f, code_id id, uint64_t generation)
@@ -150,7 +161,7 @@ static bool is_another(struct target *t, const struct walk_frame *f, code_id id,
 	if (codes_at(&t->codes, id)->is_gone || !is_younger(t, id, generation))
 		return false;
 	return (t->codes.has_generation && t->interpreter.layout.generation_kind == LAYOUT_GENERATION_MADE) ||
-	       codes_is_foreign(&t->codes, id, f->globals);
+	       is_foreign(t, f, id);
 }
 
 static bool is_beyond(const struct code *code, const struct walk_frame *f)

@@ -37,8 +37,8 @@ static void in_all(void (*test)(void))
 	}
 }
 
-/* A drain with one sample, taken then. Returns its flag of doubt. */
-static uint32_t drain(uint64_t time_ns)
+/* One more sample of a drain, taken then. Returns its flag of doubt. */
+static uint32_t take(uint64_t time_ns)
 {
 	size_t n;
 	struct kernel_record h = {.kind = KERNEL_SAMPLE,
@@ -48,12 +48,17 @@ static uint32_t drain(uint64_t time_ns)
 	                          .time_ns = time_ns};
 	size_t events = e->list.n;
 	struct kernel_sample *m = support_world_sample(&world, &h, tstate, &n);
-	events_before_drain(t);
 	assert_int_equal(events_record(t, world.w, &m->head, n), 0);
 	free(m);
 	assert_int_equal(e->list.n, events + 1);
 	assert_int_equal(t->counts.torn, 0);
 	return e->list.v[events].flags & WIRE_FLAG_UNPROVED;
+}
+
+static uint32_t drain(uint64_t time_ns)
+{
+	events_before_drain(t);
+	return take(time_ns);
 }
 
 static void expect_stacks(const char *const *stacks, size_t n)
@@ -128,6 +133,25 @@ static void test_shorter(void **state)
 	in_all(shorter);
 }
 
+/* However many samples of a drain are older than an object, it and its globals are looked at once. */
+static void many_at_once(void)
+{
+	uint64_t before = clock_mono_ns();
+	events_before_drain(t);
+	for (unsigned i = 0; i < 100; i++) {
+		support_stack_pop(&world.s);
+		support_world_push(&world, 1, 2 + i % 4);
+		uint64_t bytes = world.s.m.bytes_read;
+		assert_true(take(before));
+		assert_true(i < 4 || world.s.m.bytes_read == bytes);
+	}
+	assert_true(world.s.m.bytes_read > 0);
+}
+static void test_many_at_once(void **state)
+{
+	in_all(many_at_once);
+}
+
 /* The program has ended: nothing can be looked at any more. */
 static void ended(void)
 {
@@ -152,6 +176,7 @@ int main(void)
 	    cmocka_unit_test(test_proved),
 	    cmocka_unit_test(test_replaced),
 	    cmocka_unit_test(test_shorter),
+	    cmocka_unit_test(test_many_at_once),
 	    cmocka_unit_test(test_ended),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

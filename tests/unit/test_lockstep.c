@@ -78,12 +78,12 @@ static void count_n(struct lockstep *l, uint32_t code, unsigned ticks, unsigned 
 
 static void test_same(void **state)
 {
-	struct lockstep l = {.expected = 99};
-	count_n(&l, 1, 50, 50);
-	count_n(&l, 2, 49, 49);
+	struct lockstep l = {.expected = 199};
+	count_n(&l, 1, 100, 100);
+	count_n(&l, 2, 99, 99);
 	assert_false(lockstep_weigh(&l));
 	assert_int_equal(l.verdict, LOCKSTEP_UNKNOWN);
-	count_n(&l, 2, 0, 1); /* the hundredth */
+	count_n(&l, 2, 0, 1); /* the two hundredth */
 	assert_true(lockstep_weigh(&l));
 	assert_int_equal(l.verdict, LOCKSTEP_NO);
 	assert_false(lockstep_weigh(&l));
@@ -108,16 +108,16 @@ static void test_no_ticks_yet(void **state)
 static void test_callers(void **state)
 {
 	for (int differ = 0; differ < 2; differ++) {
-		struct lockstep l = {.expected = 100};
-		for (int i = 0; i < 200; i++) {
+		struct lockstep l = {.expected = 200};
+		for (int i = 0; i < 400; i++) {
 			bool by_clock = i % 2 != 0;
 			uint32_t caller = i / 2 % 4 == 0 && (by_clock || !differ) ? 2 : 3;
 			lockstep_count(&l, 1, by_clock);
 			for (int times = 0; times < 3; times++)
 				lockstep_count_caller(&l, caller, by_clock);
 		}
-		assert_int_equal(l.callers.codes.v[3].tick, differ ? 100 : 75);
-		assert_int_equal(l.callers.codes.v[3].clock, 75);
+		assert_int_equal(l.callers.codes.v[3].tick, differ ? 200 : 150);
+		assert_int_equal(l.callers.codes.v[3].clock, 150);
 		assert_true(lockstep_weigh(&l));
 		assert_int_equal(l.verdict, differ ? LOCKSTEP_YES : LOCKSTEP_NO);
 		lockstep_done(&l);

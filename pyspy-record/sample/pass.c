@@ -176,20 +176,24 @@ static void fall_asleep(struct target *t, struct sample_thread *th)
 	th->sleep_flags = target_sleep_flags(t, th);
 }
 
-/* Is what was read not of one moment? Of a thread that ran. Up to 3.10 little is known of such a stack's part that is
- * certain (it would be lost: 10 % of an asyncio program's samples at 20 kHz), and it is told as it was read. */
-static bool is_of_moments(const struct target *t, const struct sample_thread *th)
+/* Is what was read not of one moment, or another thread's? Of a thread that ran. Up to 3.10 little is known of such a
+ * stack's part that is certain (it would be lost: 10 % of an asyncio program's samples at 20 kHz), and it is told as it
+ * was read. */
+static bool is_wrong(const struct target *t, struct sample_thread *th)
 {
 	bool has_chunks = t->interpreter.layout.frame_root != LAYOUT_ROOT_FRAME;
-	return has_chunks && t->walk.frames.n > 0 && (t->is_delayed || !target_ends_fit(t, th));
+	if (has_chunks && t->walk.frames.n > 0 && (t->is_delayed || !target_ends_fit(t, th)))
+		return true;
+	return !target_is_own(t, th);
 }
 
 bool target_take(struct target *t, struct writer *w, struct sample_thread *th, int rc)
 {
 	node_id node = 0;
-	bool unproved = false, is_cut = t->walk.is_cut;
+	bool unproved = false, is_cut = t->walk.is_cut,
+	     may_stand = th->stopped || th->blocked || th->held || th->beside;
 	/* what cannot stand still is not resolved: the path stays that of the last look, for its known part */
-	if (rc == 0 && !th->stopped && !th->blocked && !th->held && !th->beside && is_of_moments(t, th))
+	if (rc == 0 && !may_stand && is_wrong(t, th))
 		rc = ERR_TORN;
 	bool is_left = rc == 0 && th->held && t->n_held == 1 && hold_would_leave(t->hold) && target_knows_codes(t) &&
 	               target_still_stands(th);
@@ -246,7 +250,7 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 	}
 	if (t->stops_each && !th->stopped && !stands)
 		return false;
-	if (rc == 0 && (is_of_moments(t, th) || !target_is_own(t, th))) {
+	if (rc == 0 && may_stand && is_wrong(t, th)) {
 		rc = ERR_TORN;
 		th->path.n = 0;
 	}

@@ -88,7 +88,7 @@ struct walk_copy {
 	/* Up to 3.10, in place of the others: the frames, innermost first, as one calls the other. */
 	const struct walk_object *objects;
 	size_t n_objects;
-	/* 3.13 and later, likewise: all frames, outermost first. */
+	/* 3.11 and later, likewise: all frames, outermost first. */
 	const struct walk_listed *listed;
 	size_t n_listed;
 	bool is_list;

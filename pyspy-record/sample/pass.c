@@ -193,7 +193,8 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 	bool unproved = false, is_cut = t->walk.is_cut,
 	     may_stand = th->stopped || th->blocked || th->held || th->beside;
 	/* what cannot stand still is not resolved: the path stays that of the last look, for its known part */
-	if (rc == 0 && !may_stand && is_wrong(t, th))
+	bool wrong = rc == 0 && is_wrong(t, th);
+	if (wrong && !may_stand)
 		rc = ERR_TORN;
 	bool is_left = rc == 0 && th->held && t->n_held == 1 && hold_would_leave(t->hold) && target_knows_codes(t) &&
 	               target_still_stands(th);
@@ -250,7 +251,7 @@ bool target_take(struct target *t, struct writer *w, struct sample_thread *th, i
 	}
 	if (t->stops_each && !th->stopped && !stands)
 		return false;
-	if (rc == 0 && may_stand && is_wrong(t, th)) {
+	if (wrong && may_stand) { /* and does not stand */
 		rc = ERR_TORN;
 		th->path.n = 0;
 	}

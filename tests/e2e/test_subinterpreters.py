@@ -81,8 +81,8 @@ def churn(py, engine):
     """Interpreters come and go. What is inside of one is on top of the call that runs it; import machinery runs while it is
     made and while it ends."""
     with h.Victim(py, "subinterpreters.py", ["churn"]) as v:
-        # what ran in an interpreter ends with it, a few ms after the sample
-        rec = h.record(v.pid, 2 * SECONDS, 500, engine=engine, gone=0.15).rec
+        # what ran in an interpreter ends with it, a few ms after the sample: 6 to 13 % in ten runs of 3.6, 16 % beside others
+        rec = h.record(v.pid, 2 * SECONDS, 500, engine=engine, gone=0.25).rec
     n = wrong = inner = doubted = cut = 0
     by_tid(rec)
     for run in rec.runs:

@@ -68,7 +68,7 @@ struct walk_object {
 	uint32_t lasti, unused;
 };
 
-/* What is copied of a frame of 3.13 and later: struct kernel_frame. */
+/* What is copied of a frame of 3.11 and later: struct kernel_frame. */
 struct walk_listed {
 	raddr_t at, code, globals, instr;
 };

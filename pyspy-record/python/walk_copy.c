@@ -73,17 +73,17 @@ static int walk_objects(struct walk *w, const struct walk_copy *c, raddr_t root)
 static int walk_list(struct walk *w, const struct walk_copy *c, raddr_t root)
 {
 	const struct layout *l = w->layout;
-	const raddr_t at_mask = 7, flag = l->frame.is_entry ? 4 : 0, owner_mask = at_mask & ~flag;
+	const raddr_t low_mask = 7, flag = l->frame.is_entry ? 4 : 0, owner_mask = low_mask & ~flag;
 	const raddr_t instr_mask = (UINT64_C(1) << 48) - 1;
 	raddr_t mark = 0;
 	if (!vec_room(&w->frames, c->n_listed))
 		return ERR_NO_MEMORY;
 	if (l->frame_root == LAYOUT_ROOT_TSTATE &&
-	    (c->n_listed ? c->listed[c->n_listed - 1].at & ~at_mask : c->next) != root)
+	    (c->n_listed ? c->listed[c->n_listed - 1].at & ~low_mask : c->next) != root)
 		return ERR_TORN;
 	for (size_t i = 0; i < c->n_listed; i++) {
 		const struct walk_listed *f = &c->listed[c->n_listed - 1 - i];
-		raddr_t at = f->at & ~at_mask;
+		raddr_t at = f->at & ~low_mask;
 		uint8_t owner = f->at & owner_mask;
 		if (!walk_is_address(at) || at == mark || owner > l->frame.owner_last)
 			return ERR_TORN;

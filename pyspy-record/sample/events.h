@@ -21,7 +21,8 @@ struct sample_thread;
 enum {
 	EVENTS_MAX = 1 << 18,
 	/* To set a period interrupts the thread's CPU, and we wait for it; and it loses the one that runs. So it is not
-	 * done before so many samples, and so much of the thread's time. */
+	 * done before so many samples, and so much of the thread's time; oftener for clocks that the tick is compared
+	 * with (events_clock.c), whose samples are evidence. */
 	EVENTS_VARY_EACH = 10,
 	EVENTS_VARY_NS = 100 * 1000 * 1000,
 };

@@ -1,4 +1,4 @@
-/* sample.bpf.c: frames one by one (3.13 and later), of which only those are sent that are not as they were. Needs
+/* sample.bpf.c: frames one by one (3.11 and later), of which only those are sent that are not as they were. Needs
  * rights; skipped without. */
 #include "tests/unit/support_kernel_target.h"
 #include "tests/unit/support_test.h"

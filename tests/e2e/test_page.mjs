@@ -73,7 +73,7 @@ async function open(url, settings = WIDE) {
     return page.evaluate((i) => document.getElementById(i).textContent, id);
   };
   const p = {
-    page, text,
+    page, text, settle,
     shown: (id) => page.evaluate((i) => document.getElementById(i).checkVisibility(), id),
     hash: () => page.evaluate(() => location.hash),
     async go(hash) {
@@ -331,6 +331,7 @@ const tests = {
     await p.page.focus("#from");
     await p.page.keyboard.press("ArrowRight");
     assert.equal(await p.hash(), "#from=1010000000&to=3000000000");
+    await p.settle(); // the handles are drawn with the bands, behind the picture
     assert.equal(await p.page.getAttribute("#from", "aria-valuetext"), "1.01 s");
     await p.page.focus("#to");
     await p.page.keyboard.press("End");

@@ -136,10 +136,10 @@ static void look_at_sleepers(struct drain *d)
 			events_look_proved(&s->v[i].target, s->w);
 }
 
-void drain_complete(struct drain *d)
+void drain_complete(struct drain *d, bool wait)
 {
 	struct seats *s = d->seats;
-	if (!kernel_complete(d->kernel))
+	if (!kernel_complete(d->kernel, wait))
 		return;
 	for (size_t i = 0; i < s->n; i++)
 		if (is_ours(&s->v[i]))
@@ -169,7 +169,7 @@ void drain_take(struct drain *d)
 	if (take_snapshot(d))
 		look_at_sleepers(d);
 	if (may_complete(d))
-		drain_complete(d); /* what ran up to now was without a clock */
+		drain_complete(d, false); /* what ran up to now was without a clock */
 	for (size_t i = 0; i < s->n; i++)
 		if (is_ours(&s->v[i])) {
 			events_pace(&s->v[i].target, d->at_ns);

@@ -476,7 +476,7 @@ int session_run(const struct record_options *o, const struct choice *choice, str
 		seats_take(&s.seats, &s.seats.v[i]);
 	seats_look_around(&s.seats);
 	if (o->cpu_ppm && s.drain.kernel) /* what is bounded begins after it */
-		drain_complete(&s.drain);
+		drain_complete(&s.drain, true);
 	begin(&s, wo.stop_ppm);
 	r->started = true;
 	int error = 0;

@@ -18,6 +18,7 @@
 #include "libcommon/log.h"
 #include "pyspy-record/kernel/bpf.h"
 #include "pyspy-record/kernel/btf.h"
+#include "pyspy-record/kernel/completion.h"
 #include "pyspy-record/kernel/cpuclock.h"
 #include "pyspy-record/kernel/lists.h"
 #include "pyspy-record/kernel/loading.h"
@@ -60,7 +61,7 @@ struct kernel {
 	uint32_t tick_hz;
 	enum kernel_clock clock;
 	struct loading loading;
-	bool is_complete;             /* all is loaded that can be */
+	struct completion completion;
 	int tick, fork, exit;         /* attached tracepoints; -1 = not */
 	struct kernel_config *config; /* the map */
 	struct rings rings;
@@ -322,6 +323,7 @@ void kernel_close(struct kernel *k)
 		munmap(k->config, sizeof *k->config);
 	rings_close(&k->rings);
 	lists_done(&k->lists);
+	completion_end(&k->completion, &k->loading);
 	loading_done(&k->loading);
 	free(k->keys);
 	free(k->tasks);
@@ -416,25 +418,19 @@ int kernel_frames(struct kernel *k, const struct kernel_sample *m, const struct 
 	return lists_take(&k->lists, m, sent, n_sent, frames, n);
 }
 
-bool kernel_complete(struct kernel *k)
+bool kernel_complete(struct kernel *k, bool wait)
 {
-	char why[400];
-	if (k->is_complete)
-		return false;
-	k->is_complete = true;
-	if (loading_rest(&k->loading, why, sizeof why) < 0)
-		log_info("some of the kernel engine is missing: %s", why);
-	return true;
+	return completion_go(&k->completion, &k->loading, wait);
 }
 
 bool kernel_has_clocks(const struct kernel *k)
 {
-	return k->is_complete;
+	return k->completion.is_done;
 }
 
 int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits)
 {
-	kernel_complete(k);
+	kernel_complete(k, true);
 	int program = k->loading.programs[ON_CLOCK].fd;
 	if (program < 0)
 		return ERR_UNSUPPORTED;

@@ -59,10 +59,10 @@ uint64_t kernel_clock_ns(const struct kernel *k, unsigned times);
 void kernel_slow(struct kernel *k, double stretch);
 double kernel_stretch(const struct kernel *k);
 
-/* What the first samples can do without is loaded only now: 5 to 10 ms; before Linux 5.17 some 150. True: there was
- * something. Until then running threads are sampled on the tick alone, and those that nobody bound are not looked for.
- */
-bool kernel_complete(struct kernel *k);
+/* What the first samples can do without is loaded only now: 5 to 10 ms; before Linux 5.17 150 and more, in the
+ * background unless `wait` is set: ask again. True: now it is done, and was not before. Until then running threads are
+ * sampled on the tick alone, and those that nobody bound are not looked for. */
+bool kernel_complete(struct kernel *k, bool wait);
 /* It was: clocks can be opened, or never will be. */
 bool kernel_has_clocks(const struct kernel *k);
 /* A clock of its own for this thread, after kernel_complete if need be; threads that it starts inherit it where the

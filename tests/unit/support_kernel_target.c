@@ -284,7 +284,7 @@ struct kernel *kt_engine_complete(double rate_hz)
 {
 	struct kernel *k = kt_engine(&(struct kernel_options){.rate_hz = rate_hz, .n_threads = 4});
 	if (k)
-		kernel_complete(k);
+		kernel_complete(k, true);
 	return k;
 }
 
@@ -293,7 +293,7 @@ struct kernel *kt_engine_without_loop(double rate_hz)
 	struct kernel *k =
 	    kt_engine(&(struct kernel_options){.rate_hz = rate_hz, .n_threads = 4, .without_loop = true});
 	if (k)
-		kernel_complete(k);
+		kernel_complete(k, true);
 	return k;
 }
 

@@ -106,9 +106,36 @@ static void test_without_loop(void **state)
 	push_and_expect(1, 0);
 	push_and_expect(200, 0);
 	push_and_expect(1500, KERNEL_CUT_FULL); /* 108 KB: four parts of the chunk, two a program */
-	assert_true(kernel_complete(k));
-	assert_false(kernel_complete(k));
+	uint64_t begin = clock_mono_ns();
+	assert_false(kernel_complete(k, false)); /* a thread does it, and takes 50 ms and more */
+	assert_true(clock_mono_ns() - begin < UINT64_C(1000000000));
+	assert_false(kernel_has_clocks(k));
+	push_and_expect(200, 0); /* samples come meanwhile */
+	while (!kernel_complete(k, false)) {
+		assert_true(clock_mono_ns() - begin < UINT64_C(30000000000));
+		usleep(1000);
+	}
+	assert_true(kernel_has_clocks(k));
+	assert_false(kernel_complete(k, false) || kernel_complete(k, true));
 	push_and_expect(1500, 0);
+	close_first();
+}
+
+static void test_waits_for_the_rest(void **state)
+{
+	if (!open_first(true))
+		skip();
+	assert_false(kernel_complete(k, false));
+	assert_true(kernel_complete(k, true)); /* for the thread that is at it */
+	push_and_expect(1500, 0);
+	close_first();
+}
+
+static void test_closed_meanwhile(void **state)
+{
+	if (!open_first(true))
+		skip();
+	assert_false(kernel_complete(k, false));
 	close_first();
 }
 
@@ -220,6 +247,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_with_loop),
 	    cmocka_unit_test(test_without_loop),
+	    cmocka_unit_test(test_waits_for_the_rest),
+	    cmocka_unit_test(test_closed_meanwhile),
 	    cmocka_unit_test(test_not_bound),
 	    cmocka_unit_test(test_ring_overrun),
 	    cmocka_unit_test(test_ring_of_large_samples),

@@ -443,8 +443,7 @@ int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inh
 
 void kernel_clock_vary(struct kernel *k, int fd, unsigned times, uint64_t draw)
 {
-	uint64_t mean = kernel_clock_ns(k, times);
-	cpuclock_set_period(fd, mean - mean / 4 + draw % (mean / 2 + 1));
+	cpuclock_set_period(fd, kernel_clock_draw(kernel_clock_ns(k, times), draw));
 }
 
 struct visit {

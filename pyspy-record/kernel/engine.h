@@ -54,6 +54,11 @@ uint64_t kernel_period_ns(const struct kernel *k); /* between two samples of a r
  * random choice of the ticks is taken: a program whose work comes back in step with the clock is seen at all its
  * places. */
 uint64_t kernel_clock_ns(const struct kernel *k, unsigned times);
+/* A period of a clock whose mean is mean_ns: up to a quarter more or less. `draw`: a random number. */
+static inline uint64_t kernel_clock_draw(uint64_t mean_ns, uint64_t draw)
+{
+	return mean_ns - mean_ns / 4 + draw % (mean_ns / 2 + 1);
+}
 /* Make it `stretch` (1 or more) times what was asked for, from kernel_watch on: clocks that are faster lose some of
  * their samples until kernel_clock_vary. */
 void kernel_slow(struct kernel *k, double stretch);
@@ -70,7 +75,7 @@ bool kernel_has_clocks(const struct kernel *k);
  * descriptor for kernel_clock_vary and close(2), or an error: ERR_GONE, ERR_FULL (no more events), ERR_PERMISSION,
  * ERR_SYSTEM. */
 int kernel_clock_open(struct kernel *k, pid_t tid, uint64_t period_ns, bool *inherits);
-/* Another period: kernel_clock_ns, a quarter more or less at most. `draw`: a random number. */
+/* Another period: kernel_clock_draw of kernel_clock_ns. */
 void kernel_clock_vary(struct kernel *k, int fd, unsigned times, uint64_t draw);
 
 typedef int kernel_visit(void *ctx, const struct kernel_record *r, size_t n);

@@ -43,9 +43,9 @@ void events_open_clock(struct events *e, struct events_thread *et)
 	/* Threads that it starts do not inherit it: each would begin a period anew, and the kernel swaps events between
 	 * threads that inherited the same, so that one that starts many others loses its own samples. */
 	/* no two alike, and none that a program may have for its own timers */
-	uint64_t mean = kernel_clock_ns(e->kernel, events_clock_times(e)),
-	         draw = map_hash(clock_mono_ns(), (uint64_t)et->tid);
-	int fd = kernel_clock_open(e->kernel, et->tid, mean - mean / 4 + draw % (mean / 2 + 1), NULL);
+	uint64_t period = kernel_clock_draw(kernel_clock_ns(e->kernel, events_clock_times(e)),
+	                                    map_hash(clock_mono_ns(), (uint64_t)et->tid));
+	int fd = kernel_clock_open(e->kernel, et->tid, period, NULL);
 	e->n_clocks += fd >= 0;
 	et->compared_cpu_ns = et->task.cpu_ns;
 	et->has_clock = true; /* once tried: without one its time goes to what else is seen of it */

@@ -303,13 +303,13 @@ static void test_wrong_bytes(void **state)
 {
 	uint64_t end = fuzz_end();
 	struct stat st;
-	FILE *f;
 
 	(void)state;
 	golden_index("mixed");
 	assert_int_equal(stat(index_path, &st), 0);
 	unsigned char *bytes = malloc((size_t)st.st_size), *wrong = malloc((size_t)st.st_size);
-	assert_true(bytes && wrong && (f = fopen(index_path, "rb")));
+	FILE *f = fopen(index_path, "rb");
+	assert_true(bytes && wrong && f);
 	assert_int_equal(fread(bytes, 1, (size_t)st.st_size, f), st.st_size);
 	fclose(f);
 	while (clock_process_cpu_ns() < end) {

@@ -286,13 +286,31 @@ static void note_way_back(struct target *t, struct sample_thread *th)
 	th->stop_run.count = 0;
 }
 
+/* As taskstate_cpu; th->run was read before. */
+static int read_cpu(struct sample_thread *th, char *letter)
+{
+	th->cpu = taskstate_cpu(&th->task, letter);
+	th->cpu_count = th->run.count;
+	return th->cpu;
+}
+
+/* The CPU that it was put on last, as far as it was asked for; -1: not known. While its count of runs is what it was then
+ * it was put on no other one, and runs on this one if it runs at all. (To ask costs as much as all the rest of a look.) */
+static int known_cpu(const struct sample_thread *th)
+{
+	return th->run.count > 0 && th->run.count == th->cpu_count ? th->cpu : -1;
+}
+
 /* Does it wait for a CPU that we are on? Their order matters: count of runs, then its CPU, then ours: if its count is
  * the same after the read, then it has not run since the moment when we were on the CPU that it waits for. */
-static void look_beside(const struct target *t, struct sample_thread *th)
+static void look_beside(const struct target *t, struct sample_thread *th, int cpu, bool is_runnable)
 {
 	char letter = 0;
-	int cpu = taskstate_cpu(&th->task, &letter);
-	bool waits = cpu >= 0 && letter == 'R';
+	if (cpu < 0) {
+		cpu = read_cpu(th, &letter);
+		is_runnable = letter == 'R';
+	}
+	bool waits = cpu >= 0 && is_runnable;
 	th->held = waits && cpu == target_held_cpu(t);
 	th->beside = waits && target_held_cpu(t) < 0 && !t->stops_each && cpu == sched_getcpu();
 }
@@ -312,25 +330,32 @@ void target_look(struct target *t, struct sample_thread *th)
 	th->look = LOOK_READ;
 	th->blocked = th->held = th->beside = false;
 	note_way_back(t, th);
-	if (target_held_cpu(t) >= 0) /* most likely: what waits for a CPU is not blocked */
-		look_beside(t, th);
+	int cpu = known_cpu(th);
+	bool is_held = target_held_cpu(t) >= 0;
+	if (is_held && cpu < 0) /* most likely: what waits for a CPU is not blocked */
+		look_beside(t, th, -1, false);
 	if (th->held)
 		return;
-	th->blocked = taskstate_blocked(&th->task, &th->block) == 1;
-	if (!th->blocked && target_held_cpu(t) < 0 && (th->wants_certificate || th->wants_hold))
-		look_beside(t, th);
+	int blocked = taskstate_blocked(&th->task, &th->block);
+	th->blocked = blocked == 1;
+	if (!th->blocked && (is_held ? cpu >= 0 : th->wants_certificate || th->wants_hold))
+		look_beside(t, th, blocked < 0 ? -1 : cpu, true);
 }
 
 int target_cpu_to_hold(struct target *t, uint64_t draw)
 {
-	char letter;
+	char letter = 0;
 	size_t n = t->threads.n;
 	for (size_t i = 0; i < n; i++) {
 		struct sample_thread *th = t->threads.v[(draw + i) % n];
 		if (!th->wants_hold || th->look == LOOK_GONE || th->asleep)
 			continue;
-		int cpu = taskstate_cpu(&th->task, &letter);
-		if (letter == 'R')
+		int cpu = th->blocked ? -1 : known_cpu(th);
+		if (cpu < 0) {
+			cpu = read_cpu(th, &letter);
+			cpu = letter == 'R' ? cpu : -1;
+		}
+		if (cpu >= 0)
 			return cpu;
 	}
 	return -1;

@@ -86,6 +86,8 @@ struct sample_thread {
 	bool held;    /* the same: it waits for the CPU that we hold */
 	bool stopped; /* it stood because we stopped it when it was read */
 	struct taskstate_block block;
+	int cpu; /* that it was put on last, while run.count == cpu_count: known_cpu in pass.c */
+	uint64_t cpu_count;
 	VEC(struct path_step) path;
 	uint64_t path_generation, path_copies;
 	size_t path_proved; /* steps whose objects are not younger than a sample at path_proved_ns (resolve.c) */

@@ -1,8 +1,8 @@
 /* ring: reads what eBPF programs put into a ring buffer (BPF_MAP_TYPE_RINGBUF), where it lies.
  *
  * Threads: one reader a ring; writers are programs in the kernel, on all CPUs at once.
- * Memory:  the kernel's pages. All that are mapped count as ours at once, so that only a part is: a window, which moves
- * along. Trust:   the kernel writes the headers, and a program of ours the records; a header that makes no sense is an
+ * Memory:  the kernel's pages. All that are mapped count as ours at once, so that of a large one only a part is: a
+ * window, which moves along. Trust:   the kernel writes the headers, and a program of ours the records; a header that makes no sense is an
  * error.
  */
 #pragma once
@@ -14,6 +14,7 @@ struct ring {
 	const uint64_t *producer; /* how far it was written */
 	size_t size;              /* of the data: a power of two */
 	int fd;
+	const unsigned char *whole; /* all of a small one; what goes over its end is looked at through the window */
 	unsigned char *window; /* `window_len` bytes of the data, from position `window_at` on: over its end, too */
 	uint64_t window_at;
 	size_t window_len, window_room;

@@ -54,8 +54,21 @@ static __always_inline bool fits_call(struct scratch *s, __u64 f, const unsigned
 	return true;
 }
 
+/* Of the thread state, which is the first piece, only the words that are asked for. They are in order, so none is
+ * overwritten before it was taken. */
+static __always_inline void keep_words(struct scratch *s)
+{
+	struct kernel_piece *piece = (void *)s->data;
+	unsigned char *image = s->data + sizeof *piece;
+	for (int i = 0; i < KERNEL_TSTATE_WORDS; i++)
+		((__u64 *)image)[i] = *(__u64 *)(image + (s->process.tstate_words[i] & (KERNEL_TSTATE_MAX - 8)));
+	piece->len = s->process.n_tstate_words * sizeof(__u64);
+	s->n = sizeof *piece + (piece->len & (KERNEL_TSTATE_MAX - 8));
+}
+
 static __always_inline void begin_list(struct scratch *s)
 {
+	keep_words(s);
 	__u64 at = s->n;
 	OPAQUE(at);
 	if (at > LIST_BYTES)

@@ -9,6 +9,7 @@ enum {
 	KERNEL_GILS_MAX = 8,
 	KERNEL_STATES_MAX = 8,   /* thread states of one OS thread (sub-interpreters) that are known */
 	KERNEL_TSTATE_MAX = 512, /* bytes copied of a thread state at most */
+	KERNEL_TSTATE_WORDS = 12,
 	KERNEL_FRAME_MAX = 104,  /* bytes copied of a frame that lies outside of the data stack */
 	KERNEL_OBJECTS = 8000,   /* frame objects (up to 3.10) that are followed */
 	KERNEL_MARKS = 1 << 16,
@@ -61,6 +62,8 @@ struct kernel_process {
 	__u32 root_is_cframe;  /* the innermost frame: in the cframe that the thread state points to; else in itself */
 	/* datastack_chunk 0: there is none. pthread_tid not 0: the word at native_thread_id is the pthread_t, and the
 	 * tid stands so many bytes behind where it points to */
+	/* Where frames are listed, only the words at tstate_words are sent of a thread state: multiples of 8, ascending. */
+	__u32 tstate_words[KERNEL_TSTATE_WORDS], n_tstate_words;
 	__u32 tstate_size, frame_root, datastack_chunk, datastack_top, native_thread_id, pthread_tid, state_word,
 	    state_mask;
 	__u32 cframe_size, cframe_current_frame, cframe_previous;
@@ -188,7 +191,8 @@ struct kernel_sample {
 	__u32 slot, round, serial, same;
 	__u64 next; /* where the chain goes on; 0 = it was followed to its end */
 };
-/* A piece of kind TSTATE begins what belongs to one thread state; the first state that is bound is the first. */
+/* A piece of kind TSTATE begins what belongs to one thread state; the first state that is bound is the first. Before
+ * FRAMES it has only those words of it that are asked for (tstate_words). */
 enum kernel_piece_kind {
 	KERNEL_PIECE_TSTATE,
 	KERNEL_PIECE_CHUNK,

@@ -48,6 +48,8 @@ static void fill_rules(struct target *t)
 	                                                                             : l->interp.next_version,
 	    .gil_current = t->interpreter.current,
 	};
+	_Static_assert((int)LAYOUT_TSTATE_WORDS == (int)KERNEL_TSTATE_WORDS, "the same");
+	p->n_tstate_words = (uint32_t)layout_tstate_words(l, p->tstate_words);
 }
 
 /* The GILs where the program looks for the state of a thread that it does not know. */

@@ -28,8 +28,21 @@ static bool begin_pieces(const struct kernel_sample *m, size_t n, struct pieces 
 	return true;
 }
 
+/* Of a thread state that was not sent as a whole: its words in their places. False: they are not what was asked for. */
+static bool place_words(const struct kernel_process *rules, struct walk_copy *c)
+{
+	static unsigned char image[KERNEL_TSTATE_MAX]; /* one thread uses it, until the next sample */
+	if (c->tstate_len != rules->n_tstate_words * sizeof(uint64_t) || rules->tstate_size > sizeof image)
+		return false;
+	for (uint32_t i = 0; i < rules->n_tstate_words; i++)
+		memcpy(image + rules->tstate_words[i], c->tstate + i * sizeof(uint64_t), sizeof(uint64_t));
+	c->tstate = image;
+	c->tstate_len = rules->tstate_size;
+	return true;
+}
+
 /* The next thread state's, all of which is there, and its address. False: there is none, or it makes no sense. */
-static bool take_apart(struct pieces *left, size_t tstate_size, struct walk_copy *c, raddr_t *tstate)
+static bool take_apart(struct pieces *left, const struct kernel_process *rules, struct walk_copy *c, raddr_t *tstate)
 {
 	c->tstate = NULL;
 	c->n_chunks = c->n_extras = c->n_objects = c->n_listed = 0;
@@ -64,7 +77,9 @@ static bool take_apart(struct pieces *left, size_t tstate_size, struct walk_copy
 		size_t fill = (k->len + 7) / 8 * 8;
 		left->p = p + (fill < (size_t)(left->end - p) ? fill : (size_t)(left->end - p));
 	}
-	return c->tstate != NULL && c->tstate_len >= tstate_size;
+	if (c->tstate && c->is_list)
+		return place_words(rules, c);
+	return c->tstate && c->tstate_len >= rules->tstate_size;
 }
 
 /* The whole list, of which the sample brought only what is new. */
@@ -241,7 +256,7 @@ static int walk_sample(struct target *t, struct sample_thread *th, const struct 
 		if (tstate == m->tstate)
 			*image = copy->tstate;
 		rc = target_join_add(t, th, &top, walk_copied(&t->walk, copy));
-		has_more = take_apart(left, t->events.rules.tstate_size, copy, &tstate);
+		has_more = take_apart(left, &t->events.rules, copy, &tstate);
 	}
 	joined = target_join_end(t, th);
 	return rc < 0 ? rc : joined;
@@ -300,7 +315,7 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 	uint32_t interp;
 	bool unproved = false, is_switch = m->head.trigger == KERNEL_ON_SWITCH;
 	struct sample_thread *th = begin_pieces(m, n, &left) &&
-	                                   take_apart(&left, t->events.rules.tstate_size, &copy, &tstate) &&
+	                                   take_apart(&left, &t->events.rules, &copy, &tstate) &&
 	                                   complete_list(t, m, &copy)
 	                               ? whose(t, w, m, &copy, &et)
 	                               : NULL;

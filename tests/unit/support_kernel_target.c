@@ -198,6 +198,12 @@ static void complete(struct kernel_target *t, struct kt_sample *s)
 {
 	const struct kernel_piece *tstate = (const void *)(s->m + 1), *list;
 	const struct kernel_frame *frames;
+	assert_int_equal(tstate->len, t->rules.n_tstate_words * sizeof(uint64_t));
+	for (uint32_t i = 0; i < t->rules.n_tstate_words; i++) {
+		uint32_t at = t->rules.tstate_words[i];
+		if (at != ROOT && at != CHUNK && at != TOP) /* it goes on */
+			assert_int_equal(((const uint64_t *)(tstate + 1))[i], kt_get(t, tstate->at + at));
+	}
 	list = (const void *)((const unsigned char *)(tstate + 1) + tstate->len);
 	assert_int_equal(list->kind, KERNEL_PIECE_FRAMES);
 	assert_int_equal(s->m->n_bytes, 2 * sizeof *list + tstate->len + list->len);
@@ -205,7 +211,8 @@ static void complete(struct kernel_target *t, struct kt_sample *s)
 	assert_int_equal(kernel_frames(t->k, s->m, (const void *)(list + 1), s->n_sent, &frames, &s->n_frames), 0);
 	s->frames = malloc(s->n_frames * sizeof *frames + 1);
 	assert_non_null(s->frames);
-	memcpy(s->frames, frames, s->n_frames * sizeof *frames);
+	if (s->n_frames)
+		memcpy(s->frames, frames, s->n_frames * sizeof *frames);
 }
 
 static int keep(void *ctx, const struct kernel_record *r, size_t n)
@@ -337,7 +344,9 @@ void kt_open(struct kernel_target *t, struct kernel *k)
 	if (t->pid == 0)
 		obey(t->control, t->memory);
 	assert_true(t->pid > 0);
-	t->rules = (struct kernel_process){.tstate_size = KT_TSTATE_SIZE,
+	t->rules = (struct kernel_process){.tstate_words = {0, NATIVE_ID, ROOT, CHUNK, TOP, 96, KT_TSTATE_SIZE - 8},
+	                                   .n_tstate_words = 7,
+	                                   .tstate_size = KT_TSTATE_SIZE,
 	                                   .frame_root = ROOT,
 	                                   .datastack_chunk = CHUNK,
 	                                   .datastack_top = TOP,

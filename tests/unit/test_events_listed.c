@@ -70,7 +70,10 @@ static struct kernel_sample *sample(size_t same, size_t *n)
 	                          .off_chance = 256};
 	struct kernel_sample *whole = support_world_sample(&world, &h, tstate, n), *m;
 	struct kernel_piece *first = (struct kernel_piece *)(whole + 1);
-	size_t head = sizeof *first + (first->len + 7) / 8 * 8, n_frames = list(frames) - same;
+	size_t n_frames = list(frames) - same, head = sizeof *first + e->rules.n_tstate_words * sizeof(uint64_t);
+	for (uint32_t i = 0; i < e->rules.n_tstate_words; i++) /* only these words of the thread state */
+		memmove((uint64_t *)(first + 1) + i, (char *)(first + 1) + e->rules.tstate_words[i], sizeof(uint64_t));
+	first->len = (uint32_t)(head - sizeof *first);
 	struct kernel_piece piece = {.kind = KERNEL_PIECE_FRAMES, .len = (uint32_t)(n_frames * sizeof *frames)};
 	whole->n_bytes = (uint32_t)(head + sizeof piece + piece.len);
 	whole->slot = SLOT;

@@ -192,18 +192,18 @@ def check_stacks(path, rec):
     samples = defaultdict(list)
     for r in rec.runs:
         for t in (r.times[:1] if r.event else r.when):
-            samples[r.info["tid"]].append((t, r))
+            samples[str(r.info["tid"]), r.info["name"]].append((t, r))  # a tid may be had again
     for ms in (0, 333, 1995):
         at = begin + ms * 1000000
         got = rows_csv(run("stacks", "--csv", "--full-filenames", "--at", "%dms" % ms, path))
-        for tid in {r["tid"] for r in got}:
-            mine = [r for r in got if r["tid"] == tid]
+        for who in {(r["tid"], r["thread"]) for r in got}:
+            mine = [r for r in got if (r["tid"], r["thread"]) == who]
             offset = int(mine[0]["sample_offset_ns"])
-            near = min(abs(t - at) for t, _ in samples[int(tid)])
+            near = min(abs(t - at) for t, _ in samples[who])
             same("%s: distance at %d ms" % (path, ms), abs(offset), near)
-            stacks = [[shown[0] for shown in (TOPS["line"][2](by_line(f, r)) for f in reversed(stack_of(r)))] for t, r in samples[int(tid)] if t == at + offset]
+            stacks = [[shown[0] for shown in (TOPS["line"][2](by_line(f, r)) for f in reversed(stack_of(r)))] for t, r in samples[who] if t == at + offset]
             if [r["function"] for r in mine] not in stacks:
-                same("%s: stack at %d ms" % (path, ms), [r["function"] for r in mine], stacks)
+                same("%s: stack at %d ms" % (path, ms), tuple(r["function"] for r in mine), tuple(map(tuple, stacks)))
 
 def check_script(path, rec, runs):
     want = Counter()

@@ -31,7 +31,7 @@ void log_init(const char *program, bool quiet)
 /* One write for the whole message: lines of several processes on one terminal stay whole. */
 static void emit(struct buf *b)
 {
-	if (!b->err)
+	if (!b->err && b->len)
 		fwrite(b->data, 1, b->len, stderr);
 	fflush(stderr);
 }

@@ -33,8 +33,8 @@ struct drain {
 void drain_init(struct drain *d, struct kernel *k, struct seats *s, uint64_t mean_gap_ns, uint64_t now_ns);
 /* Take what is there, look at those that sleep, see who has come or gone. */
 void drain_take(struct drain *d);
-/* The first drain that brings a sample begins this, if it was not done before, and one of the next may end it (`wait`: it
- * is through): the kernel gets the rest of its programs, and threads get clocks. */
+/* The first drain that brings a sample begins this, if it was not done before, and one of the next may end it (`wait`:
+ * it is through): the kernel gets the rest of its programs, and threads get clocks. */
 void drain_complete(struct drain *d, bool wait);
 /* Sleep until `wake_ns`, or until it is time to drain. */
 void drain_wait(struct drain *d, uint64_t wake_ns);

@@ -1,9 +1,9 @@
 /* completion: loads what the first samples did without (loading_rest), and does not keep the recorder from draining.
  *
- * Flow:    engine -> [completion] -> loading. With bpf_loop (Linux 5.17) that is 5 to 10 ms, and is done at once. Without
- * it the kernel checks programs for 150 ms, on a busy or slow machine for seconds, in which the ring would run over and
- * threads that start would not be met: there a thread of its own does it. It lives as long as that takes, takes no
- * signals, and runs as an ordinary thread whatever the recorder's own priority is.
+ * Flow:    engine -> [completion] -> loading. With bpf_loop (Linux 5.17) that is 5 to 10 ms, and is done at once.
+ * Without it the kernel checks programs for 150 ms, on a busy or slow machine for seconds, in which the ring would run
+ * over and threads that start would not be met: there a thread of its own does it. It lives as long as that takes,
+ * takes no signals, and runs as an ordinary thread whatever the recorder's own priority is.
  */
 #pragma once
 #include <pthread.h>

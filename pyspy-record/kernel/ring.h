@@ -2,8 +2,8 @@
  *
  * Threads: one reader a ring; writers are programs in the kernel, on all CPUs at once.
  * Memory:  the kernel's pages. All that are mapped count as ours at once, so that of a large one only a part is: a
- * window, which moves along. Trust:   the kernel writes the headers, and a program of ours the records; a header that makes no sense is an
- * error.
+ * window, which moves along.
+ * Trust:   the kernel writes the headers, and a program of ours the records; a header that makes no sense is an error.
  */
 #pragma once
 #include <stddef.h>

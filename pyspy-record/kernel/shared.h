@@ -10,8 +10,8 @@ enum {
 	KERNEL_STATES_MAX = 8,   /* thread states of one OS thread (sub-interpreters) that are known */
 	KERNEL_TSTATE_MAX = 512, /* bytes copied of a thread state at most */
 	KERNEL_TSTATE_WORDS = 12,
-	KERNEL_FRAME_MAX = 104,  /* bytes copied of a frame that lies outside of the data stack */
-	KERNEL_OBJECTS = 8000,   /* frame objects (up to 3.10) that are followed */
+	KERNEL_FRAME_MAX = 104, /* bytes copied of a frame that lies outside of the data stack */
+	KERNEL_OBJECTS = 8000,  /* frame objects (up to 3.10) that are followed */
 	KERNEL_MARKS = 1 << 16,
 	KERNEL_LENGTHS = 8,
 	KERNEL_PHASES = 64, /* parts of a tick's period that are told apart */
@@ -60,10 +60,11 @@ struct kernel_process {
 	__u64 clock_period_ns; /* of a clock that is faster only some are taken, as many as of one with this period */
 	__u64 switch_gap_ns;   /* a thread's stack is taken at one in so many ns of its switches, in the mean */
 	__u32 root_is_cframe;  /* the innermost frame: in the cframe that the thread state points to; else in itself */
+	/* Where frames are listed, only the words at tstate_words are sent of a thread state: multiples of 8,
+	 * ascending. */
+	__u32 tstate_words[KERNEL_TSTATE_WORDS], n_tstate_words;
 	/* datastack_chunk 0: there is none. pthread_tid not 0: the word at native_thread_id is the pthread_t, and the
 	 * tid stands so many bytes behind where it points to */
-	/* Where frames are listed, only the words at tstate_words are sent of a thread state: multiples of 8, ascending. */
-	__u32 tstate_words[KERNEL_TSTATE_WORDS], n_tstate_words;
 	__u32 tstate_size, frame_root, datastack_chunk, datastack_top, native_thread_id, pthread_tid, state_word,
 	    state_mask;
 	__u32 cframe_size, cframe_current_frame, cframe_previous;

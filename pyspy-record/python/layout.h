@@ -161,8 +161,8 @@ int layout_from_debug_offsets(struct layout *l, const uint8_t *raw);
 /* NULL when all that is read with this layout lies inside of the structs and inside of the room that readers have for
  * them (LAYOUT_*_MAX), and no two fields of a struct overlap; else the name of the first member that does not. */
 const char *layout_insane(const struct layout *l);
-/* Where the 8-byte words of a thread state are that hold all that is read of it, in order, each once. How many: at least
- * one. */
+/* Where the 8-byte words of a thread state are that hold all that is read of it, in order, each once. How many: at
+ * least one. */
 size_t layout_tstate_words(const struct layout *l, uint32_t words[LAYOUT_TSTATE_WORDS]);
 /* Between the parts of layout: set what follows from the other members (tstate.size). */
 void layout_finish(struct layout *l);

@@ -314,8 +314,7 @@ static int take_sample(struct target *t, struct writer *w, const struct kernel_s
 	node_id node = 0;
 	uint32_t interp;
 	bool unproved = false, is_switch = m->head.trigger == KERNEL_ON_SWITCH;
-	struct sample_thread *th = begin_pieces(m, n, &left) &&
-	                                   take_apart(&left, &t->events.rules, &copy, &tstate) &&
+	struct sample_thread *th = begin_pieces(m, n, &left) && take_apart(&left, &t->events.rules, &copy, &tstate) &&
 	                                   complete_list(t, m, &copy)
 	                               ? whose(t, w, m, &copy, &et)
 	                               : NULL;

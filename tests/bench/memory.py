@@ -5,7 +5,7 @@ random walks up to 60 deep), at 1 kHz. Issue 6 asks for 8 MB at most, and flat.
 
     at 25 %...  VmRSS after that part of the run, MB; peak: VmHWM
     own         at the end: its data only (RssAnon). The rest are pages of its program and libraries, which others share,
-                and the kernel engine's ring, which is mapped twice and so counts twice
+                and what is mapped of the kernel engine's ring
     in kernel   memory of its eBPF maps, which no process's resident memory shows
     grown       from 25 % to the end; "flat" = by less than 5 % and 256 kB
     samples     in the file at the end (py-spy's and Tachyon's as they count); epochs: a new one begins when the tables are full

@@ -121,6 +121,38 @@ static void test_rows(void **state)
 }
 
 /* Of every row, each number in turn made wrong: what is then called sane is not wild. */
+/* The words that hold all that is read of a thread state: in order, none twice, each member in one of them. */
+static void test_tstate_words(void **state)
+{
+	size_t n_rows;
+	const struct layout *rows = layout_rows(&n_rows);
+	for (size_t i = 0; i < n_rows; i++) {
+		struct layout l = rows[i];
+		uint32_t words[LAYOUT_TSTATE_WORDS];
+		layout_finish(&l);
+		const uint32_t members[] = {l.tstate.next,
+		                            l.tstate.interp,
+		                            l.tstate.frame_root,
+		                            l.tstate.status,
+		                            l.tstate.state,
+		                            l.tstate.id,
+		                            l.tstate.cframe,
+		                            l.tstate.thread_id,
+		                            l.tstate.native_thread_id,
+		                            l.tstate.datastack_chunk,
+		                            l.tstate.datastack_top};
+		size_t n = layout_tstate_words(&l, words), n_found = 0;
+		assert_true(n > 0 && n <= LAYOUT_TSTATE_WORDS);
+		for (size_t k = 0; k < n; k++)
+			assert_true(words[k] % 8 == 0 && (k == 0 || words[k] > words[k - 1]));
+		assert_int_equal(l.tstate.size, words[n - 1] + 8);
+		for (size_t m = 0; m < sizeof members / sizeof *members; m++)
+			for (size_t k = 0; k < n; k++)
+				n_found += members[m] >= words[k] && members[m] < words[k] + 8;
+		assert_int_equal(n_found, sizeof members / sizeof *members);
+	}
+}
+
 static void test_insane(void **state)
 {
 	static const uint32_t values[] = {0,   1,   4,    8,    12,      16,      24,      32,         40,
@@ -153,7 +185,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_find), cmocka_unit_test(test_levels), cmocka_unit_test(test_kinds),
-	    cmocka_unit_test(test_rows), cmocka_unit_test(test_insane),
+	    cmocka_unit_test(test_rows), cmocka_unit_test(test_insane), cmocka_unit_test(test_tstate_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

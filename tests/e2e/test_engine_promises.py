@@ -401,12 +401,14 @@ for py in few:
     add(0, "becomes no Python", becomes_no_python)
     add(2, "ends", ends)
     add(1, "killed", killed)
-    add(1, "suspended, 1000 Hz,", suspended, 1000)  # up to 3.12 whole stacks are sent: the ring fills up for certain
     add(0, "60 files", few_files, 60)
     add(1, "190 files", few_files, 190)
     add(1, "little locked memory", little_locked)
     add(2, "3000 sleepers", many_sleepers, 3000)
     add(0, "5000 threads come", many_come, 5000)
+
+# up to 3.10 whole stacks are sent: the ring fills up for certain
+cases += [("suspended, 1000 Hz, %s" % py, suspended, py, 1000) for py in h.interpreters(((3, 8), (3, 10)), builds=("release",), one_per_minor=True)[0 if h.FULL else -1:]]
 
 if __name__ == "__main__":
     h.main(cases)

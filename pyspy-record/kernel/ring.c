@@ -47,8 +47,9 @@ int ring_open(struct ring *r, int fd, size_t size)
 	r->consumer = consumer;
 	r->producer = producer;
 	if (size <= WHOLE_MOST) {
-		void *whole = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, (off_t)(2 * page));
-		r->whole = whole == MAP_FAILED ? NULL : whole;
+		r->whole = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, (off_t)(2 * page));
+		if (r->whole == MAP_FAILED)
+			r->whole = NULL;
 	}
 	return 0;
 }

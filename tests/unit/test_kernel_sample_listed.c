@@ -271,7 +271,6 @@ static void test_calls(void **state)
 		kt_put(&t, generator + PREVIOUS, 0);
 		expect_caller(generator, before);
 		/* down into another chunk and back */
-		before = t.n_frames;
 		while (t.n_chunks < 3) {
 			kt_chunk(&t, 16384);
 			push(false);

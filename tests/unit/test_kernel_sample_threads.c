@@ -309,7 +309,7 @@ static void test_clock(void **state)
 	kernel_slow(k, 1);
 	assert_int_equal(kernel_watch(k, t.pid, &t.rules, true, 10), 0);
 	assert_int_equal(kernel_clock_ns(k, 10), 10 * MS / 4); /* in step with nothing: one of four, by chance */
-	double all = 0, all_ms = 0; /* slower, and around the mean again */
+	double all = 0, all_ms = 0;                            /* slower, and around the mean again */
 	kernel_clock_vary(k, t.clock_fd, 10, 0);
 	kt_begin(&t, KT_WAIT);
 	before = t.control->cpu_ns;

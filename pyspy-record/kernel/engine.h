@@ -1,8 +1,10 @@
 /* engine: the kernel takes the samples (design.md, way 1).
  *
  * Flow:    sample/events (whom to look at, and how) -> [engine: sample.bpf.c in the kernel] -> records ->
- * sample/events. Rights:  root, or CAP_BPF and CAP_PERFMON; Linux 5.8. Threads: one engine a session, used by its one
- * thread. A recorder that does not drain harms nobody: the ring fills up, samples are lost and counted.
+ * sample/events.
+ * Rights:  root, or CAP_BPF and CAP_PERFMON; Linux 5.8.
+ * Threads: one engine a session, used by its one thread. (completion has one of its own, for a while, before Linux
+ * 5.17.) A recorder that does not drain harms nobody: the ring fills up, samples are lost and counted.
  */
 #pragma once
 #include <stdbool.h>

@@ -295,8 +295,7 @@ static int read_cpu(struct sample_thread *th, char *letter)
 }
 
 /* The CPU that it was put on last, as far as it was asked for; -1: not known. While its count of runs is what it was
- * then it was put on no other one, and runs on this one if it runs at all. (To ask costs as much as all the rest of a
- * look.) */
+ * then it was put on no other one, and runs on this one if it runs at all. (To ask is dear: see taskstate_cpu.) */
 static int known_cpu(const struct sample_thread *th)
 {
 	return th->run.count > 0 && th->run.count == th->cpu_count ? th->cpu : -1;

@@ -162,6 +162,13 @@ static __always_inline void read_words(struct scratch *s, struct kernel_process 
 		bpf_probe_read_user(&m->generation, 4, (void *)(m->interp + p->interp_generation));
 }
 
+/* Is there a cframe before this one? The thread state's own has none: nothing was called yet. Where that was freed, by a
+ * thread that ends, malloc has put the size of the block there. */
+static __always_inline bool has_previous(__u64 previous)
+{
+	return previous >= PAGE;
+}
+
 /* 3.11, 3.12: the innermost call of the evaluator, and what the one before it says that this must lead to. */
 static __always_inline bool begin_call(struct scratch *s, struct kernel_process *p, __u64 cframe)
 {
@@ -169,7 +176,8 @@ static __always_inline bool begin_call(struct scratch *s, struct kernel_process 
 	if (bpf_probe_read_user(&s->frame, sizeof s->frame, (void *)(cframe + p->cframe_current_frame)) ||
 	    bpf_probe_read_user(&previous, sizeof previous, (void *)(cframe + p->cframe_previous)))
 		return false;
-	/* the thread state's own has none before it: nothing was called yet */
+	if (!has_previous(previous))
+		previous = 0;
 	if (previous && bpf_probe_read_user(&before, sizeof before, (void *)(previous + p->cframe_current_frame)))
 		return false;
 	s->before = before;
@@ -203,7 +211,7 @@ static __always_inline bool begin_chain(struct scratch *s, struct kernel_process
 			goto absent;
 		s->frame = read_word(root + p->cframe_current_frame);
 		before = read_word(root + p->cframe_previous);
-		if (before && !append(s, before, p->cframe_size, KERNEL_PIECE_EXTRA))
+		if (has_previous(before) && !append(s, before, p->cframe_size, KERNEL_PIECE_EXTRA))
 			goto absent;
 	}
 	if (!p->datastack_chunk || !chunk || (!s->frame && s->before == NO_CALL))

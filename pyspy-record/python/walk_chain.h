@@ -12,6 +12,7 @@
 /* struct _PyStackChunk (3.11+): previous, size in bytes, top in words, data (Include/cpython/pystate.h) */
 enum { WALK_CHUNK_PREVIOUS = 0, WALK_CHUNK_SIZE = 8, WALK_CHUNK_TOP = 16, WALK_CHUNK_DATA = 24 };
 enum { WALK_CHAIN_CHECKED = 1 }; /* no address */
+enum { WALK_FIRST_ADDRESS = 4096 };
 
 struct walk_chain {
 	const struct layout *layout;
@@ -55,5 +56,5 @@ static inline struct walk_frame walk_frame_of_object(const struct layout *l, rad
 
 static inline bool walk_is_address(raddr_t a)
 {
-	return a >= 4096 && a < (raddr_t)1 << 47 && a % 8 == 0;
+	return a >= WALK_FIRST_ADDRESS && a < (raddr_t)1 << 47 && a % 8 == 0;
 }

@@ -239,6 +239,8 @@ static void test_calls(void **state)
 		kt_clear(&t);
 		kt_tell(&t);
 		expect_whole(0); /* the thread state's own, nothing was called */
+		kt_put(&t, kt_at(&t, KT_CFRAMES) + CFRAME_PREVIOUS, 0x171);
+		expect_whole(0); /* freed, by a thread that ends: a word of malloc's */
 		/* a generator that yields, in the outermost call, has lost its caller before the cframe loses it */
 		kt_put(&t, kt_at(&t, KT_CFRAMES) + CFRAME_PREVIOUS, kt_at(&t, CFRAME_BEFORE));
 		kt_push_outside(&t, KT_GENERATOR);

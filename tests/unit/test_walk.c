@@ -130,6 +130,21 @@ static void test_at_the_end(void **state)
 	in_all(at_the_end);
 }
 
+/* A thread that ends has freed its state: malloc's word is where its own cframe spoke of the one before. */
+static void freed_state(void)
+{
+	support_stack_expect_whole(&s);
+	if (!support_stack_has_cframe(&s))
+		return;
+	support_memory_u64(&s.m, s.cframe + s.l->cframe.previous, 0x171);
+	support_stack_expect_whole(&s);
+	assert_int_equal(s.w.frames.n, 0);
+}
+static void test_freed_state(void **state)
+{
+	in_all(freed_state);
+}
+
 static void several_chunks(void)
 {
 	for (unsigned round = 0; round < 4; round++) {
@@ -414,6 +429,7 @@ int main(void)
 	    cmocka_unit_test(test_growth),
 	    cmocka_unit_test(test_generators),
 	    cmocka_unit_test(test_at_the_end),
+	    cmocka_unit_test(test_freed_state),
 	    cmocka_unit_test(test_several_chunks),
 	    cmocka_unit_test(test_deep),
 	    cmocka_unit_test(test_cut),

@@ -67,11 +67,10 @@ static bool take_snapshot(struct drain *d)
 	const struct kernel_task *tasks;
 	int n = kernel_tasks(d->kernel, &tasks, &d->at_ns);
 	uint64_t draw = next_random(d);
-	d->stamp++;
 	for (int i = 0; i < n; i++) {
 		struct seat *seat = tasks[i].tgid ? find_seat(d->seats, tasks[i].tgid) : NULL;
 		if (seat)
-			events_task(&seat->target, &tasks[i], d->stamp, draw);
+			events_task(&seat->target, &tasks[i], draw);
 	}
 	return n >= 0;
 }

@@ -23,7 +23,6 @@ struct drain {
 	uint64_t code_news, code_news_ns; /* when there was some */
 	uint64_t eager_for_ns;            /* after that */
 	uint64_t begin_ns, early_ns;      /* CPU time spent on it since then */
-	uint64_t stamp;                   /* counts snapshots */
 	uint64_t at_ns;                   /* of the last snapshot */
 	uint64_t n, random;
 	uint64_t overrun; /* samples lost because the ring was full, as of drain_count */

@@ -31,6 +31,7 @@ struct kernel_config {
 	__u64 ns_dev, ns_ino;         /* the recorder's pid namespace when it is not the first one; 0 = it is */
 	__u64 tick_ns;                /* period of the CPUs' tick */
 	__u32 task_state, task_stack; /* offsets in a task_struct, for kernels that do not tell; 0 = not known */
+	__u32 n_added;                /* entries that were ever made in `tasks`, counted once they are there */
 	__u8 processes[KERNEL_MARKS]; /* by tgid: how many processes are looked at with this mark */
 	__u8 tasks[KERNEL_MARKS];     /* by address: is there an entry in `tasks` with this mark, or was there one? */
 };

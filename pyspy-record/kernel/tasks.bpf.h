@@ -67,8 +67,10 @@ static __always_inline bool add_task(__u64 task, const struct kernel_task *fresh
 		count(KERNEL_COUNT_NO_ROOM);
 		return false;
 	}
-	if (c)
+	if (c) {
 		c->tasks[mark_of_task(task)] = 1;
+		__sync_fetch_and_add(&c->n_added, 1);
+	}
 	return true;
 }
 

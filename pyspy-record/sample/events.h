@@ -69,7 +69,6 @@ struct events_thread {
 	pid_t tid;
 	struct sample_thread *thread; /* NULL: it has no thread state (any more) */
 	struct kernel_task task;      /* as of the last snapshot; tid 0 = never seen */
-	uint64_t task_stamp;
 	bool has_ended;
 	bool is_brief; /* of a flush: it came and went since the last one */
 	uint64_t end_ns, end_cpu_ns, end_ready_ns;
@@ -101,6 +100,7 @@ struct events_thread {
 	uint64_t period_ns;       /* its mean */
 	uint64_t varied_n;        /* as of n_clock: since then */
 	uint64_t vary_at;         /* when it has made so many, it gets another period */
+	uint32_t vary_looks;      /* times that it was put off since */
 	uint64_t compared_cpu_ns; /* of task.cpu_ns: up to here ticks were expected */
 	bool lacks_clock;         /* it could not be had: sampled on the CPU's tick */
 	bool bound_tick;
@@ -178,8 +178,8 @@ void events_before_drain(struct target *t);
 void events_eager(struct target *t, bool is_eager);
 /* A record of this process. 0. */
 int events_record(struct target *t, struct writer *w, const struct kernel_record *r, size_t n);
-/* A task of the snapshot number `stamp`. `draw`: a random number. */
-void events_task(struct target *t, const struct kernel_task *task, uint64_t stamp, uint64_t draw);
+/* A task of the snapshot. `draw`: a random number. */
+void events_task(struct target *t, const struct kernel_task *task, uint64_t draw);
 /* After a drain and a snapshot (now_ns): look at those that sleep for long and are not known. True: take a second
  * snapshot and call events_look_proved. */
 bool events_look(struct target *t, struct writer *w, uint64_t now_ns);

@@ -17,6 +17,8 @@ enum {
 	COMPARED_SLOWLY = 10, /* times the period, once the tick is trusted */
 	COMPARED_VARY = 3,    /* samples, after which such a clock gets another period: what it met is evidence */
 	CALLERS_MOST = 32,    /* of a sample that is compared */
+	OFF_SOON = 4,   /* a thread that left its CPU so many times since the last look is off it soon again, ... */
+	LOOKS_MOST = 3, /* ... or so it is taken to be for so many looks */
 };
 
 unsigned events_clock_times(const struct events *e)
@@ -85,10 +87,20 @@ static bool is_too_slow(const struct events *e, const struct events_thread *et)
 	return et->n_clock > et->varied_n && et->period_ns > 2 * kernel_period_ns(e->kernel);
 }
 
+/* Another period for a thread on its CPU interrupts that CPU, and we wait for it, 30 us: so one that leaves it often
+ * gets it when it is off. */
+static bool is_put_off(const struct events *e, struct events_thread *et, const struct kernel_task *task)
+{
+	if (!e->own_clock || !task->in_ns || task->switches - et->task.switches < OFF_SOON)
+		return false;
+	return et->vary_looks++ < LOOKS_MOST;
+}
+
 /* `draw`: a random number. */
 static void vary(struct events *e, struct events_thread *et, uint64_t draw)
 {
 	et->varied_n = et->n_clock;
+	et->vary_looks = 0;
 	et->period_ns = kernel_period_ns(e->kernel);
 	et->vary_at = et->n_clock + vary_after(e);
 	kernel_clock_vary(e->kernel, et->clock_fd, events_clock_times(e),
@@ -103,14 +115,14 @@ double events_worth(const struct events *e, const struct events_thread *et, cons
 	return worth > own ? worth : own; /* the trigger itself may be slower */
 }
 
-void events_task(struct target *t, const struct kernel_task *task, uint64_t stamp, uint64_t draw)
+void events_task(struct target *t, const struct kernel_task *task, uint64_t draw)
 {
 	struct events *e = &t->events;
 	struct events_thread *et = events_find(e, (pid_t)task->tid);
 	if (!et)
 		return;
+	bool is_due = et->n_clock >= et->vary_at && !is_put_off(e, et, task);
 	et->task = *task;
-	et->task_stamp = stamp;
 	if (!e->own_clock && et->clock_fd >= 0) {
 		if (task->cpu_ns > et->compared_cpu_ns) /* an entry that was made anew begins at 0 */
 			e->lockstep.expected +=
@@ -122,7 +134,7 @@ void events_task(struct target *t, const struct kernel_task *task, uint64_t stam
 	if (e->own_clock && !et->has_clock && et->n_clock == 0 &&
 	    task->cpu_ns > CLOCK_LACKS * kernel_period_ns(e->kernel))
 		open_clock_now(t, et);
-	else if (et->clock_fd >= 0 && (et->n_clock >= et->vary_at || is_too_slow(e, et)))
+	else if (et->clock_fd >= 0 && (is_due || is_too_slow(e, et)))
 		vary(e, et, draw);
 }
 

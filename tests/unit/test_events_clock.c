@@ -23,7 +23,7 @@ static bool engine_lacks_clocks; /* when it begins */
 static support_world_events got;
 static pid_t main_tid, other_tid; /* the other one sleeps until the test is over */
 static raddr_t main_tstate, other_tstate;
-static uint64_t begin_ns, stamp;
+static uint64_t begin_ns, draws;
 
 static void begin(enum kernel_clock clock, int clocks_error)
 {
@@ -76,8 +76,7 @@ static void snapshot(pid_t tid, uint64_t cpu_ns, uint64_t out_ns, uint64_t switc
 	                           .in_ns = out_ns ? 0 : begin_ns,
 	                           .out_ns = out_ns ? out_ns : begin_ns,
 	                           .switches = switches};
-	stamp++;
-	events_task(t, &task, stamp, stamp * 77);
+	events_task(t, &task, ++draws * 77);
 }
 
 /* --- clocks of their own */
@@ -102,6 +101,31 @@ static void test_own_clocks(void **state)
 	assert_true(fcntl(fd, F_GETFD) >= 0);
 	end();
 	assert_true(fcntl(fd, F_GETFD) < 0); /* closed with it */
+}
+
+/* A thread that leaves its CPU often gets another period when it is off it: soon, as a rule. */
+static void test_put_off(void **state)
+{
+	enum { LOOKS = 3 };
+	uint64_t switches = 0;
+	begin(KERNEL_CLOCK_OWN, 0);
+	size_t clock = support_engine_clock(&engine, thread(main_tid)->clock_fd);
+	unsigned *varied = &engine.clocks[clock].varied;
+	for (unsigned round = 0; round < 5; round++) {
+		for (int i = 0; i < EVENTS_VARY_EACH; i++)
+			sample(main_tid, KERNEL_ON_CLOCK);
+		for (unsigned look = 0; look < round; look++) {
+			assert_int_equal(*varied, round);
+			snapshot(main_tid, PERIOD, 0, switches += 10);
+		}
+		if (round <= LOOKS)
+			assert_int_equal(*varied, round);
+		snapshot(main_tid, PERIOD, begin_ns + MS, switches += 10);
+		assert_int_equal(*varied, round + 1);
+		snapshot(main_tid, PERIOD, begin_ns + MS, switches += 10);
+		assert_int_equal(*varied, round + 1);
+	}
+	end();
 }
 
 static double worth(pid_t tid, uint32_t trigger, uint64_t at_ns)
@@ -403,7 +427,7 @@ static void test_sleeper_that_ran(void **state)
 		else if (how == 1)
 			snapshot(main_tid, MS, 0, 7); /* it runs */
 		else
-			events_task(t, &(struct kernel_task){.tid = (uint32_t)main_tid, .switches = 7, .is_dead = 1}, 1,
+			events_task(t, &(struct kernel_task){.tid = (uint32_t)main_tid, .switches = 7, .is_dead = 1},
 			            1);
 		events_look_proved(t, world.w);
 		assert_false(thread(main_tid)->sleep.goes_on);
@@ -476,6 +500,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_own_clocks),
+	    cmocka_unit_test(test_put_off),
 	    cmocka_unit_test(test_rate),
 	    cmocka_unit_test(test_rate_and_weights),
 	    cmocka_unit_test(test_no_clocks_to_be_had),

@@ -315,6 +315,47 @@ static void test_snapshot(void **state)
 	kt_close(&t);
 }
 
+static bool is_there(pid_t pid)
+{
+	const struct kernel_task *tasks;
+	uint64_t now;
+	int n = kernel_tasks(k, &tasks, &now), found = 0;
+	assert_true(n >= 0);
+	for (int i = 0; i < n; i++)
+		found += tasks[i].tid == (uint32_t)pid;
+	assert_true(found <= 1);
+	return found;
+}
+
+/* Few or many, they come and go: each look has all of them. */
+static void test_all_tasks(void **state)
+{
+	enum { MANY = 24 };
+	static struct kernel_target many[MANY];
+	uint64_t now;
+	if (!k)
+		skip();
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < MANY; i++) {
+			assert_false(is_there(many[i].pid) && many[i].pid);
+			kt_open(&many[i], k);
+			kt_run(&many[i], KT_SPIN, 1);
+			for (int other = 0; other <= i; other++)
+				assert_true(is_there(many[other].pid));
+		}
+		for (int i = MANY; i-- > 0;) {
+			t = many[i];
+			uint64_t switches = task_of(&t, &now).switches;
+			kt_run(&many[i], KT_SPIN, 1);
+			assert_true(task_of(&t, &now).switches > switches); /* as it is now */
+			kt_close(&many[i]);
+			assert_false(is_there(t.pid));
+			for (int other = 0; other < i; other++)
+				assert_true(is_there(many[other].pid));
+		}
+	}
+}
+
 static int set_up(void **state)
 {
 	k = kt_engine_complete(1000);
@@ -339,6 +380,7 @@ int main(void)
 	    cmocka_unit_test(test_new_threads),
 	    cmocka_unit_test(test_cpu_time),
 	    cmocka_unit_test(test_snapshot),
+	    cmocka_unit_test(test_all_tasks),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -6,7 +6,15 @@
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 
-enum { SLOW_NS = 8000, SLOW_PIECE_NS = 1000, WATCHED_READS = 1024, PROBE_EACH = 16 };
+enum {
+	SLOW_NS = 8000,
+	SLOW_PIECE_NS = 1000,
+	SLOW_TIMES = 2,       /* as slow as is usual here, ... */
+	USUAL_OF = 16,        /* ... a running mean of so many reads that did not wait */
+	WATCHED_READS = 1024, /* after one that waited */
+	SUSPECT_READS = 64,   /* after one that was slow and may have */
+	PROBE_EACH = 16,
+};
 
 /* How often we lost the CPU, waiting for something or put aside. */
 static long switches(void)
@@ -17,7 +25,7 @@ static long switches(void)
 
 /* The kernel reads under the lock of the target's mappings, and we sleep while one of its threads changes them: each
  * read of a socket by asyncio maps and unmaps its buffer of 256 KB. Counting costs something: one read in 16 tells
- * whether it is worth while, and so does one that was slow. */
+ * whether it is worth while, and so does one that was slow, for this machine (whose every read may take longer). */
 static ssize_t live_readv(struct reader *r, const struct iovec *local, const struct iovec *remote, size_t n)
 {
 	bool counts = r->watched_reads > 0 || r->calls % PROBE_EACH == 0;
@@ -25,10 +33,16 @@ static ssize_t live_readv(struct reader *r, const struct iovec *local, const str
 	uint64_t begin = clock_mono_ns();
 	ssize_t got = process_vm_readv(r->pid, local, n, remote, n, 0);
 	int error = errno;
-	bool is_slow = clock_mono_ns() - begin > SLOW_NS + n * SLOW_PIECE_NS;
+	double slowness = (double)(clock_mono_ns() - begin) / (double)(SLOW_NS + n * SLOW_PIECE_NS);
+	bool is_slow = slowness > 1 && slowness > SLOW_TIMES * r->usual_slowness;
 	bool has_waited = counts ? switches() != before : is_slow;
+	if (counts && !has_waited)
+		r->usual_slowness += (slowness - r->usual_slowness) / USUAL_OF;
 	r->is_delayed |= has_waited;
-	r->watched_reads = has_waited || is_slow ? WATCHED_READS : r->watched_reads - (r->watched_reads > 0);
+	if (has_waited)
+		r->watched_reads = counts ? WATCHED_READS : SUSPECT_READS;
+	else if (r->watched_reads > 0)
+		r->watched_reads--;
 	errno = error;
 	return got;
 }

@@ -26,6 +26,7 @@ struct reader {
 	int last_errno;        /* of the last failure: ESRCH = gone, EPERM, EFAULT */
 	bool is_delayed;       /* we lost the CPU in a read of a live process since the caller set this to false */
 	unsigned watched_reads;
+	double usual_slowness; /* of reads of a live process that did not wait, to what they may take */
 };
 
 /* Read a live process. */

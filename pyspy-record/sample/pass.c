@@ -327,6 +327,7 @@ void target_look(struct target *t, struct sample_thread *th)
 		return;
 	}
 	th->asleep = false;
+	th->lively = TARGET_LIVELY_TICKS;
 	th->look = LOOK_READ;
 	th->blocked = th->held = th->beside = false;
 	note_way_back(t, th);
@@ -389,21 +390,36 @@ static bool want_census_now(const struct target *t)
 	return has_news || target_states_moved(t);
 }
 
+/* Those that did not sleep come first: what they used tells whether the others have run. */
+static int look_at_all(struct target *t)
+{
+	t->active.n = t->n_held = 0;
+	waiters_weigh(t);
+	for (int asleep = 0; asleep < 2; asleep++) {
+		if (asleep)
+			waiters_settle(t);
+		for (size_t i = 0; i < t->threads.n; i++) {
+			struct sample_thread *th = t->threads.v[i];
+			if (th->asleep != asleep) /* nobody falls asleep by a look */
+				continue;
+			if (waiters_skip(t, th))
+				th->look = LOOK_SAME;
+			else
+				target_look(t, th);
+			t->n_held += th->look == LOOK_READ && th->held;
+			if (th->look == LOOK_READ && !vec_push(&t->active, th))
+				return ERR_NO_MEMORY;
+		}
+	}
+	waiters_keep(t);
+	return 0;
+}
+
 /* ERR_AGAIN: nothing was told yet, and who is there is to be looked at first (only when `may_look`). */
 static int pass(struct target *t, struct writer *w, bool may_look)
 {
 	size_t n = t->threads.n;
-	t->active.n = t->n_held = 0;
-	waiters_weigh(t);
-	for (size_t i = 0; i < n; i++) {
-		if (waiters_skip(t, t->threads.v[i]))
-			t->threads.v[i]->look = LOOK_SAME;
-		else
-			target_look(t, t->threads.v[i]);
-		t->n_held += t->threads.v[i]->look == LOOK_READ && t->threads.v[i]->held;
-		if (t->threads.v[i]->look == LOOK_READ && !vec_push(&t->active, t->threads.v[i]))
-			return ERR_NO_MEMORY;
-	}
+	TRY(look_at_all(t));
 	int rc = 0;
 	size_t done = 0, n_batched = t->stops_each ? 0 : t->active.n;
 	bool has_words = t->is_idle && n_batched == 0;       /* nobody ran: they are what they were */

@@ -22,6 +22,7 @@ enum {
 	TARGET_STATES_MAX = 256, /* of one thread */
 	TARGET_CALLERS_MAX = 20000,
 	TARGET_THREADS_MAX = 32768,
+	TARGET_LIVELY_TICKS = 64,
 	TARGET_HOLD_SAMPLES = 16
 };
 
@@ -98,6 +99,7 @@ struct sample_thread {
 	uint64_t sleep_count;
 	uint32_t sleep_flags; /* state and waiting for the GIL */
 
+	unsigned lively;  /* it ran so few ticks ago that it may again: ticks left */
 	unsigned skipped; /* ticks in a row in which it cannot have run, and was not looked at (waiters.c) */
 	bool is_checked;  /* looked at all the same: its stack must be what it was */
 
@@ -220,10 +222,14 @@ struct target {
 	VEC(struct sample_thread *) active; /* scratch of a pass */
 	size_t n_waiting;                   /* threads that wait for a GIL, as of the last pass */
 	bool waiters_untrusted;             /* one ran that could not */
-	bool all_asleep;                    /* every thread was, in the last pass */
-	uint64_t used_ns;                   /* CPU time of the process when that pass began; 0 = not known */
-	bool is_idle;                       /* nobody has run since, but perhaps who had the GIL last */
-	VEC(struct seen_state) seen;        /* scratch of a census */
+	size_t n_idle;                      /* those that sleep for something else, and have not run for long */
+	uint64_t used_ns;                   /* CPU time of the process as this pass began; 0 = not asked for */
+	uint64_t rest_ns; /* of that, in the last pass, what its threads were not known to have used */
+	bool knows_rest;
+	unsigned rest_misses, rest_pause; /* it told nothing so many times in a row; passes without asking */
+	bool gil_stays;                   /* since the last pass nobody got a GIL */
+	bool is_idle;                     /* nor has any that slept run, but perhaps who had the GIL last */
+	VEC(struct seen_state) seen;      /* scratch of a census */
 	VEC(struct watched_state) watched;
 	VEC(struct frame_place) places;
 	struct join join;            /* scratch */
@@ -380,10 +386,15 @@ void target_take_absent(struct target *t, struct writer *w, struct sample_thread
 void target_take_each(struct target *t, struct writer *w);
 /* State and waiting for the GIL of a thread that stands still (th->block). */
 uint32_t target_sleep_flags(const struct target *t, struct sample_thread *th);
-/* Before the threads are looked at: the words of the GILs. */
+/* Before the threads are looked at: the words of the GILs, the process's CPU time. */
 void waiters_weigh(struct target *t);
-/* It waits for a GIL that it did not get since the last tick: what was known of it is true now. */
+/* Those that did not sleep have been looked at: has any of the others run? */
+void waiters_settle(struct target *t);
+/* It waits for a GIL that it did not get since the last tick, or nobody has run who slept: what was known of it is true
+ * now. */
 bool waiters_skip(const struct target *t, struct sample_thread *th);
+/* All have been looked at. */
+void waiters_keep(struct target *t);
 /* A stack that was looked at all the same, and certain: is it the one that it must be? */
 void waiters_check(struct target *t, const struct sample_thread *th, node_id node);
 void waiters_count(struct target *t);

@@ -6,16 +6,21 @@
  * two looks at them: neither has changed, and only the holder can have run; both have, the number by one, and only the
  * two can have run; anything else (somebody in between, a thread state swapped under the same thread) says nothing.
  *
- * The same where all threads slept at the last tick and the process has used no CPU time since: with an unchanged GIL
- * nobody but its last holder can have run Python code, so that one is looked at. (The process's clock leaves out a
- * thread that runs at this moment, since the last timer tick at most: one that sleeps and works in C code without ever
- * asking for the GIL may be told as sleeping in the first of these milliseconds. Its stack is right.)
+ * The same for those that sleep for something else, in a pool that waits for work, say: where the process has used no
+ * CPU time since the last tick but what the threads have used that did not sleep, none of them can have run. (Both are
+ * as of the last time that the scheduler wrote them down, so that they fit together but for a timer tick in between:
+ * then all are looked at. A thread that runs at this moment, since the last timer tick at most, they leave out. With an
+ * unchanged GIL nobody but its last holder can run Python code, so that one is looked at; but one that works in C code
+ * without asking for the GIL would be told as sleeping in the first of these milliseconds. So threads that ran lately
+ * are looked at, too, and it is the first of such moments only. Its stack is right.)
  */
 #include "libcommon/clock.h"
 #include "pyspy-record/sample/target.h"
 
 enum {
 	SLEEPERS_LEAST = 4,
+	MISSES_MOST = 8,      /* threads that are none of Python's may run all the time: then we ask ... */
+	PAUSE_TICKS = 64,     /* ... seldom */
 	WAITERS_LEAST = 2,    /* fewer are looked at for less than a look at the words costs */
 	SKIPPED_MOST = 64,    /* ticks in a row; its CPU time moves a little, and it may end while it waits */
 	SWITCHES_BEHIND = 16, /* switch_number, from last_holder on: so in each version that has one */
@@ -34,16 +39,17 @@ static raddr_t gil_of(const struct target *t, const struct sample_interp *in)
 void waiters_weigh(struct target *t)
 {
 	uint64_t words[TARGET_INTERPRETERS_MAX][WORDS];
-	uint64_t used_ns = t->all_asleep ? clock_cpu_ns_of(t->facts.pid) : 0;
-	bool worth = (t->n_waiting >= WAITERS_LEAST || t->all_asleep) && !t->waiters_untrusted;
-	t->is_idle = used_ns && used_ns == t->used_ns;
-	t->used_ns = used_ns;
+	bool asks = t->n_idle >= SLEEPERS_LEAST && t->rest_pause == 0;
+	bool worth = (t->n_waiting >= WAITERS_LEAST || asks) && !t->waiters_untrusted;
+	t->rest_pause -= t->rest_pause > 0;
+	t->used_ns = asks && worth ? clock_cpu_ns_of(t->facts.pid) : 0;
+	t->is_idle = false;
 	reader_batch_clear(&t->batch);
 	for (size_t i = 0; i < t->n_interps && worth; i++)
 		if (gil_of(t, &t->interps[i]))
 			reader_batch_add(&t->batch, gil_of(t, &t->interps[i]) + t->interpreter.layout.gil.last_holder,
 			                 words[i], sizeof words[i]);
-	worth = worth && t->batch.n && reader_batch_read(&t->reader, &t->batch) == (int)t->batch.n;
+	t->gil_stays = worth = worth && t->batch.n && reader_batch_read(&t->reader, &t->batch) == (int)t->batch.n;
 	for (size_t i = 0; i < t->n_interps; i++) {
 		struct gil_history *h = &t->interps[i].history;
 		raddr_t gil = worth ? gil_of(t, &t->interps[i]) : 0;
@@ -57,9 +63,35 @@ void waiters_weigh(struct target *t)
 		uint64_t moved = h->switches - before.switches;
 		h->tells = before.gil == gil &&
 		           ((moved == 0 && h->holder == before.holder) || (moved == 1 && h->holder != before.holder));
-		t->is_idle &= h->tells && moved == 0;
+		t->gil_stays &= h->tells && moved == 0;
 	}
-	t->is_idle &= worth;
+}
+
+/* What the process used and no thread is known to have used: those that are none of Python's, or have ended. */
+static uint64_t rest_ns(const struct target *t)
+{
+	uint64_t ns = t->used_ns;
+	for (size_t i = 0; i < t->threads.n; i++)
+		ns -= t->threads.v[i]->run.cpu_ns;
+	return ns;
+}
+
+void waiters_settle(struct target *t)
+{
+	if (!t->used_ns || !t->knows_rest)
+		return;
+	t->is_idle = t->gil_stays && rest_ns(t) == t->rest_ns;
+	t->rest_misses = t->is_idle ? 0 : t->rest_misses + 1;
+	if (t->rest_misses < MISSES_MOST)
+		return;
+	t->rest_misses = 0;
+	t->rest_pause = PAUSE_TICKS;
+}
+
+void waiters_keep(struct target *t)
+{
+	t->knows_rest = t->used_ns != 0;
+	t->rest_ns = t->knows_rest ? rest_ns(t) : 0;
 }
 
 static bool may_have_run(const struct target *t, const struct sample_thread *th)
@@ -71,7 +103,9 @@ static bool may_have_run(const struct target *t, const struct sample_thread *th)
 
 bool waiters_skip(const struct target *t, struct sample_thread *th)
 {
-	bool skip = th->asleep && (th->sleep_flags & WIRE_FLAG_GIL_WAIT || t->is_idle) && !may_have_run(t, th);
+	bool waits = th->sleep_flags & WIRE_FLAG_GIL_WAIT;
+	bool skip = th->asleep && (waits || (t->is_idle && th->lively == 0)) && !may_have_run(t, th);
+	th->lively -= th->lively > 0;
 	th->is_checked = skip && th->skipped >= SKIPPED_MOST;
 	skip &= !th->is_checked;
 	th->skipped = skip ? th->skipped + 1 : 0;
@@ -80,14 +114,13 @@ bool waiters_skip(const struct target *t, struct sample_thread *th)
 
 void waiters_count(struct target *t)
 {
-	size_t n_asleep = 0;
-	t->n_waiting = 0;
+	t->n_waiting = t->n_idle = 0;
 	for (size_t i = 0; i < t->threads.n; i++) {
 		const struct sample_thread *th = t->threads.v[i];
-		n_asleep += th->asleep;
-		t->n_waiting += th->asleep && (th->sleep_flags & WIRE_FLAG_GIL_WAIT);
+		bool waits = th->sleep_flags & WIRE_FLAG_GIL_WAIT;
+		t->n_waiting += th->asleep && waits;
+		t->n_idle += th->asleep && !waits && th->lively == 0;
 	}
-	t->all_asleep = n_asleep == t->threads.n && n_asleep >= SLEEPERS_LEAST;
 }
 
 void waiters_check(struct target *t, const struct sample_thread *th, node_id node)
@@ -98,5 +131,5 @@ void waiters_check(struct target *t, const struct sample_thread *th, node_id nod
 	t->waiters_untrusted |= !may_have_run(t, th);
 	for (size_t i = 0; i < t->n_interps; i++) /* other threads were looked at before that */
 		t->interps[i].history.gil = 0;
-	t->used_ns = 0;
+	t->knows_rest = false;
 }

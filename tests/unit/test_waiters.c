@@ -72,8 +72,14 @@ static unsigned tick(void)
 {
 	unsigned skipped = 0;
 	waiters_weigh(t);
-	for (int i = 0; i < N; i++)
-		skipped |= (unsigned)waiters_skip(t, pointers[i]) << i;
+	for (int asleep = 0; asleep < 2; asleep++) {
+		if (asleep)
+			waiters_settle(t);
+		for (int i = 0; i < N; i++)
+			if (threads[i].asleep == asleep)
+				skipped |= (unsigned)waiters_skip(t, pointers[i]) << i;
+	}
+	waiters_keep(t);
 	return skipped;
 }
 
@@ -222,20 +228,77 @@ static void test_idle(void **state)
 	assert_int_equal(tick(), NOBODY);
 	assert_false(t->is_idle);
 	assert_int_equal(tick(), 0x1f & ~4u);
-	threads[1].asleep = false;
-	waiters_count(t);
-	assert_int_equal(tick(), NOBODY); /* one runs */
-	threads[1].asleep = true;
-	waiters_count(t);
-	assert_int_equal(tick(), NOBODY);
-	assert_int_equal(tick(), 0x1f & ~4u);
 	kill(t->facts.pid, SIGUSR1); /* it wakes, and sleeps again */
 	nanosleep(&nap, NULL);
 	assert_int_equal(tick(), NOBODY);
 	assert_int_equal(tick(), 0x1f & ~4u);
+	threads[1].lively = 2; /* it ran a while ago */
+	assert_int_equal(tick(), 0x1f & ~6u);
+	assert_int_equal(tick(), 0x1f & ~6u);
+	assert_int_equal(tick(), 0x1f & ~4u);
+	set_gil(tstate(3), 102);
+	assert_int_equal(tick(), NOBODY);
+	assert_int_equal(tick(), 0x1f & ~8u);
+	threads[0].asleep = threads[1].asleep = false; /* too few that are idle */
+	waiters_count(t);
+	assert_int_equal(t->n_idle, 3);
+	assert_int_equal(tick(), NOBODY);
+	assert_int_equal(tick(), NOBODY);
+	threads[0].asleep = threads[1].asleep = true;
+	waiters_count(t);
 	kill(t->facts.pid, SIGKILL);
 	waitpid(t->facts.pid, NULL, 0);
 	assert_int_equal(tick(), NOBODY);
+	end();
+}
+
+/* What a thread that does not sleep has used is no reason to look at those that do. */
+static void test_one_runs(void **state)
+{
+	enum { TICKS = 400 };
+	unsigned quiet = 0, without = 0;
+	struct timespec nap = {.tv_nsec = 1000 * 1000};
+	struct taskstate task;
+	uint64_t ran_ns = 0;
+	begin(0x030d00f0, LAYOUT_RELEASE);
+	t->facts.pid = fork();
+	if (t->facts.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			;
+	}
+	assert_true(t->facts.pid > 0);
+	for (int i = 1; i < N; i++)
+		threads[i].sleep_flags = WIRE_STATE_SLEEPING;
+	waiters_count(t);
+	assert_int_equal(t->n_idle, N - 1);
+	taskstate_open(&task, t->facts.pid, t->facts.pid);
+	for (int i = 0; i < TICKS; i++) {
+		unsigned skipped = 0;
+		uint64_t before = threads[0].run.cpu_ns;
+		nanosleep(&nap, NULL);
+		waiters_weigh(t);
+		if (i < TICKS / 2) /* later it is none of Python's */
+			assert_int_equal(taskstate_run(&task, &threads[0].run), 0);
+		if (i > 0)
+			ran_ns += threads[0].run.cpu_ns - before;
+		waiters_settle(t);
+		for (int k = 1; k < N; k++)
+			skipped |= (unsigned)waiters_skip(t, pointers[k]) << k;
+		waiters_keep(t);
+		assert_true(skipped == NOBODY || skipped == ALL_WAITERS);
+		*(i < TICKS / 2 ? &quiet : &without) += skipped == ALL_WAITERS;
+	}
+	/* not where the scheduler's tick came between two looks */
+	if (quiet < TICKS / 2 * 8 / 10 || ran_ns < 50u * 1000 * 1000)
+		fail_msg("skipped in %u of %d ticks, in which %.1f ms were used", quiet, TICKS / 2,
+		         (double)ran_ns / 1e6);
+	/* where no tick of the scheduler's came, nothing was used as far as anybody knows */
+	if (without > TICKS / 2 * 9 / 10)
+		fail_msg("skipped in %u of %d ticks, although another thread ran", without, TICKS / 2);
+	taskstate_close(&task);
+	kill(t->facts.pid, SIGKILL);
+	waitpid(t->facts.pid, NULL, 0);
 	end();
 }
 
@@ -244,6 +307,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_who_had_it), cmocka_unit_test(test_who_is_looked_at), cmocka_unit_test(test_no_gil),
 	    cmocka_unit_test(test_few),        cmocka_unit_test(test_checked),          cmocka_unit_test(test_idle),
+	    cmocka_unit_test(test_one_runs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@ static int find_start(struct walk_chain *c, const unsigned char *tstate, raddr_t
 	raddr_t before = walk_u64(p, l->cframe.previous);
 	/* The thread state's own cframe: nothing was called yet. Where that was freed, by a thread that ends, malloc has
 	 * put the size of the block there. */
-	if (before < WALK_FIRST_ADDRESS)
+	if (!before || (!*frame && before < WALK_FIRST_ADDRESS))
 		return 0;
 	p = walk_is_address(before) ? c->outside(c, before, l->cframe.size) : NULL;
 	if (!p)

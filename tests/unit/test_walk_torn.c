@@ -177,11 +177,15 @@ static void stale_cframe(void)
 		support_memory_u64(&s.m, left + s.l->frame.previous, shim);
 		expect_torn();
 	}
+	support_memory_u64(&s.m, new + s.l->cframe.previous,
+	                   12); /* a small number is none only where no frame is, either */
+	expect_torn();
+	support_memory_u64(&s.m, new + s.l->cframe.previous, before);
 	/* nothing at all was left there */
 	support_memory_u64(&s.m, new + s.l->cframe.current_frame, 0);
 	expect_torn();
 	/* a cframe before it that cannot be */
-	support_memory_u64(&s.m, new + s.l->cframe.previous, 12);
+	support_memory_u64(&s.m, new + s.l->cframe.previous, 0x1004);
 	expect_torn();
 	support_memory_u64(&s.m, new + s.l->cframe.previous, 0x44440000);
 	expect_torn();

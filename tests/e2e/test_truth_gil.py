@@ -217,9 +217,11 @@ for py in everyone:
     if py.free_threaded:
         add("switched off", none, py, True)
         continue
-    add("C code and collector", kinds, py, True)
+    musl = "musl" in str(py)  # has no ctypes
+    if not musl:
+        add("C code and collector", kinds, py, True)
     add("contention", contention, py, py.version[:2] in ((2, 7), (3, 11), (3, 14)))
-    if py.version >= (3, 12):
+    if py.version >= (3, 12) and not musl:
         add("own GILs", own, py, py.minor in (12, 15))
 
 if __name__ == "__main__":

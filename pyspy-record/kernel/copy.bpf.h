@@ -162,11 +162,11 @@ static __always_inline void read_words(struct scratch *s, struct kernel_process 
 		bpf_probe_read_user(&m->generation, 4, (void *)(m->interp + p->interp_generation));
 }
 
-/* Is there a cframe before this one? The thread state's own has none: nothing was called yet. Where that was freed, by a
- * thread that ends, malloc has put the size of the block there. */
-static __always_inline bool has_previous(__u64 previous)
+/* Is there a cframe before this one, whose frame is s->frame? The thread state's own has none: nothing was called yet.
+ * Where that was freed, by a thread that ends, malloc has put the size of the block there. */
+static __always_inline bool has_previous(const struct scratch *s, __u64 previous)
 {
-	return previous >= PAGE;
+	return previous >= PAGE || (previous && s->frame);
 }
 
 /* 3.11, 3.12: the innermost call of the evaluator, and what the one before it says that this must lead to. */
@@ -176,7 +176,7 @@ static __always_inline bool begin_call(struct scratch *s, struct kernel_process 
 	if (bpf_probe_read_user(&s->frame, sizeof s->frame, (void *)(cframe + p->cframe_current_frame)) ||
 	    bpf_probe_read_user(&previous, sizeof previous, (void *)(cframe + p->cframe_previous)))
 		return false;
-	if (!has_previous(previous))
+	if (!has_previous(s, previous))
 		previous = 0;
 	if (previous && bpf_probe_read_user(&before, sizeof before, (void *)(previous + p->cframe_current_frame)))
 		return false;
@@ -211,7 +211,7 @@ static __always_inline bool begin_chain(struct scratch *s, struct kernel_process
 			goto absent;
 		s->frame = read_word(root + p->cframe_current_frame);
 		before = read_word(root + p->cframe_previous);
-		if (has_previous(before) && !append(s, before, p->cframe_size, KERNEL_PIECE_EXTRA))
+		if (has_previous(s, before) && !append(s, before, p->cframe_size, KERNEL_PIECE_EXTRA))
 			goto absent;
 	}
 	if (!p->datastack_chunk || !chunk || (!s->frame && s->before == NO_CALL))

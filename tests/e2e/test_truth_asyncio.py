@@ -47,7 +47,9 @@ def in_epoll(what, command, pid, pattern):
 
 
 def recorded(pid, rate):
-    """as accounts.record, but what is lost is bounded, not forbidden: this program maps and unmaps memory all the time"""
+    """as accounts.record, but what is lost is bounded, not forbidden: this program maps and unmaps memory all the time. And 3.12.1,
+    as it is compiled here, hangs a new cframe into the thread state 30 instructions before it says anything of it
+    (_PyEval_EvalFrameDefault): who is met there has no beginning. Seen: 0.9 in a recording of 2,400 samples"""
     out = os.path.join(h.folder(), "a.pyspy")
     account = accounts.Account(pid)
     p = h.start_record(["-p", pid, "-d", SECONDS, "-r", rate], out, cpu=h.RECORD_CPU, engine="kernel")
@@ -56,7 +58,7 @@ def recorded(pid, rate):
     h.sound(rec)
     lost = Counter(recording.CAUSES[x["cause"]] for x in rec.lost for _ in range(x["count"]))
     h.note("%s; lost %s" % (h.cost(rec), dict(lost)))
-    h.check(not set(lost) - {"unreadable", "torn"} and sum(lost.values()) <= 1 + rec.samples / 1000, "lost %s of %d" % (dict(lost), rec.samples))
+    h.check(not set(lost) - {"unreadable", "torn"} and sum(lost.values()) <= 4 + rec.samples / 600, "lost %s of %d" % (dict(lost), rec.samples))
     h.check(not rec.ticks and rec.timed, "%d ticks by the kernel engine" % rec.ticks)
     return account, rec
 

@@ -16,8 +16,8 @@ static int find_start(struct walk_chain *c, const unsigned char *tstate, raddr_t
 		return ERR_TORN;
 	*frame = walk_u64(p, l->cframe.current_frame);
 	raddr_t before = walk_u64(p, l->cframe.previous);
-	/* The thread state's own cframe: nothing was called yet. Where that was freed, by a thread that ends, malloc has
-	 * put the size of the block there. */
+	/* The thread state's own cframe: nothing was called yet. Where that was freed, by a thread that ends, malloc
+	 * has put the size of the block there. */
 	if (!before || (!*frame && before < WALK_FIRST_ADDRESS))
 		return 0;
 	p = walk_is_address(before) ? c->outside(c, before, l->cframe.size) : NULL;

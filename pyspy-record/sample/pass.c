@@ -327,7 +327,7 @@ void target_look(struct target *t, struct sample_thread *th)
 		return;
 	}
 	th->asleep = false;
-	th->lively = TARGET_LIVELY_TICKS;
+	th->lively = th->is_shown ? TARGET_LIVELY_TICKS : 0; /* nobody knows when it ran that was not met before */
 	th->look = LOOK_READ;
 	th->blocked = th->held = th->beside = false;
 	note_way_back(t, th);

@@ -425,18 +425,12 @@ static void test_full_batch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_plain),
-	    cmocka_unit_test(test_growth),
-	    cmocka_unit_test(test_generators),
-	    cmocka_unit_test(test_at_the_end),
-	    cmocka_unit_test(test_freed_state),
-	    cmocka_unit_test(test_several_chunks),
-	    cmocka_unit_test(test_deep),
-	    cmocka_unit_test(test_cut),
-	    cmocka_unit_test(test_programs),
-	    cmocka_unit_test(test_failed_pieces),
-	    cmocka_unit_test(test_chunks_go),
-	    cmocka_unit_test(test_others_stay),
+	    cmocka_unit_test(test_plain),       cmocka_unit_test(test_growth),
+	    cmocka_unit_test(test_generators),  cmocka_unit_test(test_at_the_end),
+	    cmocka_unit_test(test_freed_state), cmocka_unit_test(test_several_chunks),
+	    cmocka_unit_test(test_deep),        cmocka_unit_test(test_cut),
+	    cmocka_unit_test(test_programs),    cmocka_unit_test(test_failed_pieces),
+	    cmocka_unit_test(test_chunks_go),   cmocka_unit_test(test_others_stay),
 	    cmocka_unit_test(test_full_batch),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,9 +39,9 @@ enum {
 	RING_FIRST = 1,              /* the part of what the rate may need that it begins with */
 	SAMPLE_BYTES = 2 << 10,      /* of a sample, about */
 	DRAIN_NS = 50 * 1000 * 1000, /* the ring may grow to hold twice what comes in that time */
-	FEW_TASKS = 16,
-	THREADS_LEAST = 4, /* there may be more soon */
-	SLOTS_LEAST = 64,  /* twice as many as threads: others come */
+	FEW_TASKS = 16,              /* looked up one by one, where none has come since */
+	THREADS_LEAST = 4,           /* there may be more soon */
+	SLOTS_LEAST = 64,            /* twice as many as threads: others come */
 	SLOTS_MOST = 1024,
 	CLOCK_TICKS = 4,                  /* of a thread's own clock, for a sample, ... */
 	CLOCK_LEAST_NS = 1000000,         /* ... when they are not nearer to each other than this */

@@ -28,6 +28,8 @@ static long switches(void)
  * whether it is worth while, and so does one that was slow, for this machine (whose every read may take longer). */
 static ssize_t live_readv(struct reader *r, const struct iovec *local, const struct iovec *remote, size_t n)
 {
+	if (!r->tells_delays)
+		return process_vm_readv(r->pid, local, n, remote, n, 0);
 	bool counts = r->watched_reads > 0 || r->calls % PROBE_EACH == 0;
 	long before = counts ? switches() : 0;
 	uint64_t begin = clock_mono_ns();

@@ -24,7 +24,8 @@ struct reader {
 	void *ctx;             /* a fake's memory */
 	uint64_t calls;        /* system calls made */
 	int last_errno;        /* of the last failure: ESRCH = gone, EPERM, EFAULT */
-	bool is_delayed;       /* we lost the CPU in a read of a live process since the caller set this to false */
+	bool tells_delays;     /* set by the caller for reads of a live process; what follows is of those */
+	bool is_delayed;       /* we lost the CPU in one since the caller set this to false */
 	unsigned watched_reads;
 	double usual_slowness; /* of reads of a live process that did not wait, to what they may take */
 };

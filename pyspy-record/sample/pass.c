@@ -87,7 +87,9 @@ int target_read_some(struct target *t, struct sample_thread **threads, size_t n)
 		}
 		size_t behind = t->batch.n;
 		spans_plan_after(t);
+		t->reader.tells_delays = n > 0; /* words alone are of one moment, whenever that was */
 		int got = reader_batch_read(&t->reader, &t->batch);
+		t->reader.tells_delays = false;
 		if (got == (int)t->batch.n) {
 			t->is_delayed = t->reader.is_delayed;
 			spans_take(t);

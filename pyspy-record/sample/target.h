@@ -118,7 +118,8 @@ struct gil_history {
 	raddr_t gil; /* 0: not looked at in this tick */
 	raddr_t holder, was_holder;
 	uint64_t switches;
-	bool tells; /* nobody but these two has had it in between */
+	bool tells;   /* nobody but these two has had it in between */
+	bool is_free; /* and nobody has it now */
 };
 
 struct sample_interp {

@@ -10,9 +10,10 @@
  * CPU time since the last tick but what the threads have used that did not sleep, none of them can have run. (Both are
  * as of the last time that the scheduler wrote them down, so that they fit together but for a timer tick in between:
  * then all are looked at. A thread that runs at this moment, since the last timer tick at most, they leave out. With an
- * unchanged GIL nobody but its last holder can run Python code, so that one is looked at; but one that works in C code
- * without asking for the GIL would be told as sleeping in the first of these milliseconds. So threads that ran lately
- * are looked at, too, and it is the first of such moments only. Its stack is right.)
+ * unchanged GIL nobody but its last holder can run Python code, and nobody where it is free, so whoever has it is
+ * looked at; but one that works in C code without asking for the GIL would be told as sleeping in the first of these
+ * milliseconds. So threads that ran lately are looked at, too, and it is the first of such moments only. Its stack is
+ * right.)
  */
 #include "libcommon/clock.h"
 #include "pyspy-record/sample/target.h"
@@ -25,6 +26,7 @@ enum {
 	SKIPPED_MOST = 64,    /* ticks in a row; its CPU time moves a little, and it may end while it waits */
 	SWITCHES_BEHIND = 16, /* switch_number, from last_holder on: so in each version that has one */
 	WORDS = 3,            /* last_holder, locked, switch_number */
+	LOCKED_WORD = 1,
 	SWITCHES_WORD = SWITCHES_BEHIND / 8,
 };
 
@@ -63,6 +65,7 @@ void waiters_weigh(struct target *t)
 		uint64_t moved = h->switches - before.switches;
 		h->tells = before.gil == gil &&
 		           ((moved == 0 && h->holder == before.holder) || (moved == 1 && h->holder != before.holder));
+		h->is_free = h->tells && (uint32_t)words[i][LOCKED_WORD] == 0;
 		t->gil_stays &= h->tells && moved == 0;
 	}
 }
@@ -101,10 +104,17 @@ static bool may_have_run(const struct target *t, const struct sample_thread *th)
 	return th->states.n != 1 || !h->tells || s->tstate == h->holder || s->tstate == h->was_holder;
 }
 
+/* Has it run since the last tick, where the process has used no CPU time? Then it has got the GIL at this moment. */
+static bool may_run_now(const struct target *t, const struct sample_thread *th)
+{
+	return !(th->states.n == 1 && t->interps[th->states.v[0]->interp].history.is_free) && may_have_run(t, th);
+}
+
 bool waiters_skip(const struct target *t, struct sample_thread *th)
 {
 	bool waits = th->sleep_flags & WIRE_FLAG_GIL_WAIT;
-	bool skip = th->asleep && (waits || (t->is_idle && th->lively == 0)) && !may_have_run(t, th);
+	bool rests = !waits && t->is_idle && th->lively == 0;
+	bool skip = th->asleep && ((waits && !may_have_run(t, th)) || (rests && !may_run_now(t, th)));
 	th->lively -= th->lively > 0;
 	th->is_checked = skip && th->skipped >= SKIPPED_MOST;
 	skip &= !th->is_checked;

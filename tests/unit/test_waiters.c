@@ -31,7 +31,13 @@ static void set_gil(raddr_t holder, uint64_t switches)
 {
 	raddr_t at = GIL + t->interpreter.layout.gil.last_holder;
 	support_memory_u64(&m, at, holder);
+	support_memory_u64(&m, at + 8, 1);
 	support_memory_u64(&m, at + 16, switches);
+}
+
+static void free_gil(void)
+{
+	support_memory_u64(&m, GIL + t->interpreter.layout.gil.last_holder + 8, 0);
 }
 
 /* All but thread 0 sleep and wait for the GIL. */
@@ -105,6 +111,8 @@ static void test_who_had_it(void **state)
 		assert_int_equal(tick(), NOBODY);
 		set_gil(tstate(1), 105); /* the other half */
 		assert_int_equal(tick(), NOBODY);
+		assert_int_equal(tick(), ALL_WAITERS & ~2u);
+		free_gil(); /* who waits for it may have had it in between, and not got it from another */
 		assert_int_equal(tick(), ALL_WAITERS & ~2u);
 		set_gil(tstate(1), 107); /* it gave it away, and has it again */
 		assert_int_equal(tick(), NOBODY);
@@ -201,7 +209,7 @@ static bool sleeps(pid_t pid)
 	return n == 1 && letter == 'S';
 }
 
-/* All sleep, for no GIL: who had it last is looked at, and all where the process has used CPU time. */
+/* All sleep, for no GIL: who has it is looked at, and all where the process has used CPU time. */
 static void test_idle(void **state)
 {
 	begin(0x030d00f0, LAYOUT_RELEASE);
@@ -227,6 +235,10 @@ static void test_idle(void **state)
 	set_gil(tstate(2), 101); /* one has it, and has not given up its CPU yet */
 	assert_int_equal(tick(), NOBODY);
 	assert_false(t->is_idle);
+	assert_int_equal(tick(), 0x1f & ~4u);
+	free_gil(); /* then nobody can run Python code */
+	assert_int_equal(tick(), 0x1f);
+	set_gil(tstate(2), 101);
 	assert_int_equal(tick(), 0x1f & ~4u);
 	kill(t->facts.pid, SIGUSR1); /* it wakes, and sleeps again */
 	nanosleep(&nap, NULL);

@@ -38,7 +38,8 @@ static __always_inline bool begin_chunk(struct scratch *s, __u64 chunk, __u64 us
 }
 
 /* The chain came to its end before the innermost call was found to fit: what called it stands. False: it fits, or there
- * is no such call and all frames are listed (a generator that yields, in the outermost call, has no caller any more). */
+ * is no such call and all frames are listed (a generator that yields, in the outermost call, has no caller any more).
+ */
 static __always_inline bool begin_at_caller(struct scratch *s)
 {
 	__u64 before = s->before;

@@ -1,5 +1,6 @@
 #include "tests/unit/support_stack.h"
 
+#include "tests/unit/support_random.h"
 #include "tests/unit/support_test.h"
 
 enum { CHUNK_STRIDE = 16 << 20 };
@@ -9,8 +10,7 @@ const uint32_t support_stack_old_versions[6] = {0x020307f0, 0x020712f0, 0x030306
 
 uint32_t support_stack_draw(struct support_stack *s, uint32_t below)
 {
-	s->seed = s->seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (uint32_t)(s->seed >> 33) % below;
+	return support_draw(&s->seed, below);
 }
 
 bool support_stack_has_cframe(const struct support_stack *s)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/unit/support_random.h"
 #include "tests/unit/support_recording.h"
 
 enum {
@@ -237,7 +238,7 @@ void support_views_wide(struct buf *out)
 		for (uint32_t i = 0; i < TICKS; i++) {
 			stack_id s = 0;
 			for (int depth = 0; depth < DEPTH; depth++) {
-				seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+				support_random(&seed);
 				s = support_recording_stack(&r, s, l[(seed >> 33) % (depth < 2 ? 5 : FUNCTIONS)], true);
 			}
 			entries[i] = at(i, 1, s, RUNNING);
@@ -292,7 +293,7 @@ static uint32_t kernel_events(struct support_recording *r, thread_id thread, uin
 	while (n < 64 && left) {
 		struct rec_event *e = &events[n++];
 
-		*seed = *seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+		support_random(seed);
 		e->thread = thread;
 		e->time_ns = r->block.end_ns - (*seed >> 34);
 		e->stack = 1 + (uint32_t)(*seed >> 40) % r->n_stacks;

@@ -18,6 +18,7 @@
 #include "libcommon/err.h"
 #include "pyspy-record/target/elf.h"
 #include "pyspy-record/target/maps.h"
+#include "tests/unit/support_random.h"
 
 /* found in .symtab of the test itself */
 int elf_test_variable = 42;
@@ -162,7 +163,7 @@ static void test_damaged(void **state)
 		size_t n = n_bytes;
 		memcpy(copy, bytes, n);
 		for (int i = 0; i < 20; i++) {
-			seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+			support_random(&seed);
 			/* mostly in the headers at the front and the tables behind them, sometimes in the section
 			 * headers */
 			size_t at = seed >> 33;
@@ -250,7 +251,7 @@ static void test_damaged_image(void **state)
 		struct elf_symbol symbols[] = {{.name = "strtol"}, {.name = "no_such_symbol"}};
 		memcpy(copy, bytes, n);
 		for (int i = 0; i < 12; i++) {
-			seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+			support_random(&seed);
 			size_t at = (seed >> 33) % (i % 3 ? 1024 : n); /* program headers; hash table, symbols */
 			copy[at < 20 ? 20 : at] = (unsigned char)(seed >> 24);
 		}

@@ -173,11 +173,8 @@ static void test_ended(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_proved),
-	    cmocka_unit_test(test_replaced),
-	    cmocka_unit_test(test_shorter),
-	    cmocka_unit_test(test_many_at_once),
-	    cmocka_unit_test(test_ended),
+	    cmocka_unit_test(test_proved),       cmocka_unit_test(test_replaced), cmocka_unit_test(test_shorter),
+	    cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_ended),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "pyspy-record/sample/target.h"
 #include "tests/unit/support_events_engine.h"
 #include "tests/unit/support_events_world.h"
+#include "tests/unit/support_random.h"
 #include "tests/unit/support_test.h"
 
 enum { MS = 1000000, MUTATIONS = 6000 };
@@ -21,8 +22,7 @@ static raddr_t tstate;
 static uint64_t seed;
 static uint32_t draw(uint32_t below)
 {
-	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (uint32_t)(seed >> 33) % below;
+	return support_draw(&seed, below);
 }
 
 static void begin(uint32_t version)

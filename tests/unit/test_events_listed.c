@@ -8,6 +8,7 @@
 #include "pyspy-record/sample/target.h"
 #include "tests/unit/support_events_engine.h"
 #include "tests/unit/support_events_world.h"
+#include "tests/unit/support_random.h"
 #include "tests/unit/support_test.h"
 
 enum { MS = 1000000, FRAMES = 64, MUTATIONS = 20000, SLOT = 3, ROUND = 1 };
@@ -24,8 +25,7 @@ static size_t shims; /* frames of a call of the evaluator that run no code: 3.12
 static uint64_t seed;
 static uint32_t draw(uint32_t below)
 {
-	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (uint32_t)(seed >> 33) % below;
+	return support_draw(&seed, below);
 }
 
 static void begin(void)

@@ -4,6 +4,7 @@
 #include "libcommon/clock.h"
 #include "pyspy-record/sample/target.h"
 #include "tests/unit/support_events_world.h"
+#include "tests/unit/support_random.h"
 #include "tests/unit/support_test.h"
 
 enum { US = 1000, MS = 1000 * US, TID = 700 };
@@ -18,8 +19,7 @@ static uint64_t begin_ns;
 static uint64_t seed;
 static uint32_t draw(uint32_t below)
 {
-	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (uint32_t)(seed >> 33) % below;
+	return support_draw(&seed, below);
 }
 
 /* A thread that was there when we came. */

@@ -7,6 +7,7 @@
 
 #include "libcommon/clock.h"
 #include "tests/unit/support_kernel_target.h"
+#include "tests/unit/support_random.h"
 #include "tests/unit/support_test.h"
 
 enum { ROOT = 24, CHUNK = 40, TOP = 48, NATIVE_ID = 8, PREVIOUS = 16, PERF_EVENT = 7 };
@@ -378,8 +379,7 @@ static void test_pages_that_go(void **state)
 static uint64_t seed;
 static uint32_t draw(uint32_t below)
 {
-	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (uint32_t)(seed >> 33) % below;
+	return support_draw(&seed, below);
 }
 
 static uint64_t some_word(void)

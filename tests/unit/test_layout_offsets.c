@@ -2,6 +2,7 @@
 #include "libcommon/err.h"
 #include "pyspy-record/python/layout.h"
 #include "tests/unit/support_layout.h"
+#include "tests/unit/support_random.h"
 #include "tests/unit/support_test.h"
 
 enum { SLOTS = LAYOUT_OFFSETS_MAX / 8, N_HEADS = 3 };
@@ -173,7 +174,7 @@ static void test_wild_layouts(void **state)
 		for (unsigned round = 0; round < 60000; round++) {
 			memcpy(v, r->v, sizeof v);
 			for (unsigned n = 1 + round % 4; n > 0; n--) {
-				seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+				support_random(&seed);
 				v[N_HEADS + (seed >> 33) % (r->n - N_HEADS)] =
 				    values[(seed >> 20 & 0xfff) % N_OF(values)];
 			}

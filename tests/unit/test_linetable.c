@@ -1,13 +1,13 @@
 /* linetable, locations (3.11+): against examples of real code objects, and tables of known places made here; never
  * outside of its bytes. The older tables: test_linetable_pairs.c. */
 #include "pyspy-record/python/linetable.h"
+#include "tests/unit/support_random.h"
 #include "tests/unit/support_test.h"
 
 static uint64_t seed = 1;
 static uint32_t draw(uint32_t below)
 {
-	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (uint32_t)(seed >> 33) % below;
+	return support_draw(&seed, below);
 }
 
 /* On a copy of exactly n bytes, so that the address sanitizer sees each byte outside. */

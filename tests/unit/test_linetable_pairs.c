@@ -2,6 +2,7 @@
  * objects, examples from the interpreter's own description, and tables made here from known lines as its compilers make
  * them; never outside of its bytes. tests/e2e/test_truth_lines.py holds them against living interpreters. */
 #include "pyspy-record/python/linetable.h"
+#include "tests/unit/support_random.h"
 #include "tests/unit/support_test.h"
 
 static const enum linetable_kind kinds[] = {LINETABLE_LNOTAB_UNSIGNED, LINETABLE_LNOTAB_SIGNED, LINETABLE_RANGES};
@@ -9,8 +10,7 @@ static const enum linetable_kind kinds[] = {LINETABLE_LNOTAB_UNSIGNED, LINETABLE
 static uint64_t seed = 1;
 static uint32_t draw(uint32_t below)
 {
-	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (uint32_t)(seed >> 33) % below;
+	return support_draw(&seed, below);
 }
 
 enum { NO_LINE = -1 };

@@ -1,6 +1,7 @@
 /* lockstep: programs with known shares, sampled by a tick and by clocks; when is the tick distrusted? */
 #include "pyspy-record/sample/lockstep.h"
 
+#include "tests/unit/support_random.h"
 #include "tests/unit/support_test.h"
 
 enum { CODES = 16, EACH_DRAIN = 5, SLOW = 10 }; /* a drain each 5 periods, as with 100 Hz */
@@ -8,7 +9,7 @@ enum { CODES = 16, EACH_DRAIN = 5, SLOW = 10 }; /* a drain each 5 periods, as wi
 static uint64_t seed;
 static double draw(void)
 {
-	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	support_random(&seed);
 	return (double)(seed >> 11) / (double)(UINT64_C(1) << 53);
 }
 

@@ -6,6 +6,7 @@
 #include "libcommon/err.h"
 #include "libcommon/utf8.h"
 #include "tests/unit/support_objects.h"
+#include "tests/unit/support_random.h"
 #include "tests/unit/support_test.h"
 
 static struct support_memory m;
@@ -236,8 +237,7 @@ static void test_others(void **state)
 static uint64_t seed = 1;
 static uint32_t draw(uint32_t below)
 {
-	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (uint32_t)(seed >> 33) % below;
+	return support_draw(&seed, below);
 }
 
 static void assert_harmless(raddr_t value)

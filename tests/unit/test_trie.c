@@ -8,6 +8,7 @@
 #include "libcommon/clock.h"
 #include "libcommon/err.h"
 #include "tests/unit/support_objects.h"
+#include "tests/unit/support_random.h"
 #include "tests/unit/support_test.h"
 
 enum { CODES = 5, INSTRS = 4, DEEP = 5, FIRST_LINE = 100, IDS = 20000, PATHS = 4000, EPOCHS = 12 };
@@ -27,8 +28,7 @@ static code_id ids[CODES];
 static uint64_t seed;
 static uint32_t draw(uint32_t below)
 {
-	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (uint32_t)(seed >> 33) % below;
+	return support_draw(&seed, below);
 }
 
 /* A stack by name: code and instruction numbers, outermost first. */

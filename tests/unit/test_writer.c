@@ -17,6 +17,7 @@
 #include "libcommon/err.h"
 #include "libcommon/vec.h"
 #include "pyspy-record/emit/writer.h"
+#include "tests/unit/support_random.h"
 #include "tests/unit/support_readback.h"
 
 enum { MEAN_NS = 1000000, UNIT_NS = MEAN_NS / 32 }; /* what the writer makes of it */
@@ -24,8 +25,7 @@ enum { MEAN_NS = 1000000, UNIT_NS = MEAN_NS / 32 }; /* what the writer makes of 
 static uint64_t seed;
 static uint32_t draw(uint32_t below)
 {
-	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (uint32_t)(seed >> 33) % below;
+	return support_draw(&seed, below);
 }
 
 static void make_universe(void)

@@ -50,14 +50,21 @@ class Notes:
 
 
 class Scheduled(threading.Thread):
-    """what the kernel says of each thread: (moment, {tid: (seconds on a CPU, seconds waiting for one)})"""
+    """what the kernel says of each thread: (moment, {tid: (seconds on a CPU, seconds waiting for one)}), and of all the
+    process: which part of its CPU time is the kernel's"""
 
     def __init__(self, pid, tids):
         super().__init__(daemon=True)
-        self.pid, self.tids, self.rows, self.end = pid, tids, [], False
+        self.pid, self.tids, self.rows, self.end, self.system = pid, tids, [], False, 0.0
         self.start()
 
+    def modes(self):
+        """jiffies in its own code, and in the kernel's"""
+        with open("/proc/%d/stat" % self.pid) as f:
+            return [int(w) for w in f.read().rsplit(")", 1)[1].split()[11:13]]
+
     def run(self):
+        before = self.modes()
         while not self.end:
             row = {}
             for tid in self.tids:
@@ -65,6 +72,8 @@ class Scheduled(threading.Thread):
                     row[tid] = tuple(int(w) / 1e9 for w in f.read().split()[:2])
             self.rows.append((accounts.boot(), row))
             time.sleep(0.01)
+        user, system = (b - a for a, b in zip(before, self.modes()))
+        self.system = system / max(1, user + system)
 
     def shares(self, begin, end, tid):
         """(on a CPU, waiting for one) between two moments"""
@@ -134,14 +143,16 @@ class Run:
 
 
 def contention(py, engine, rate):
-    """Three that compute: who is on a CPU has the GIL (but for some us when it wakes to ask for it), who sleeps waits for
-    it. Who is neither waits for a CPU: with the GIL; or without, and then it counts as asleep until it runs. The threads of
-    2.x fight for their GIL on all CPUs that they are given, most of the time in vain: they get one."""
+    """Three that compute: who is on a CPU has the GIL, but for when it is in the kernel, to ask for it or to give it away
+    (2.7: each 100 instructions, a seventh of its time); who sleeps waits for it. Who is neither waits for a CPU: with the
+    GIL; or without, and then it counts as asleep until it runs. The threads of 2.x fight for their GIL on all CPUs that they
+    are given, most of the time in vain: they get one."""
     run = Run(py, ["spin"] * 3, engine, rate, cpu=h.VICTIM_CPU if py.version < (3, 2) else None)
     held = 0.0
     for n, tid in enumerate(run.tids):
         on, ready = run.scheduled.shares(run.begin, run.end, tid)
-        run.near(n, "holds the GIL", recording.GIL, on + ready / 2, 0.03 + ready / 2)
+        own = on * (1 - run.scheduled.system)
+        run.near(n, "holds the GIL", recording.GIL, own + ready / 2, 0.03 + ready / 2)
         if "musl" in (py.root or ""):  # there a condition is waited for in a futex of the waiter's own
             run.near(n, "waits for it (musl: cannot be told)", recording.GIL_WAIT, 0.0)
         elif tells_all(py):

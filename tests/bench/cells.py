@@ -22,6 +22,7 @@ class Row:
         self.stacks = None if slices[0].stacks is None else sum(s.stacks for s in slices) / len(slices)
         self.cpu = statistics.median([s.cpu for s in slices])  # a guest's clock also counts what the host takes meanwhile
         self.loss, self.loss_ci = rig.mean_ci([s.loss for s in slices])
+        self.loss_cpu, self.loss_cpu_ci = rig.mean_ci([s.loss_cpu for s in slices])
         self.duty, self.duty_ci = rig.mean_ci([s.cpu + s.loss for s in slices])
 
 
@@ -106,7 +107,7 @@ class Run:
     def finish(self):
         """-> exit status: 0 when anything was measured"""
         took = "%d min %d s" % divmod(int(time.monotonic() - self.begun), 60)
-        print("\n%s; %s" % (rig.quiet(self.had) if self.had else "nothing was measured", took))
+        print("\n%s; %s" % (rig.quiet(self.had, getattr(self.a, "load", 0)) if self.had else "nothing was measured", took))
         if self.a.json:
             with open(self.a.json, "w") as f:
                 json.dump({"machine": rig.machine(self.a.recorder), "when": time.time(), "alone": self.had,

@@ -130,24 +130,29 @@ class Target:
         with open(self.file, "rb") as f:
             return sum(struct.unpack("%dq" % self.threads, f.read(8 * self.threads))), time.monotonic()
 
+    def paces(self, work):
+        """-> (steps per second while work() runs, steps per second of the target's CPU time), what work() returned"""
+        (n0, t0), c0 = self.steps(), cpu_seconds(self.pid)
+        result = work()
+        (n1, t1), c1 = self.steps(), cpu_seconds(self.pid)
+        self.check()
+        return ((n1 - n0) / (t1 - t0), (n1 - n0) / max(c1 - c0, 1e-9)), result
+
     def speed(self, work):
         """-> steps per second while work() runs, what work() returned"""
-        n0, t0 = self.steps()
-        result = work()
-        n1, t1 = self.steps()
-        self.check()
-        return (n1 - n0) / (t1 - t0), result
+        (speed, _), result = self.paces(work)
+        return speed, result
 
     def check(self):
         if self.p.poll() is not None:
             sys.exit("bench: the target ended with status %d; the last tool on it was %s" % (self.p.returncode, self.last_tool))
 
     def alone(self, seconds):
-        """-> steps per second, part of its CPU that it had"""
+        """-> its paces, part of its CPU that it had"""
         self.check()
         c0, t0 = cpu_seconds(self.pid), time.monotonic()
-        speed, _ = self.speed(lambda: time.sleep(seconds))
-        return speed, (cpu_seconds(self.pid) - c0) / (time.monotonic() - t0)
+        paces, _ = self.paces(lambda: time.sleep(seconds))
+        return paces, (cpu_seconds(self.pid) - c0) / (time.monotonic() - t0)
 
 
 # ---------------------------------------------------------------- slices
@@ -157,8 +162,10 @@ class Failed(Exception):
 
 
 class Slice:
-    def __init__(self, cpu, speed, hz, stacks):
-        self.cpu, self.speed, self.hz, self.stacks, self.loss = cpu, speed, hz, stacks, None
+    """paces: the target's meanwhile. loss: of the first; loss_cpu: of the second, so but for what others have of its CPU"""
+
+    def __init__(self, cpu, paces, hz, stacks):
+        self.cpu, self.paces, self.hz, self.stacks, self.loss, self.loss_cpu = cpu, paces, hz, stacks, None, None
 
 
 def last_line(log):
@@ -190,14 +197,14 @@ def watch(target, tool, rate, seconds, place):
         time.sleep(SETTLE)
         if p.poll() is None:
             c0, t0 = cpu_seconds(p.pid), time.monotonic()
-            speed, _ = target.speed(lambda: time.sleep(seconds))
+            paces, _ = target.paces(lambda: time.sleep(seconds))
             if p.poll() is None:
                 cpu = (cpu_seconds(p.pid) - c0) / (time.monotonic() - t0)
                 lasted = time.monotonic() - begun
                 p.send_signal(signal.SIGINT)
                 p.wait(30)
                 log.seek(0)
-                return Slice(cpu, speed, *tool.counts(target, out, log.read().decode("utf-8", "replace"), lasted))
+                return Slice(cpu, paces, *tool.counts(target, out, log.read().decode("utf-8", "replace"), lasted))
         raise Failed(last_line(log))
     except subprocess.TimeoutExpired:
         raise Failed("it did not end 30 s after SIGINT")
@@ -227,7 +234,7 @@ def in_turn(target, tools, rate, rounds, on, off, place, progress=lambda: None):
             after, share = target.alone(off)
             had.append(share)
             if slice:
-                slice.loss = 1 - slice.speed / ((before + after) / 2)
+                slice.loss, slice.loss_cpu = (1 - 2 * now / (b + a) for now, b, a in zip(slice.paces, before, after))
                 slices[tool].append(slice)
             before = after
             progress()
@@ -255,9 +262,9 @@ def machine(place):
     return "%d CPUs, Linux %s; the target on CPU %d, tools %s" % (len(CPUS), os.uname().release, TARGET_CPU, where)
 
 
-def quiet(had):
-    """how far the numbers can be believed: whoever else ran, ran on the target's CPU too"""
+def quiet(had, load=0):
+    """how far the numbers can be believed: whoever else ran, ran on the target's CPU too. load: that many were asked to"""
     worst = sorted(had)[len(had) // 10]
     text = "alone the target had %.1f %% of its CPU (a tenth of the time %.1f %% or less)" % (100 * sum(had) / len(had), 100 * worst)
-    return text + ("; " if worst > 0.985 else ": the machine was NOT QUIET, do not believe these numbers; ") + \
+    return text + ("; " if worst > 0.985 or load else ": the machine was NOT QUIET, do not believe these numbers; ") + \
         "load now %.1f" % os.getloadavg()[0]

@@ -119,9 +119,10 @@ def keys():
         t.see("g: GIL", "GIL holders only")
         t.type("g")
         t.type("i")
-        t.see("i: idle", lambda s: "idle too" in s and "parked (livetop.py" in s)
+        parked = re.compile(r"(?m)^ *\d+\.\d .* parked \(livetop.py")  # with a share: it ran for a moment before it waited
+        t.see("i: idle", lambda s: "idle too" in s and parked.search(s))
         t.type("i")
-        t.see("i again", lambda s: "parked (livetop.py" not in s)
+        t.see("i again", lambda s: "idle left out" in s and not parked.search(s))
         for key, mark in (("2", ">total%"), ("3", ">all self"), ("4", ">total"), ("1", ">now self%")):
             t.type(key)
             t.see("sort %s" % key, mark)

@@ -7,6 +7,7 @@ which of its looks met the program on a CPU: the kernel engine's time is that, a
     leaves    leaf_SIZE <- middle_SIZE <- outer_SIZE, leaves of 25 ns to 1 ms, each size for a sixth of the time. A function's
               share is of the time of its own size: that is stricter than a share of all time, by a factor of six
     polling   an event loop that never sleeps. `select` is the standard library's, its call to epoll_wait included
+    kept      the same, but malloc keeps its buffers, so that nothing is unmapped (see below)
 
 The ways take turns, in slices; the witness looks before, between and after them, and while they record. One difference for each
 slice; what is printed is their mean and its 95 % interval (Student's). So the interval holds everything that differs between
@@ -23,6 +24,15 @@ slices: chance, the program's drift, and that samples 50 us apart in a function 
 Samples in motion are set apart: a name of its own, [in motion] below the last caller that is certain, as in every view. Their time is
 some function's, nobody knows whose: so a function's share may be short of the witness's by as much as is in motion, and not too
 large by anything. "Of what is not in motion" says how the shares of the others compare.
+
+A witness that is a thread of the program takes one thing from it: who unmaps memory waits until each CPU that runs a thread of the
+program has forgotten it, the witness's too, when it is awake. asyncio maps and unmaps a buffer of 256 KB for each read. So around each
+look of a witness that sleeps in between, the program is longer in such calls, the longer the longer the witness has been awake
+before it looks; and a recorder's programs that run when a thread wakes come before its look. (`select`: 3.6 % by a witness that sleeps,
+2.6 % by the same one beside the kernel engine, by the program's own clock no change at all; by one that stays awake 2.7 and 2.65 %.) So
+the kernel engine, which takes its samples on the program's CPU, stands beside a witness that stays awake all the time, in all
+tables. (It is put off, though, while its CPU forgets, and so sees less of what unmaps.) The others need that CPU for themselves, and
+their looks come after a sleep as the witness's do.
 
 In the polling program its own clock around select is a third opinion, and more than it no sample can be right to say.
 """
@@ -49,7 +59,7 @@ def options():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("build", nargs="?", default=os.path.join(ROOT, "build"), help="folder of the programs")
     p.add_argument("--quick", action="store_true", help="3 slices of 1 s each")
-    p.add_argument("--programs", default="leaves,polling", help="%(default)s")
+    p.add_argument("--programs", default="leaves,polling,kept", help="%(default)s")
     p.add_argument("--ways", default=",".join(WAYS), help="%(default)s")
     p.add_argument("--sizes", default="25,100,1000,10000,100000,1000000", help="of the leaves, ns (%(default)s)")
     p.add_argument("--rate", type=int, default=10000, help="%(default)s; from outside more would be late ticks")
@@ -73,7 +83,7 @@ import recording  # noqa: E402
 
 
 class Leaves:
-    name, script = "leaves", "leaves.py"
+    name, script, env = "leaves", "leaves.py", {}
     groups = [["%s_%d" % (k, size) for k in ("leaf", "middle", "outer")] for size in SIZES]
 
     @staticmethod
@@ -99,7 +109,7 @@ class Leaves:
 
 
 class Polling:
-    name, script = "polling", "polling.py"
+    name, script, env = "polling", "polling.py", {}
     groups = [["EpollSelector.select", "Timed.select", "compute", ""]]
 
     @staticmethod
@@ -119,7 +129,11 @@ class Polling:
         return 0
 
 
-PROGRAMS = {p.name: p for p in (Leaves, Polling)}
+class Kept(Polling):
+    name, env = "kept", {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+
+
+PROGRAMS = {p.name: p for p in (Leaves, Polling, Kept)}
 
 
 def shares(program, counts, motion={}):
@@ -154,21 +168,21 @@ class Bench:
         self.own = {w: [] for w in able}  # to the witness meanwhile
         self.certain = {w: [] for w in able}  # the same, of what is not in motion
         self.clock = {w: [] for w in able}  # polling: (own clock, Timed.select and what it calls, EpollSelector.select), of the wall time
-        self.witness, self.looks = [], 0
+        self.witness, self.looks = {True: [], False: []}, 0  # by one that stays awake; by one that sleeps
         self.of_group = {w: Counter() for w in able}
         self.samples, self.motion, self.late, self.ticks = Counter(), {w: Counter() for w in able}, Counter(), Counter()
 
-    def witnessed(self, v, mean_us):
+    def witnessed(self, v, mean_us, awake):
         """shares by the witness, of wall time and of CPU time"""
-        v.say("witness %g %d %d 1" % (A.seconds, mean_us, h.RECORD_CPU))
+        v.say("witness %g %d %d 1 %d" % (A.seconds, mean_us, h.RECORD_CPU, awake))
         counts = json.loads(v.line(A.seconds * 3 + 60))
         self.looks += sum(counts[1].values())
         return [shares(self.program, c) for c in counts]
 
-    def undisturbed(self, v):
+    def undisturbed(self, v, awake):
         """the same, while nobody records"""
-        got = self.witnessed(v, WITNESS_US)
-        self.witness.append(got[1])
+        got = self.witnessed(v, WITNESS_US, awake)
+        self.witness[awake].append(got[1])
         return got
 
     def slice(self, v, way):
@@ -178,7 +192,7 @@ class Bench:
                     cpu=h.RECORD_CPU if way in ("kernel", "nonblocking", "blocking") else None)
         time.sleep(rig.SETTLE)
         begin = self.ask(v)
-        beside = self.witnessed(v, WITNESS_US if way == "kernel" else BESIDE_US)
+        beside = self.witnessed(v, WITNESS_US if way == "kernel" else BESIDE_US, way == "kernel")
         end = self.ask(v)
         p.send_signal(2)
         rec = h.finish_record(p, out, 60).rec
@@ -195,7 +209,7 @@ class Bench:
         return shares(self.program, counts, motion), shares(self.program, counts), beside[way == "kernel"]
 
     def ask(self, v):
-        if self.program is not Polling:
+        if self.program is Leaves:
             return {"wall": time.clock_gettime(time.CLOCK_BOOTTIME)}
         v.say("so far?")
         return json.loads(v.line(60))
@@ -211,7 +225,7 @@ class Bench:
             if not n:
                 continue
             stack = r.stack
-            if self.program is Polling:
+            if self.program is not Leaves:
                 weight = r.ns if r.event else n
                 over["all"] += weight
                 over["timed"] += weight * any(f.name == "Timed.select" for f in stack)
@@ -228,19 +242,22 @@ class Bench:
 
     def run(self):
         program, end = self.program, time.monotonic() + 60 * A.minutes
-        with h.Victim(h.pythons()[-1], program.script, program.command(h.build_witness()), cpu=h.VICTIM_CPU) as v:
+        with h.Victim(h.pythons()[-1], program.script, program.command(h.build_witness()), cpu=h.VICTIM_CPU,
+                      env=program.env) as v:
             for tid in h.tids(v.pid):
                 os.setpriority(os.PRIO_PROCESS, tid, A.nice)
-            before, rounds = self.undisturbed(v), 0
+            before, rounds = {}, 0  # the last of each kind, while it is fresh
             while self.able and (rounds < 3 or min(self.samples[w] for w in self.able) < A.samples) and time.monotonic() < end:
                 for way in self.able:
+                    awake = way == "kernel"
+                    first = before.get(awake) or self.undisturbed(v, awake)
                     got, certain, beside = self.slice(v, way)
-                    after = self.undisturbed(v)
-                    pair = [w[way == "kernel"] for w in (before, after)]
+                    after = self.undisturbed(v, awake)
+                    pair = [w[way == "kernel"] for w in (first, after)]
                     base = {k: (pair[0][k] + pair[1][k]) / 2 for k in pair[0] if None not in (pair[0][k], pair[1][k])}
                     for what, than, to in ((got, base, self.differences), (beside, base, self.beside), (got, beside, self.own), (certain, beside, self.certain)):
                         to[way].append({k: what[k] - than[k] for k in than if None not in (what.get(k), than[k])})
-                    before = after
+                    before = {awake: after}
                 rounds += 1
         self.rounds = rounds
         return self
@@ -281,18 +298,18 @@ def show(bench, all_ways):
     print("\n%s: %d rounds of %.1f s, %d looks of the witness that met it on a CPU; %d Hz; differences to it in percentage points" % (
         program.name, bench.rounds, A.seconds, bench.looks, A.rate))
     width = 22
-    print("%-22s %15s  %s" % ("function", "witness", "".join("%-*s" % (width, w if w in ("kernel", "outside") else "--" + w) for w in all_ways)))
+    kinds = [k for k in (True, False) if bench.witness[k]]
+    print("%-22s %s  %s" % ("function", " ".join("%15s" % ("awake" if k else "witness") for k in kinds), "".join("%-*s" % (width, w if w in ("kernel", "outside") else "--" + w) for w in all_ways)))
     judged = lambda k: SIZES[k] >= 1000 if isinstance(k, int) else program.judged(k)  # noqa: E731
     for title, where in (("the sample's own error: to the witness meanwhile", bench.own), ("of what is not in motion: to the witness meanwhile", bench.certain),
                          ("what recording changed: the witness meanwhile, to what it said when nobody recorded", bench.beside),
                          ("both: to the witness when nobody recorded", bench.differences)):
         print(title)
         for k in n:
-            seen = [s[k] for s in bench.witness if s[k] is not None]
-            mean, ci = rig.mean_ci(seen)
+            seen = [rig.mean_ci([s[k] for s in bench.witness[kind] if s[k] is not None]) for kind in kinds]
             judge = judged(k) and where is bench.own
             cells = [cell(where[w], k, judge, in_motion(bench, w, k)) if w in where else all_ways[w] if where is bench.own else "" for w in all_ways]
-            print("%-22s %6.2f +-%5.2f  %s" % (label(program, k), mean, ci, "".join("%-*s" % (width, c[:width - 1]) for c in cells)))
+            print("%-22s %s  %s" % (label(program, k), " ".join("%7.2f +-%5.2f" % s for s in seen), "".join("%-*s" % (width, c[:width - 1]) for c in cells)))
     print("%-38s  %s" % ("samples", "".join("%-*d" % (width, bench.samples[w]) if w in where else " " * width for w in all_ways)))
     total = {w: max(bench.samples[w], 1) for w in where}
     print("%-38s  %s" % ("in motion", "".join("%-*s" % (width, "%.2f %%" % (100.0 * sum(bench.motion[w].values()) / total[w])) if w in where else " " * width for w in all_ways)))

@@ -2,7 +2,7 @@
 it waits (`waits`).
 
 On a line of input it answers {"wall", "cpu": seconds so far, "select", "select_cpu": those in the selector}; on
-`witness SECONDS [MEAN_US [CPU [1]]]` what looks.py says.
+`witness SECONDS [MEAN_US [CPU [ON_CPU [AWAKE]]]]` what looks.py says.
 """
 import asyncio
 import json

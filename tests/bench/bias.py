@@ -253,7 +253,7 @@ class Bench:
                     first = before.get(awake) or self.undisturbed(v, awake)
                     got, certain, beside = self.slice(v, way)
                     after = self.undisturbed(v, awake)
-                    pair = [w[way == "kernel"] for w in (first, after)]
+                    pair = [w[awake] for w in (first, after)]
                     base = {k: (pair[0][k] + pair[1][k]) / 2 for k in pair[0] if None not in (pair[0][k], pair[1][k])}
                     for what, than, to in ((got, base, self.differences), (beside, base, self.beside), (got, beside, self.own), (certain, beside, self.certain)):
                         to[way].append({k: what[k] - than[k] for k in than if None not in (what.get(k), than[k])})

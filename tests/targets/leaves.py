@@ -1,6 +1,6 @@
 """leaves.py WITNESS.so [SIZE...]: calls leaves of 25 ns to 1 ms, each size for as long as the others, three functions deep.
 
-outer_SIZE calls middle_SIZE, which calls leaf_SIZE. A line `witness SECONDS [MEAN_US [CPU [1]]]` of input has witness.c look on, and
+outer_SIZE calls middle_SIZE, which calls leaf_SIZE. A line `witness SECONDS [MEAN_US [CPU [ON_CPU [AWAKE]]]]` of input has witness.c look on, and
 answers as looks.py says; recorded or not, the program does the same.
 """
 import json

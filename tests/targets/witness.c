@@ -55,7 +55,8 @@ static void wait_for(double seconds, bool awake)
 }
 
 /* Look for `seconds`, each mean_us in the mean (exponential gaps). counts[i]: how often at codes[i]; counts[n]:
- * elsewhere; then as many of the looks at which thread tid was on a CPU (tid 0: none). Returns the number of looks. */
+ * elsewhere; then as many of the looks at which thread tid was on a CPU (tid 0: none). awake: see above. Returns the
+ * number of looks. */
 long witness(uint64_t root, int is_indirect, unsigned current_frame, unsigned code, const uint64_t *codes, int n,
              double seconds, double mean_us, int tid, int awake, long *counts)
 {
